@@ -1,0 +1,1 @@
+//! Criterion benches of every stage; see the `benches` folder.

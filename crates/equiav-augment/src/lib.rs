@@ -1,0 +1,1 @@
+//! Augmentations of sound and picture with the parameter vectors that feed the predictor.

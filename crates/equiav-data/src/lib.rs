@@ -1,0 +1,1 @@
+//! From a manifest to batches: decoding, filterbank, frames, sampler and loader.

@@ -1,0 +1,1 @@
+//! The contrastive losses of EquiAV as functions of tensors.

@@ -1,0 +1,1 @@
+//! Encoders, transformation predictors and heads of EquiAV on libtorch.

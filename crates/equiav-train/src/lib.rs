@@ -1,0 +1,1 @@
+//! Recipes, the training step, runs, checkpoints and retrieval: where the other crates meet.

@@ -1,0 +1,3 @@
+//! Set-up, checks and the commands of a working day.
+
+fn main() {}
