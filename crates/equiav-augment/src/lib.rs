@@ -1,1 +1,70 @@
 //! Augmentations of sound and picture with the parameter vectors that feed the predictor.
+//!
+//! An equivariant model is told what happened to its input. So every augmentation here is first
+//! *drawn*, without seeing a view, and the one draw is then both *applied* to a view and *encoded*
+//! as numbers, the parameter vector. No file is read, no tensor library is needed, and randomness
+//! comes in as an argument.
+//!
+//! ```
+//! use equiav_augment::{
+//!     AudioAugment, AudioVector, Modality, Purpose, Spectrogram, View, stream,
+//! };
+//! use ndarray::Array2;
+//!
+//! // A standardised log-mel spectrogram, [frames, mels].
+//! let plain = Spectrogram::new(Array2::from_shape_fn((256, 64), |(t, m)| ((t * m) as f32).sin()));
+//! let size = plain.size();
+//!
+//! // The specification's settings; a recipe may change any of them.
+//! let mut augment = AudioAugment::corrected(AudioVector::P24);
+//! augment.jitter.chance = "0.5".parse::<f64>()?.try_into()?;
+//!
+//! // Seed, epoch and clip decide the draw: no thread, no order, no restart changes it.
+//! let mut rng = stream(7, 0, 42, Purpose::Augmentation(Modality::Audio));
+//! let views = augment.views(plain, &mut rng);
+//! assert_eq!(views.augmented.size(), size);
+//! assert_eq!(views.vector.len(), augment.slots().len());
+//!
+//! // Vectors of sixteen more draws, for the centroid, without touching a value.
+//! let centroid = augment.sample(size, 16, &mut rng);
+//! assert_eq!(centroid.dim(), (16, 24));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Adding an augmentation
+//!
+//! Write one file in `audio/` or `visual/`: a struct of settings with [`Setting`] and [`Family`],
+//! and a type of drawn values with [`Draw`], whose `Default` changes nothing (`audio/volume.rs` is
+//! a short one to copy). Then add one line to the list `augmented` of the chain in `audio.rs` or
+//! `visual.rs`, and to `lengths` there the length at which the vector now ends. Recipes, slots,
+//! tables in `docs/`, the laws that every family is tested for and the width of the model's input
+//! follow from that list.
+
+pub mod audio;
+pub mod blur;
+mod chain;
+pub mod crop;
+mod family;
+mod image;
+pub mod jitter;
+#[cfg(test)]
+mod laws;
+mod modality;
+mod profile;
+pub mod random;
+mod resample;
+mod setting;
+mod slot;
+mod spectrogram;
+pub mod visual;
+
+pub use audio::{AudioAugment, AudioDraw, AudioVector};
+pub use family::{Context, Draw, Family, View, Views};
+pub use image::{Image, ImageSize};
+pub use modality::Modality;
+pub use profile::Profile;
+pub use random::{Purpose, stream};
+pub use setting::{Chance, Interval, Positive, Setting, SettingError, Share};
+pub use slot::{ParameterVector, Slot};
+pub use spectrogram::{Spectrogram, SpectrogramSize};
+pub use visual::{VisualAugment, VisualDraw, VisualVector};

@@ -1,1 +1,52 @@
-//! From a manifest to batches: decoding, filterbank, frames, sampler and loader.
+//! From a manifest to batches: decoding, filterbank, frames, sampler and loader; no model, no device.
+//!
+//! A clip's journey, one file a step:
+//!
+//! 1. [`Sampler`]: seed and epoch to an order of positions
+//! 2. [`Manifest`]: a position to a [`Clip`]
+//! 3. [`read_sound`], [`read_picture`]: its files to a [`Waveform`] and an `Image`
+//! 4. [`Filterbank`] (by way of [`Resampler`] and [`Analyzer`]): the waveform to a spectrogram
+//! 5. [`Dataset::example`]: both to plain and augmented views with their parameter vectors
+//! 6. [`Loader`]: examples to [`Batch`]es, by threads, in the order of a single one
+//!
+//! In evaluation [`Dataset::plain`] and [`Evaluation`] take the places of the last two. The material of a clip
+//! that fails is a [`ClipError`]; training puts another real clip in its place, evaluation leaves it out.
+
+mod batch;
+mod cache;
+mod dataset;
+mod digest;
+mod error;
+mod evaluation;
+mod example;
+mod filterbank;
+mod front_end;
+mod jpeg;
+mod labels;
+mod loader;
+mod manifest;
+mod ordered;
+mod picture;
+mod resample;
+mod sampler;
+mod sound;
+mod statistics;
+mod unreadable;
+
+pub use batch::{Batch, Part, PlainBatch, Replaced};
+pub use dataset::{Dataset, DatasetConfig};
+pub use digest::content_key;
+pub use error::{ClipError, DataError, MediaError};
+pub use evaluation::Evaluation;
+pub use example::{Example, ExamplePart, PlainExample};
+pub use filterbank::{Filterbank, LOG_FLOOR};
+pub use front_end::{Analyzer, FrontEnd, IMAGE_MEAN, IMAGE_STD, PaddedSpectrogram};
+pub use labels::{Label, Labels};
+pub use loader::{Loader, LoaderOptions};
+pub use manifest::{Clip, DEFAULT_FRAMES, Found, Manifest, Pictures};
+pub use picture::read_picture;
+pub use resample::{Resampler, resample};
+pub use sampler::Sampler;
+pub use sound::{LONGEST_SECONDS, Waveform, read_sound, read_sound_start};
+pub use statistics::{Statistics, statistics};
+pub use unreadable::Unreadable;

@@ -1,1 +1,26 @@
 //! Recipes, the training step, runs, checkpoints and retrieval: where the other crates meet.
+
+pub mod checkpoint;
+pub mod corpus;
+pub mod feed;
+pub mod import;
+mod journal;
+mod metrics_log;
+pub mod network;
+pub mod objective;
+mod overrides;
+pub mod recipe;
+pub mod retrieve;
+mod run;
+pub mod schedule;
+pub mod step;
+mod suggest;
+mod tensorboard;
+mod trained;
+pub mod watch;
+
+pub use overrides::Override;
+pub use recipe::Recipe;
+pub use run::{Summary, device, pretrain};
+pub use trained::Trained;
+pub use watch::{Event, Silent, StepReport, Watch};

@@ -1,3 +1,54 @@
-//! The command line of EquiAV.
+//! The command line of EquiAV: each command is its arguments and one call into a library.
 
-fn main() {}
+mod data;
+mod doctor;
+mod export;
+mod import;
+mod parity;
+mod pretrain;
+mod progress;
+mod retrieve;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Equivariant audio-visual self-supervised learning.
+#[derive(Parser)]
+#[command(name = "equiav", version, about, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Pretrain(pretrain::Pretrain),
+    Retrieve(retrieve::Retrieve),
+    Import(import::Import),
+    Export(export::Export),
+    #[command(subcommand)]
+    Data(data::Data),
+    Parity(parity::Parity),
+    Doctor(doctor::Doctor),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Pretrain(command) => command.run(),
+        Command::Retrieve(command) => command.run(),
+        Command::Import(command) => command.run(),
+        Command::Export(command) => command.run(),
+        Command::Data(command) => command.run(),
+        Command::Parity(command) => command.run(),
+        Command::Doctor(command) => command.run(),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! What happens to the visual view: the chain of its families, and their operations one by one.
+
+pub mod color;
+pub mod crop;
+pub mod flip;
+pub mod gaussian;
+pub mod grayscale;
+mod placement;
+pub mod resize;
+pub mod rotation;
+
+use ndarray::Array2;
+use rand::Rng;
+
+use crate::blur::Blur;
+use crate::chain::chain;
+use crate::jitter::Jitter;
+use crate::{Context, Image, ImageSize, Profile, Slot, Views};
+
+chain! {
+    /// What happens to the visual view, in this order; also the `visual` part of a recipe.
+    pub struct VisualAugment, drawn as VisualDraw, of Image, as long as VisualVector;
+    lengths of Visual { P16 = 16, P18 = 18, P21 = 21, }
+    spec P18;
+    common {}
+    augmented {
+        /// Resizes a part to the whole.
+        crop: crop::Crop,
+        /// Changes brightness, contrast, saturation and hue.
+        jitter: Jitter,
+        /// Blurs.
+        blur: Blur,
+        /// Swaps left and right.
+        horizontal_flip: flip::HorizontalFlip,
+        /// Removes the color.
+        grayscale: grayscale::Grayscale,
+        /// Turns by quarters.
+        rotation: rotation::Rotation,
+        /// Swaps top and bottom.
+        vertical_flip: flip::VerticalFlip,
+    }
+}
+
+impl VisualAugment {
+    fn context(&self, source: ImageSize, output: ImageSize) -> Context<ImageSize> {
+        let source = match self.profile {
+            // PUBLISHED: crop-raw-file, the frame of reference is the file.
+            Profile::Published => source,
+            Profile::Corrected => output,
+        };
+        Context { profile: self.profile, source, output }
+    }
+
+    /// What the numbers of the vector are; none depends on a picture's size.
+    pub fn slots(&self) -> Vec<Slot> {
+        self.families().into_iter().flat_map(|(_, slots)| slots).collect()
+    }
+
+    /// The families of the vector, by their key in a recipe, with their slots.
+    pub fn families(&self) -> Vec<(&'static str, Vec<Slot>)> {
+        let any = ImageSize::square(224);
+        self.families_in(&self.context(any, any))
+    }
+
+    /// Draws what will happen to a picture of size `source` on its way to a view of `output`.
+    pub fn draw(&self, source: ImageSize, output: ImageSize, rng: &mut impl Rng) -> VisualDraw {
+        self.draw_in(self.context(source, output), rng)
+    }
+
+    /// The draw under which the augmented view is the plain one.
+    pub fn identity(&self, source: ImageSize, output: ImageSize) -> VisualDraw {
+        self.identity_in(self.context(source, output))
+    }
+
+    /// The plain view, in training as in evaluation, whatever the profile.
+    ///
+    /// As torchvision does it with Pillow: the shorter side is resized to `output` with a cubic,
+    /// then the centre is cut out. For other aspects than a square's: the smallest cover.
+    pub fn plain(&self, source: &Image, output: ImageSize) -> Image {
+        placement::Placement::new(source.size(), output).plain(source)
+    }
+
+    /// Both views of a clip, from one draw.
+    ///
+    /// The published profile takes the augmented view from `augmented_source`, another frame; the
+    /// corrected one takes both from `plain_source`.
+    pub fn views(
+        &self,
+        plain_source: &Image,
+        augmented_source: &Image,
+        output: ImageSize,
+        rng: &mut impl Rng,
+    ) -> Views<Image> {
+        let source = match self.profile {
+            // PUBLISHED: two-frames, the views show two frames of the clip, drawn independently.
+            Profile::Published => augmented_source,
+            Profile::Corrected => plain_source,
+        };
+        let drawn = self.draw(source.size(), output, rng);
+        Views {
+            plain: self.plain(plain_source, output),
+            augmented: drawn.apply(source),
+            vector: drawn.encode(),
+        }
+    }
+
+    /// The vectors of `count` draws, without a picture: those of the centroid.
+    ///
+    /// # Shapes
+    ///
+    /// - returns: `[count, len]`
+    pub fn sample(&self, output: ImageSize, count: usize, rng: &mut impl Rng) -> Array2<f32> {
+        // PUBLISHED: centroid-crop-square, crops of views are drawn in the file's size and those of
+        // the centroid's vectors in the view's; corrected draws both in the view's.
+        self.sample_in(self.context(output, output), count, rng)
+    }
+}

@@ -1,0 +1,146 @@
+//! Brightness, contrast, saturation and hue of a picture, in place, byte for byte as Pillow's.
+//!
+//! Ports of `ImageEnhance`, `Image.blend`, the luma and the HSV conversions of Pillow (MIT-CMU
+//! licence) and of torchvision's `adjust_hue` on top of them.
+
+use crate::Image;
+
+/// Multiplies the levels: 1 changes nothing, 0 is black.
+pub fn brightness(image: &mut Image, factor: f64) {
+    let blend = Blend::new(factor);
+    let table: [u8; 256] = std::array::from_fn(|level| blend.mix(0, level as u8));
+    image.as_mut_slice().iter_mut().for_each(|level| *level = table[usize::from(*level)]);
+}
+
+/// Moves the levels away from the picture's mean luma: 1 changes nothing, 0 is grey all over.
+pub fn contrast(image: &mut Image, factor: f64) {
+    let sum: u64 = image.colors().iter().map(|color| u64::from(luma(*color))).sum();
+    let mean = (sum as f64 / image.colors().len() as f64 + 0.5) as u8;
+    let blend = Blend::new(factor);
+    let table: [u8; 256] = std::array::from_fn(|level| blend.mix(mean, level as u8));
+    image.as_mut_slice().iter_mut().for_each(|level| *level = table[usize::from(*level)]);
+}
+
+/// Moves each color away from its luma: 1 changes nothing, 0 is grey.
+pub fn saturation(image: &mut Image, factor: f64) {
+    let blend = Blend::new(factor);
+    for color in image.colors_mut() {
+        let grey = luma(*color);
+        *color = color.map(|level| blend.mix(grey, level));
+    }
+}
+
+/// Turns each color around the color circle; a `turn` of 1 or -1 is all the way.
+pub fn hue(image: &mut Image, turn: f64) {
+    // Cut towards zero and wrapped around, as numpy makes a byte of it.
+    let steps = (turn * 255.0) as i32 as u8;
+    for color in image.colors_mut() {
+        let [hue, saturation, value] = to_hsv(*color);
+        *color = from_hsv([hue.wrapping_add(steps), saturation, value]);
+    }
+}
+
+/// The luma of ITU-R 601 in 16 bits of fixed point, as Pillow's mode `L`.
+pub(super) fn luma([red, green, blue]: [u8; 3]) -> u8 {
+    let sum = 19595 * u32::from(red) + 38470 * u32::from(green) + 7471 * u32::from(blue);
+    ((sum + 0x8000) >> 16) as u8
+}
+
+/// Pillow's `Image.blend`: from one level towards another and beyond, cut towards zero.
+#[derive(Clone, Copy)]
+struct Blend(f32);
+
+impl Blend {
+    fn new(factor: f64) -> Self {
+        Self(factor as f32)
+    }
+
+    fn mix(self, from: u8, to: u8) -> u8 {
+        let (from, to) = (f32::from(from), f32::from(to));
+        // Casting cuts towards zero and keeps within a byte.
+        (from + self.0 * (to - from)) as u8
+    }
+}
+
+/// Hue, saturation and value as bytes. Intermediate results have Pillow's precision.
+fn to_hsv([red, green, blue]: [u8; 3]) -> [u8; 3] {
+    let most = red.max(green).max(blue);
+    let least = red.min(green).min(blue);
+    if most == least {
+        return [0, 0, most];
+    }
+    let range = f32::from(most - least);
+    let below = |channel: u8| f64::from(f32::from(most - channel) / range);
+    let sixths = if red == most {
+        below(blue) - below(green)
+    } else if green == most {
+        2.0 + below(red) - below(blue)
+    } else {
+        4.0 + below(green) - below(red)
+    } as f32;
+    let hue = ((f64::from(sixths) / 6.0 + 1.0) % 1.0) as f32;
+    let saturation = range / f32::from(most);
+    [(f64::from(hue) * 255.0) as u8, (f64::from(saturation) * 255.0) as u8, most]
+}
+
+/// The color of a hue, saturation and value.
+fn from_hsv([hue, saturation, value]: [u8; 3]) -> [u8; 3] {
+    if saturation == 0 {
+        return [value; 3];
+    }
+    let sixths = f64::from(f32::from(hue)) * 6.0 / 255.0;
+    let sector = sixths.floor();
+    let within = f64::from((sixths - sector) as f32);
+    let saturation = f64::from((f64::from(saturation) / 255.0) as f32);
+    let scaled = |factor: f64| (f64::from(value) * factor).round() as u8;
+    let p = scaled(1.0 - saturation);
+    let q = scaled(1.0 - saturation * within);
+    let t = scaled(1.0 - saturation * (1.0 - within));
+    match sector as u8 % 6 {
+        0 => [value, t, p],
+        1 => [q, value, p],
+        2 => [p, value, t],
+        3 => [p, q, value],
+        4 => [t, p, value],
+        _ => [value, p, q],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::Array3;
+
+    use super::*;
+
+    #[test]
+    fn levels_are_cut_towards_zero_and_kept_within_a_byte() {
+        assert_eq!(Blend::new(1.37).mix(0, 100), 137);
+        assert_eq!(Blend::new(1.4).mix(0, 200), 255);
+        assert_eq!(Blend::new(1.4).mix(200, 10), 0);
+        assert_eq!(Blend::new(0.5).mix(0, 3), 1);
+    }
+
+    #[test]
+    fn pure_colors_have_their_place_on_the_circle() {
+        let colors = [[255, 0, 0], [255, 255, 0], [0, 255, 0], [0, 255, 255], [0, 0, 255]];
+        for (color, hue) in colors.into_iter().zip([0, 42, 85, 127, 170]) {
+            assert_eq!(to_hsv(color), [hue, 255, 255], "{color:?}");
+        }
+        assert_eq!(to_hsv([7, 7, 7]), [0, 0, 7]);
+        assert_eq!(from_hsv([123, 0, 9]), [9, 9, 9]);
+    }
+
+    #[test]
+    fn a_third_of_a_turn_makes_red_green() {
+        let mut image = Image::new(Array3::from_shape_fn((1, 1, 3), |(_, _, c)| [255, 0, 0][c]));
+        hue(&mut image, 1.0 / 3.0);
+        assert_eq!(image.colors(), [[0, 255, 0]]);
+    }
+
+    #[test]
+    fn no_contrast_is_the_mean_luma() {
+        let mut image = Image::new(Array3::from_shape_fn((1, 2, 3), |(_, x, _)| [10, 31][x]));
+        contrast(&mut image, 0.0);
+        assert_eq!(image.as_slice(), [21; 6]);
+    }
+}

@@ -1,0 +1,73 @@
+//! What a recipe may say about augmentations, and what it is told when it may not.
+
+use equiav_augment::{
+    AudioAugment, AudioVector, Chance, Interval, Profile, VisualAugment, VisualVector,
+};
+
+#[test]
+fn what_a_recipe_leaves_out_is_the_specification() {
+    let audio: AudioAugment = toml::from_str("").expect("an empty table");
+    assert_eq!(audio, AudioAugment::corrected(AudioVector::P24));
+    let visual: VisualAugment = toml::from_str("profile = \"published\"").expect("a profile");
+    assert_eq!(visual, VisualAugment::published());
+
+    let audio: AudioAugment = toml::from_str(
+        "vector = 12\njitter.brightness = [0.5, 2]\nspec_augment = { chance = 0, max_mel = 0.1 }",
+    )
+    .expect("a few settings");
+    let mut expected = AudioAugment::corrected(AudioVector::P12);
+    expected.jitter.brightness = Interval::of(0.5, 2.0);
+    expected.spec_augment.chance = Chance::NEVER;
+    expected.spec_augment.max_mel = 0.1.try_into().expect("a share");
+    assert_eq!(audio, expected);
+}
+
+#[test]
+fn settings_survive_being_written_and_read() {
+    let mut audio = AudioAugment::published();
+    audio.common_roll.chance = Some(Chance::of(0.25));
+    for settings in [audio, AudioAugment::corrected(AudioVector::P26)] {
+        let text = toml::to_string(&settings).expect("settings are plain tables");
+        assert_eq!(toml::from_str::<AudioAugment>(&text).expect("its own text"), settings);
+    }
+    for length in VisualVector::ALL {
+        let settings = VisualAugment::corrected(*length);
+        let text = toml::to_string(&settings).expect("settings are plain tables");
+        assert_eq!(toml::from_str::<VisualAugment>(&text).expect("its own text"), settings);
+    }
+}
+
+#[test]
+fn what_cannot_be_meant_is_refused() {
+    let refusal = |text: &str| match toml::from_str::<AudioAugment>(text) {
+        Ok(settings) => panic!("{text} was read as {settings:?}"),
+        Err(error) => error.message().to_owned(),
+    };
+    let expected = [
+        ("vector = 13", "13 is no length of the audio parameter vector: expected one of 7, 12, 21"),
+        ("jitter.chance = 1.5", "1.5 is no chance: expected a number from 0 to 1"),
+        ("spec_augment.max_time = -1.0", "-1 is no share: expected a number from 0 to 1"),
+        ("blur.sigma = [2.0, 0.1]", "[2, 0.1] is no interval: expected two positive numbers"),
+        ("volume.deviation = 0.0", "0 is not positive: expected a number above 0"),
+        ("jitter.chanse = 0.5", "unknown field `chanse`, expected one of `chance`, `brightness`"),
+        ("rotation.chance = 0.5", "unknown field `rotation`, expected one of `profile`, `vector`"),
+        ("profile = \"fixed\"", "unknown variant `fixed`, expected `published` or `corrected`"),
+    ];
+    for (text, message) in expected {
+        assert!(refusal(text).starts_with(message), "{text}: {}", refusal(text));
+    }
+}
+
+#[test]
+fn a_chain_ends_with_its_vector() {
+    for profile in Profile::ALL {
+        for length in AudioVector::ALL {
+            let settings = AudioAugment::new(profile, *length);
+            assert_eq!(settings.slots().len(), settings.len(), "{settings:?}");
+        }
+        for length in VisualVector::ALL {
+            let settings = VisualAugment::new(profile, *length);
+            assert_eq!(settings.slots().len(), settings.len(), "{settings:?}");
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! A manifest with everything that turns its clips into examples.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use equiav_augment::random::below;
+use equiav_augment::{AudioAugment, Image, Modality, Profile, Purpose, VisualAugment, stream};
+
+use crate::cache::Cache;
+use crate::example::{self, Example, PlainExample};
+use crate::sound::{read_sound, read_sound_start};
+use crate::unreadable::Tally;
+use crate::{
+    Analyzer, Clip, ClipError, DataError, FrontEnd, Manifest, MediaError, PaddedSpectrogram, Unreadable,
+    read_picture,
+};
+
+/// What a [`Dataset`] is made from.
+#[derive(Clone, Debug)]
+pub struct DatasetConfig {
+    /// The clips.
+    pub manifest: Manifest,
+    /// How they become inputs.
+    pub front_end: FrontEnd,
+    /// The augmentations of sound.
+    pub audio: AudioAugment,
+    /// The augmentations of pictures.
+    pub visual: VisualAugment,
+    /// How many parameter vectors are sampled for a clip's centroid, per modality.
+    pub centroid: usize,
+    /// The run's seed.
+    pub seed: u64,
+    /// How much decoded material is kept in memory, in bytes; 0 for none.
+    pub cache_bytes: usize,
+}
+
+/// Clips as examples; the same clip and epoch give the same example, whoever asks and whatever is cached.
+#[derive(Debug)]
+pub struct Dataset {
+    config: DatasetConfig,
+    analyzer: Analyzer,
+    cache: Cache,
+    tally: Mutex<Tally>,
+    sound_root: PathBuf,
+    picture_root: PathBuf,
+}
+
+impl Dataset {
+    /// The data set of `config`; no file is opened.
+    ///
+    /// # Errors
+    ///
+    /// If the front end makes no sense, or the manifest is empty.
+    pub fn new(config: DatasetConfig) -> Result<Self, DataError> {
+        let clips = &config.manifest.clips;
+        if clips.is_empty() {
+            let reason = "the manifest holds no clip".to_owned();
+            return Err(DataError::FrontEnd(reason));
+        }
+        let sounds = clips.iter().map(|clip| parent(&clip.sound));
+        let pictures = clips.iter().map(|clip| match &clip.pictures {
+            crate::Pictures::Frames { folder, .. } => folder.as_path(),
+            crate::Pictures::Still(path) => parent(path),
+        });
+        Ok(Self {
+            analyzer: Analyzer::new(config.front_end.clone())?,
+            cache: Cache::new(config.cache_bytes),
+            tally: Mutex::default(),
+            sound_root: common_folder(sounds),
+            picture_root: common_folder(pictures),
+            config,
+        })
+    }
+
+    /// The clips.
+    pub fn manifest(&self) -> &Manifest {
+        &self.config.manifest
+    }
+
+    /// How they become inputs.
+    pub fn front_end(&self) -> &FrontEnd {
+        &self.config.front_end
+    }
+
+    /// The augmentations of sound.
+    pub fn audio(&self) -> &AudioAugment {
+        &self.config.audio
+    }
+
+    /// The augmentations of pictures.
+    pub fn visual(&self) -> &VisualAugment {
+        &self.config.visual
+    }
+
+    /// Parameter vectors sampled for a clip's centroid, per modality.
+    pub fn centroid(&self) -> usize {
+        self.config.centroid
+    }
+
+    /// The run's seed.
+    pub fn seed(&self) -> u64 {
+        self.config.seed
+    }
+
+    /// How many clips there are.
+    pub fn len(&self) -> usize {
+        self.config.manifest.clips.len()
+    }
+
+    /// Whether there is no clip; never.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many bytes of decoded material are kept in memory.
+    pub fn cached_bytes(&self) -> usize {
+        self.cache.bytes()
+    }
+
+    /// What loaders of this data set could not read since it was made.
+    pub fn unreadable(&self) -> Unreadable {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner).summary()
+    }
+
+    pub(crate) fn tally(&self) -> &Mutex<Tally> {
+        &self.tally
+    }
+
+    /// The training example of `clip` in `epoch`: both views, their vectors and the centroid's.
+    ///
+    /// # Errors
+    ///
+    /// If the clip's sound or picture cannot be used.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such clip.
+    pub fn example(&self, epoch: u64, clip: usize) -> Result<Example, ClipError> {
+        let sound = self.sound(clip)?;
+        let (frame, other) = self.frames(epoch, clip);
+        let plain = self.picture(clip, frame)?;
+        let augmented = if other == frame { Arc::clone(&plain) } else { self.picture(clip, other)? };
+        let random = |purpose| stream(self.config.seed, epoch, clip as u64, purpose);
+        let audio = example::audio(&self.config, &sound, random);
+        let visual = example::visual(&self.config, &plain, &augmented, random);
+        let parts = [(Modality::Audio, audio), (Modality::Visual, visual)];
+        Ok(Example { clip, parts: parts.into() })
+    }
+
+    /// The evaluation example of `clip`: its middle frame and its sound, not augmented.
+    ///
+    /// # Errors
+    ///
+    /// As [`example`](Self::example); nothing is put in the place of a clip that cannot be read.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such clip.
+    pub fn plain(&self, clip: usize) -> Result<PlainExample, ClipError> {
+        self.plain_frame(clip, self.clip(clip).middle_frame())
+    }
+
+    /// As [`plain`](Self::plain), with frame `frame`.
+    ///
+    /// # Errors
+    ///
+    /// As [`plain`](Self::plain).
+    ///
+    /// # Panics
+    ///
+    /// If there is no such clip.
+    pub fn plain_frame(&self, clip: usize, frame: usize) -> Result<PlainExample, ClipError> {
+        let (sound, picture) = (self.sound(clip)?, self.picture(clip, frame)?);
+        let picture = self.config.visual.plain(&picture, self.config.front_end.image_size());
+        let audio = example::audio_input(&sound.spectrogram);
+        let parts =
+            [(Modality::Audio, audio), (Modality::Visual, example::visual_input(&picture))];
+        Ok(PlainExample { clip, parts: parts.into(), valid: sound.valid })
+    }
+
+    /// The frames of the plain and of the augmented view.
+    fn frames(&self, epoch: u64, clip: usize) -> (usize, usize) {
+        let count = self.clip(clip).frames();
+        let mut rng = stream(self.config.seed, epoch, clip as u64, Purpose::Frame);
+        let plain = below(count, &mut rng);
+        // PUBLISHED: two-frames draws the frame of the augmented view again; here both show the same frame.
+        match self.config.visual.profile {
+            Profile::Published => (plain, below(count, &mut rng)),
+            Profile::Corrected => (plain, plain),
+        }
+    }
+
+    fn clip(&self, clip: usize) -> &Clip {
+        &self.config.manifest.clips[clip]
+    }
+
+    fn sound(&self, clip: usize) -> Result<Arc<PaddedSpectrogram>, ClipError> {
+        let path = &self.clip(clip).sound;
+        let make = || {
+            let waveform = match self.config.front_end.window {
+                Some(seconds) => read_sound_start(path, seconds)?,
+                None => read_sound(path)?,
+            };
+            let spectrogram = self.analyzer.spectrogram(&waveform);
+            spectrogram.map_err(|reason| MediaError::broken(path, reason))
+        };
+        self.cache.sound(clip, make).map_err(|error| self.clip_error(clip, error))
+    }
+
+    fn picture(&self, clip: usize, frame: usize) -> Result<Arc<Image>, ClipError> {
+        let make = || read_frame(self.clip(clip), frame);
+        self.cache.picture(clip, frame, make).map_err(|error| self.clip_error(clip, error))
+    }
+
+    fn clip_error(&self, clip: usize, source: MediaError) -> ClipError {
+        ClipError { clip, id: self.clip(clip).id.clone(), source }
+    }
+
+    /// The error of a whole folder that is gone, if that is why `error` happened.
+    pub fn folder_gone(&self, error: &ClipError) -> Option<DataError> {
+        // A disk that drops out refuses files with other errors than a missing one too.
+        let roots = [&self.sound_root, &self.picture_root];
+        let gone = roots.into_iter().find(|root| error.source.path.starts_with(root) && gone(root));
+        gone.map(|folder| DataError::FolderGone { folder: folder.clone(), id: error.id.clone() })
+    }
+}
+
+/// Frame `frame`, or the next earlier one that exists: short videos have fewer frames, as in CAV-MAE's lists.
+fn read_frame(clip: &Clip, frame: usize) -> Result<Image, MediaError> {
+    let wanted = clip.frame_path(frame);
+    let mut read = read_picture(&wanted);
+    for earlier in (0..frame).rev() {
+        if !matches!(&read, Err(error) if error.missing) {
+            return read;
+        }
+        read = read_picture(&clip.frame_path(earlier));
+    }
+    read.map_err(|error| if error.missing { MediaError { path: wanted, ..error } } else { error })
+}
+
+/// The folder that a file lies in.
+fn parent(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new(""))
+}
+
+/// The deepest folder that all `folders` lie in.
+fn common_folder<'a>(mut folders: impl Iterator<Item = &'a Path>) -> PathBuf {
+    let first = folders.next().unwrap_or(Path::new("")).to_owned();
+    let common = |common: PathBuf, folder: &Path| {
+        let pairs = common.components().zip(folder.components());
+        pairs.take_while(|(left, right)| left == right).map(|(left, _)| left).collect()
+    };
+    folders.fold(first, common)
+}
+
+/// Whether a folder is not there, or is empty as the mount point of a missing disk is.
+fn gone(folder: &Path) -> bool {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    std::fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_none())
+}

@@ -1,0 +1,135 @@
+//! What can go wrong with data: a file, a clip, a list, a whole folder.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A sound or picture that cannot be used, and why.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{}: {reason}", path.display())]
+pub struct MediaError {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it, in one line.
+    pub reason: String,
+    /// Whether the file is simply not there.
+    pub missing: bool,
+}
+
+impl MediaError {
+    /// A file that is there and cannot be used.
+    pub(crate) fn broken(path: &Path, reason: impl Into<String>) -> Self {
+        Self { path: path.to_owned(), reason: one_line(&reason.into()), missing: false }
+    }
+
+    /// A file that the system does not hand out.
+    pub(crate) fn io(path: &Path, error: &io::Error) -> Self {
+        let missing = error.kind() == io::ErrorKind::NotFound;
+        let reason = if missing { "no such file".to_owned() } else { one_line(&error.to_string()) };
+        Self { path: path.to_owned(), reason, missing }
+    }
+}
+
+/// A clip that cannot be used because of its sound or its picture.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("clip `{id}`: {source}")]
+pub struct ClipError {
+    /// The clip's position in the manifest.
+    pub clip: usize,
+    /// The clip's name in the manifest.
+    pub id: String,
+    /// The file at fault.
+    pub source: MediaError,
+}
+
+/// Any failure of this crate; a corrupt clip and a missing disk are different variants.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// One clip cannot be used; others may.
+    #[error(transparent)]
+    Clip(#[from] ClipError),
+    /// A list (manifest or label table) is not what it should be.
+    #[error("{}: {reason}", path.display())]
+    Manifest {
+        /// The list.
+        path: PathBuf,
+        /// The entry and the key at fault, and what was expected.
+        reason: String,
+    },
+    /// The system refuses a file that is not a clip's own.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The folder that all clips lie in is not there or empty: a missing disk, not a bad clip.
+    #[error(
+        "the data folder {} is missing or empty (noticed at clip `{id}`): is its disk mounted",
+        folder.display()
+    )]
+    FolderGone {
+        /// The deepest folder that holds the files of every clip.
+        folder: PathBuf,
+        /// The clip that was looked for.
+        id: String,
+    },
+    /// More clips are unreadable than the run puts up with.
+    #[error(
+        "{unreadable} of {seen} clips cannot be read, more than `max_unreadable` = {allowed} \
+         allows; the first: {}", first.join("; ")
+    )]
+    TooManyUnreadable {
+        /// Distinct clips that cannot be read.
+        unreadable: usize,
+        /// Distinct clips looked at.
+        seen: usize,
+        /// The share that is put up with.
+        allowed: f64,
+        /// The first of them, with their reasons.
+        first: Vec<String>,
+    },
+    /// Every clip tried in the place of an unreadable one is unreadable too.
+    #[error("{source}; the {tries} clips tried in its place cannot be read either")]
+    NoReplacement {
+        /// The clip to be replaced.
+        source: ClipError,
+        /// How many others were tried.
+        tries: usize,
+    },
+    /// A value of the front end makes no sense.
+    #[error("front end: {0}")]
+    FrontEnd(String),
+    /// A loader's thread panicked.
+    #[error("a loader thread panicked at clip `{id}`: {message}")]
+    Panicked {
+        /// The clip it was working on.
+        id: String,
+        /// The panic's message.
+        message: String,
+    },
+}
+
+impl DataError {
+    pub(crate) fn io(path: &Path, source: io::Error) -> Self {
+        Self::Io { path: path.to_owned(), source }
+    }
+
+    pub(crate) fn manifest(path: &Path, reason: impl Into<String>) -> Self {
+        Self::Manifest { path: path.to_owned(), reason: one_line(&reason.into()) }
+    }
+}
+
+/// What a caught panic said.
+pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    one_line(&text.unwrap_or_else(|| "no message".to_owned()))
+}
+
+/// `text` with its lines and control characters folded into one line.
+fn one_line(text: &str) -> String {
+    let line = text.replace(|c: char| c.is_control(), " ");
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,102 @@
+//! One clip as arrays: both views, their parameter vectors and the centroid's.
+
+use std::collections::BTreeMap;
+
+use equiav_augment::{Image, Modality, ParameterVector, Purpose, Spectrogram};
+use ndarray::{Array2, Array3, Axis};
+use rand::Rng;
+
+use crate::front_end::{IMAGE_MEAN, IMAGE_STD};
+use crate::{DatasetConfig, PaddedSpectrogram};
+
+/// A clip in training.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Example {
+    /// Its position in the manifest.
+    pub clip: usize,
+    /// Its views.
+    pub parts: BTreeMap<Modality, ExamplePart>,
+}
+
+/// One modality of a clip in training.
+///
+/// # Shapes
+///
+/// - audio: `[1, mels, frames]`; visual: `[3, height, width]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExamplePart {
+    /// The plain view.
+    pub plain: Array3<f32>,
+    /// The augmented view.
+    pub augmented: Array3<f32>,
+    /// The parameter vector of the augmented view.
+    pub vector: ParameterVector,
+    /// The parameter vectors of the centroid: `[S, P]`.
+    pub centroid: Array2<f32>,
+    /// How many columns of the plain view hold material, from the start; the others are padding.
+    ///
+    /// A common roll of both views, where it is on, is not followed.
+    pub valid: usize,
+}
+
+/// A clip in evaluation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlainExample {
+    /// Its position in the manifest.
+    pub clip: usize,
+    /// Its plain views, shaped as in [`ExamplePart`].
+    pub parts: BTreeMap<Modality, Array3<f32>>,
+    /// How many frames of the spectrogram hold sound, from the start; the others are padding.
+    pub valid: usize,
+}
+
+/// The part of a sound.
+pub(crate) fn audio<R: Rng>(
+    config: &DatasetConfig,
+    sound: &PaddedSpectrogram,
+    random: impl Fn(Purpose) -> R,
+) -> ExamplePart {
+    let augment = &config.audio;
+    let mut rng = random(Purpose::Augmentation(Modality::Audio));
+    let views = augment.views(sound.spectrogram.clone(), &mut rng);
+    let mut rng = random(Purpose::Centroid(Modality::Audio));
+    let size = config.front_end.spectrogram_size();
+    ExamplePart {
+        plain: audio_input(&views.plain),
+        augmented: audio_input(&views.augmented),
+        vector: views.vector,
+        centroid: augment.sample(size, config.centroid, &mut rng),
+        valid: sound.valid,
+    }
+}
+
+/// The part of the frames of the plain and of the augmented view.
+pub(crate) fn visual<R: Rng>(
+    config: &DatasetConfig,
+    plain: &Image,
+    augmented: &Image,
+    random: impl Fn(Purpose) -> R,
+) -> ExamplePart {
+    let (augment, size) = (&config.visual, config.front_end.image_size());
+    let mut rng = random(Purpose::Augmentation(Modality::Visual));
+    let views = augment.views(plain, augmented, size, &mut rng);
+    let mut rng = random(Purpose::Centroid(Modality::Visual));
+    ExamplePart {
+        plain: visual_input(&views.plain),
+        augmented: visual_input(&views.augmented),
+        vector: views.vector,
+        centroid: augment.sample(size, config.centroid, &mut rng),
+        valid: size.width,
+    }
+}
+
+/// `[1, mels, frames]` of a spectrogram.
+pub(crate) fn audio_input(spectrogram: &Spectrogram) -> Array3<f32> {
+    let transposed = spectrogram.values().reversed_axes().as_standard_layout().into_owned();
+    transposed.insert_axis(Axis(0))
+}
+
+/// `[3, height, width]` of a picture, standardised with ImageNet's statistics.
+pub(crate) fn visual_input(image: &Image) -> Array3<f32> {
+    image.standardized(IMAGE_MEAN, IMAGE_STD)
+}

@@ -1,0 +1,148 @@
+//! What an example holds, with and without memory of earlier ones.
+
+use equiav_augment::{Modality, Profile};
+use equiav_data::{Example, PlainExample};
+
+use crate::corpus::Corpus;
+
+#[test]
+fn examples_have_their_shapes() {
+    let corpus = Corpus::new(2);
+    for profile in [Profile::Published, Profile::Corrected] {
+        let dataset = corpus.dataset(profile, 0);
+        let example = dataset.example(0, 1).unwrap();
+        for (modality, shape) in [(Modality::Audio, [1, 16, 32]), (Modality::Visual, [3, 24, 24])] {
+            let part = &example.parts[&modality];
+            assert_eq!(part.plain.shape(), shape, "{modality}");
+            assert_eq!(part.augmented.shape(), shape, "{modality}");
+            assert_eq!(part.centroid.dim(), (3, part.vector.len()), "{modality}");
+            assert!(part.plain.iter().chain(&part.augmented).all(|value| value.is_finite()));
+        }
+        // 4100 samples are 24 frames.
+        assert_eq!(example.parts[&Modality::Audio].valid, 24);
+        assert_eq!(example.parts[&Modality::Visual].valid, 24);
+    }
+}
+
+#[test]
+fn the_input_is_the_transposed_spectrogram_mel_first() {
+    let corpus = Corpus::new(1);
+    let dataset = corpus.dataset(Profile::Corrected, 0);
+    let plain = &dataset.plain(0).unwrap().parts[&Modality::Audio];
+    let waveform = equiav_data::read_sound(&corpus.sound(0)).unwrap();
+    let analyzer = equiav_data::Analyzer::new(dataset.front_end().clone()).unwrap();
+    let spectrogram = analyzer.spectrogram(&waveform).unwrap().spectrogram;
+    for ((frame, mel), value) in spectrogram.values().indexed_iter() {
+        assert_eq!(plain[(0, mel, frame)], *value);
+    }
+}
+
+#[test]
+fn padding_is_silence_or_as_published() {
+    let corpus = Corpus::new(1);
+    for (profile, padding) in
+        [(Profile::Published, 1.0), (Profile::Corrected, (f32::EPSILON.ln() + 4.0) / 4.0)]
+    {
+        let example = corpus.dataset(profile, 0).plain(0).unwrap();
+        // 4000 samples are 23 frames of 32.
+        assert_eq!(example.valid, 23);
+        let audio = &example.parts[&Modality::Audio];
+        for (frame, column) in audio.axis_iter(ndarray::Axis(2)).enumerate() {
+            let padded = column.iter().all(|value| (value - padding).abs() < 1e-6);
+            assert_eq!(padded, frame >= 23, "{profile:?} at frame {frame}");
+        }
+    }
+}
+
+#[test]
+fn epochs_differ_and_come_again() {
+    let corpus = Corpus::new(2);
+    let dataset = corpus.dataset(Profile::Corrected, 0);
+    let again = corpus.dataset(Profile::Corrected, 0);
+    assert_eq!(dataset.example(3, 0).unwrap(), again.example(3, 0).unwrap());
+    let (one, other) = (dataset.example(3, 0).unwrap(), dataset.example(4, 0).unwrap());
+    for modality in Modality::ALL {
+        assert_ne!(one.parts[&modality].vector, other.parts[&modality].vector);
+        assert_ne!(one.parts[&modality].centroid, other.parts[&modality].centroid);
+    }
+}
+
+#[test]
+fn the_cache_changes_nothing_and_keeps_its_budget() {
+    let corpus = Corpus::new(4);
+    for profile in [Profile::Published, Profile::Corrected] {
+        let examples = |bytes: usize| -> (Vec<Example>, Vec<PlainExample>, usize) {
+            let dataset = corpus.dataset(profile, bytes);
+            let clips = (0..3).flat_map(|epoch| (0..4).map(move |clip| (epoch, clip)));
+            let examples = clips.map(|(epoch, clip)| dataset.example(epoch, clip).unwrap());
+            let examples = examples.collect();
+            let plain = (0..4).map(|clip| dataset.plain(clip).unwrap()).collect();
+            (examples, plain, dataset.cached_bytes())
+        };
+        let (examples_off, plain_off, bytes_off) = examples(0);
+        assert_eq!(bytes_off, 0);
+        for budget in [5_000, 1 << 20] {
+            let (examples, plain, bytes) = examples(budget);
+            assert_eq!(examples, examples_off);
+            assert_eq!(plain, plain_off);
+            assert!(0 < bytes && bytes <= budget, "{bytes} of {budget}");
+        }
+    }
+}
+
+#[test]
+fn a_full_cache_needs_no_files() {
+    let corpus = Corpus::new(1);
+    let dataset = corpus.dataset(Profile::Corrected, 1 << 20);
+    let epochs = 0..40;
+    let first: Vec<_> = epochs.clone().map(|epoch| dataset.example(epoch, 0).unwrap()).collect();
+    std::fs::remove_dir_all(corpus.folder.path().join("wav")).unwrap();
+    std::fs::remove_dir_all(corpus.folder.path().join("frames")).unwrap();
+    let second: Vec<_> = epochs.map(|epoch| dataset.example(epoch, 0).unwrap()).collect();
+    assert_eq!(first, second);
+}
+
+#[test]
+fn only_the_published_profile_mixes_frames() {
+    let corpus = Corpus::new(1);
+    // Frames of one colour, and no augmentation can make one of another.
+    for (frame, level) in [0u8, 128, 255].into_iter().enumerate() {
+        let path = corpus.folder.path().join(format!("frames/frame_{frame}/c0.jpg"));
+        image::RgbImage::from_pixel(32, 32, image::Rgb([level; 3])).save(path).unwrap();
+    }
+    for profile in [Profile::Published, Profile::Corrected] {
+        let dataset = corpus.dataset(profile, 1 << 20);
+        let mut mixed = 0;
+        let mut seen = std::collections::BTreeSet::new();
+        for epoch in 0..60 {
+            let example = dataset.example(epoch, 0).unwrap();
+            let part = &example.parts[&Modality::Visual];
+            // Jitter moves grey by less than the distance of the frames, blur and crop not at all.
+            let level = |view: &ndarray::Array3<f32>| match view[(0, 12, 12)] {
+                dark if dark < -1.5 => 0,
+                bright if bright > 1.7 => 2,
+                _ => 1,
+            };
+            seen.insert(level(&part.plain));
+            let black = (level(&part.plain) == 0) != (level(&part.augmented) == 0);
+            mixed += usize::from(black);
+        }
+        assert_eq!(seen.len(), 3, "every frame comes up");
+        assert_eq!(mixed > 0, profile == Profile::Published, "{profile:?}: {mixed} of 60");
+    }
+}
+
+#[test]
+fn evaluation_takes_the_middle_frame_or_the_next_earlier_one() {
+    let corpus = Corpus::new(1);
+    let dataset = corpus.dataset(Profile::Corrected, 0);
+    assert_eq!(dataset.plain(0).unwrap(), dataset.plain_frame(0, 1).unwrap());
+    assert_ne!(dataset.plain(0).unwrap(), dataset.plain_frame(0, 2).unwrap());
+    let earlier = dataset.plain_frame(0, 0).unwrap();
+    std::fs::remove_file(corpus.folder.path().join("frames/frame_1/c0.jpg")).unwrap();
+    assert_eq!(dataset.plain(0).unwrap(), earlier);
+    std::fs::remove_file(corpus.folder.path().join("frames/frame_0/c0.jpg")).unwrap();
+    let error = dataset.plain(0).unwrap_err();
+    assert!(error.source.missing);
+    assert!(error.to_string().ends_with("frame_1/c0.jpg: no such file"), "{error}");
+}

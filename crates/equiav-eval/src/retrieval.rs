@@ -1,0 +1,405 @@
+//! Cross-modal retrieval: where the right candidate stands among all, both ways.
+
+use ndarray::{Array2, ArrayView1, ArrayView2, Axis, s};
+use serde::Serialize;
+
+use crate::{EvalError, binomial_tail, chance_of_recall, check_values};
+
+/// How many queries are scored at a time when the scores come from embeddings.
+const BLOCK: usize = 256;
+
+/// Where a query's best-ranked correct candidate stands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Rank {
+    /// 1 + the number of candidates that score strictly higher; 1 is best.
+    pub rank: usize,
+    /// How many wrong candidates score exactly the same: ties, which `rank` counts as won.
+    pub tied: usize,
+    /// How many candidates are correct.
+    pub correct: usize,
+}
+
+/// A figure for each of the depths 1, 5 and 10.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct PerDepth {
+    /// At depth 1.
+    pub r1: f64,
+    /// At depth 5.
+    pub r5: f64,
+    /// At depth 10.
+    pub r10: f64,
+}
+
+/// Retrieval in one direction.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Retrieval {
+    /// Share of the queries with a correct candidate at rank 1, in [0, 1].
+    pub r1: f64,
+    /// The same among the first 5.
+    pub r5: f64,
+    /// The same among the first 10.
+    pub r10: f64,
+    /// Median rank, from 1; the mean of the middle two for an even number of queries.
+    pub median_rank: f64,
+    /// Mean rank, from 1.
+    pub mean_rank: f64,
+    /// How many queries score a wrong candidate exactly as high as their best correct one. Ranks
+    /// count such a tie as won; `p_value` counts it as lost.
+    pub ties: usize,
+    /// How many queries were asked.
+    pub queries: usize,
+    /// How many candidates each was compared with.
+    pub gallery: usize,
+    /// The recall that guessing reaches on average, duplicates counted as correct.
+    pub chance: PerDepth,
+    /// The probability that guessing reaches that recall or more: one-sided binomial test against
+    /// `chance`, which takes the queries as independent.
+    pub p_value: PerDepth,
+}
+
+/// Retrieval from either side.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct BothWays {
+    /// Rows ask, columns are the candidates.
+    pub rows_to_columns: Retrieval,
+    /// Columns ask, rows are the candidates.
+    pub columns_to_rows: Retrieval,
+}
+
+/// The relation in which only row `i` and column `i` belong together.
+pub fn same(row: usize, column: usize) -> bool {
+    row == column
+}
+
+/// The relation in which a row and a column belong together if they have equal keys: for duplicates,
+/// the key of the content; for classes, the class.
+///
+/// # Panics
+///
+/// When asked for a row or column that has no key.
+pub fn same_group<'k, K: PartialEq>(
+    rows: &'k [K],
+    columns: &'k [K],
+) -> impl Fn(usize, usize) -> bool + Copy + 'k {
+    |row, column| rows[row] == columns[column]
+}
+
+/// Retrieval both ways from a similarity matrix.
+///
+/// `correct(row, column)` tells which belong together; the best-ranked correct candidate counts.
+///
+/// # Shapes
+///
+/// - `similarity`: `[rows, columns]`, larger is more similar
+///
+/// # Errors
+///
+/// If there is no score, one is not finite, or a row or column has no correct candidate.
+pub fn retrieval(
+    similarity: ArrayView2<'_, f32>,
+    correct: impl Fn(usize, usize) -> bool,
+) -> Result<BothWays, EvalError> {
+    let (rows, columns) = similarity.dim();
+    let forth = ranks(similarity, &correct)?;
+    let back = ranks(similarity.t(), |column, row| correct(row, column))?;
+    Ok(BothWays {
+        rows_to_columns: Retrieval::of_ranks(&forth, columns),
+        columns_to_rows: Retrieval::of_ranks(&back, rows),
+    })
+}
+
+/// Retrieval both ways by the cosines of two sets of embeddings, without the whole similarity matrix.
+///
+/// `correct(row, column)` tells which of `rows` and `columns` belong together.
+///
+/// # Shapes
+///
+/// - `rows`, `columns`: `[n, width]` and `[m, width]`, rows of any length; one of zeros has cosine 0
+///
+/// # Errors
+///
+/// If the widths differ, there is no row, a value is not finite, or a row of either has no correct
+/// candidate.
+pub fn retrieval_of_embeddings(
+    rows: ArrayView2<'_, f32>,
+    columns: ArrayView2<'_, f32>,
+    correct: impl Fn(usize, usize) -> bool,
+) -> Result<BothWays, EvalError> {
+    let forth = ranks_of_embeddings(rows, columns, &correct)?;
+    let back = ranks_of_embeddings(columns, rows, |column, row| correct(row, column))?;
+    Ok(BothWays {
+        rows_to_columns: Retrieval::of_ranks(&forth, columns.nrows()),
+        columns_to_rows: Retrieval::of_ranks(&back, rows.nrows()),
+    })
+}
+
+/// The rank of every row's best correct column.
+///
+/// # Shapes
+///
+/// - `similarity`: `[queries, gallery]`
+///
+/// # Errors
+///
+/// If there is no score, one is not finite, or a query has no correct candidate.
+pub fn ranks(
+    similarity: ArrayView2<'_, f32>,
+    correct: impl Fn(usize, usize) -> bool,
+) -> Result<Vec<Rank>, EvalError> {
+    check_values("similarities", similarity)?;
+    let rows = similarity.axis_iter(Axis(0)).enumerate();
+    rows.map(|(query, scores)| rank(query, scores, |candidate| correct(query, candidate))).collect()
+}
+
+/// The rank of every query's best correct candidate, by cosine.
+///
+/// # Shapes
+///
+/// - `queries`, `gallery`: `[n, width]` and `[m, width]`, rows of any length; one of zeros has cosine 0
+///
+/// # Errors
+///
+/// If the widths differ, there is no row, a value is not finite, or a query has no correct candidate.
+pub fn ranks_of_embeddings(
+    queries: ArrayView2<'_, f32>,
+    gallery: ArrayView2<'_, f32>,
+    correct: impl Fn(usize, usize) -> bool,
+) -> Result<Vec<Rank>, EvalError> {
+    check_values("query embeddings", queries)?;
+    check_values("gallery embeddings", gallery)?;
+    if queries.ncols() != gallery.ncols() {
+        let (scores, targets) = (queries.shape().to_vec(), gallery.shape().to_vec());
+        return Err(EvalError::Sizes { scores, targets });
+    }
+    let (queries, gallery) = (unit_rows(queries), unit_rows(gallery));
+    let mut all = Vec::with_capacity(queries.nrows());
+    for first in (0..queries.nrows()).step_by(BLOCK) {
+        let end = (first + BLOCK).min(queries.nrows());
+        let similarity = queries.slice(s![first..end, ..]).dot(&gallery.t());
+        for (row, scores) in similarity.axis_iter(Axis(0)).enumerate() {
+            let query = first + row;
+            all.push(rank(query, scores, |candidate| correct(query, candidate))?);
+        }
+    }
+    Ok(all)
+}
+
+impl Retrieval {
+    /// Sums up the ranks of all queries in a `gallery` of that many candidates.
+    ///
+    /// # Panics
+    ///
+    /// If there are no ranks.
+    #[track_caller]
+    pub fn of_ranks(ranks: &[Rank], gallery: usize) -> Self {
+        assert!(!ranks.is_empty(), "retrieval without a query");
+        let recall = |depth| share(ranks, |rank| rank.rank <= depth);
+        let chance = PerDepth::of(|depth| chance(ranks, gallery, depth));
+        let places: Vec<usize> = ranks.iter().map(|rank| rank.rank).collect();
+        Self {
+            r1: recall(1),
+            r5: recall(5),
+            r10: recall(10),
+            median_rank: median(&places),
+            mean_rank: places.iter().sum::<usize>() as f64 / places.len() as f64,
+            ties: ranks.iter().filter(|rank| rank.tied > 0).count(),
+            queries: ranks.len(),
+            gallery,
+            chance,
+            p_value: PerDepth::of(|depth| {
+                let hits = ranks.iter().filter(|rank| rank.rank + rank.tied <= depth).count();
+                binomial_tail(hits, ranks.len(), chance.at(depth))
+            }),
+        }
+    }
+}
+
+impl PerDepth {
+    fn of(figure: impl Fn(usize) -> f64) -> Self {
+        Self { r1: figure(1), r5: figure(5), r10: figure(10) }
+    }
+
+    fn at(&self, depth: usize) -> f64 {
+        match depth {
+            1 => self.r1,
+            5 => self.r5,
+            _ => self.r10,
+        }
+    }
+}
+
+/// The rank of the best correct one of `scores`.
+fn rank(
+    query: usize,
+    scores: ArrayView1<'_, f32>,
+    correct: impl Fn(usize) -> bool,
+) -> Result<Rank, EvalError> {
+    let (mut best, mut n_correct) = (f32::NEG_INFINITY, 0);
+    for (candidate, score) in scores.iter().enumerate() {
+        if correct(candidate) {
+            best = best.max(*score);
+            n_correct += 1;
+        }
+    }
+    if n_correct == 0 {
+        return Err(EvalError::NothingCorrect { query, gallery: scores.len() });
+    }
+    let above = scores.iter().filter(|score| **score > best).count();
+    let equal = scores.iter().enumerate().filter(|(_, score)| **score == best);
+    let tied = equal.filter(|(candidate, _)| !correct(*candidate)).count();
+    Ok(Rank { rank: above + 1, tied, correct: n_correct })
+}
+
+/// `embeddings` with every row divided by its length.
+fn unit_rows(embeddings: ArrayView2<'_, f32>) -> Array2<f32> {
+    let mut unit = embeddings.to_owned();
+    for mut row in unit.axis_iter_mut(Axis(0)) {
+        let length = row.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
+        if length > 0.0 {
+            row.mapv_inplace(|x| (f64::from(x) / length) as f32);
+        }
+    }
+    unit
+}
+
+fn share(ranks: &[Rank], counts: impl Fn(&Rank) -> bool) -> f64 {
+    ranks.iter().filter(|rank| counts(rank)).count() as f64 / ranks.len() as f64
+}
+
+/// What guessing recalls within `depth`, averaged over the queries.
+fn chance(ranks: &[Rank], gallery: usize, depth: usize) -> f64 {
+    let each = ranks.iter().map(|rank| chance_of_recall(gallery, rank.correct, depth));
+    (each.sum::<f64>() / ranks.len() as f64).min(1.0)
+}
+
+fn median(places: &[usize]) -> f64 {
+    let mut sorted = places.to_vec();
+    sorted.sort_unstable();
+    (sorted[(sorted.len() - 1) / 2] + sorted[sorted.len() / 2]) as f64 / 2.0
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Few distinct scores and keys, so that ties and duplicates are common.
+    fn problems() -> impl Strategy<Value = (Array2<f32>, Vec<u8>)> {
+        (1usize..20).prop_flat_map(|n| {
+            let scores = proptest::collection::vec(-6i8..6, n * n);
+            let keys = proptest::collection::vec(0u8..8, n);
+            (scores, keys).prop_map(move |(scores, keys)| {
+                let at = |(row, column)| f32::from(scores[row * n + column]) / 5.0;
+                (Array2::from_shape_fn((n, n), at), keys)
+            })
+        })
+    }
+
+    /// Sorts the candidates, correct ones first among equals, and looks for the first correct one.
+    fn naive_rank(scores: &[f32], correct: impl Fn(usize) -> bool) -> usize {
+        let mut order: Vec<usize> = (0..scores.len()).collect();
+        order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]).then(correct(*b).cmp(&correct(*a))));
+        let place = order.iter().position(|candidate| correct(*candidate)).expect("a correct one");
+        place + 1
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn ranks_equal_sorting((scores, keys) in problems()) {
+            let ours = ranks(scores.view(), same_group(&keys, &keys)).expect("finite");
+            for (query, ours) in ours.iter().enumerate() {
+                // 0.0 and -0.0 do not occur both: no product here is negative and zero
+                let row = scores.row(query).to_vec();
+                let naive = naive_rank(&row, |candidate| keys[candidate] == keys[query]);
+                prop_assert_eq!(ours.rank, naive);
+                prop_assert_eq!(ours.correct, keys.iter().filter(|key| **key == keys[query]).count());
+            }
+        }
+
+        #[test]
+        fn figures_equal_their_definitions((scores, keys) in problems()) {
+            let all = ranks(scores.view(), same_group(&keys, &keys)).expect("finite");
+            let ours = retrieval(scores.view(), same_group(&keys, &keys)).expect("finite").rows_to_columns;
+            let n = keys.len() as f64;
+            let recall = |depth| all.iter().filter(|rank| rank.rank <= depth).count() as f64 / n;
+            prop_assert_eq!((ours.r1, ours.r5, ours.r10), (recall(1), recall(5), recall(10)));
+            let below = all.iter().filter(|rank| (rank.rank as f64) < ours.median_rank).count() as f64;
+            let above = all.iter().filter(|rank| (rank.rank as f64) > ours.median_rank).count() as f64;
+            prop_assert!(below <= n / 2.0 && above <= n / 2.0);
+            prop_assert_eq!(ours.ties, all.iter().filter(|rank| rank.tied > 0).count());
+        }
+
+        #[test]
+        fn back_is_forth_of_the_transposed((scores, keys) in problems()) {
+            let relation = same_group(&keys, &keys);
+            let ours = retrieval(scores.view(), relation).expect("finite");
+            let turned = retrieval(scores.t(), relation).expect("finite");
+            prop_assert_eq!(ours.columns_to_rows, turned.rows_to_columns);
+        }
+
+        #[test]
+        fn embeddings_give_the_ranks_of_their_cosines(rows in 1usize..600, scale in 0.1f32..10.0, seed in 0u32..1000) {
+            let at = |row: usize, column: usize, salt: u32| {
+                let mixed = (row as u32 * 7 + column as u32 + salt).wrapping_mul(2_654_435_761);
+                (mixed >> 8) as f32 / 8_388_608.0 - 1.0
+            };
+            let a = Array2::from_shape_fn((rows, 7), |(row, column)| scale * at(row, column, seed));
+            let b = Array2::from_shape_fn((rows, 7), |(row, column)| at(row, column, seed + 3));
+            let cosines = unit_rows(a.view()).dot(&unit_rows(b.view()).t());
+            let whole = retrieval(cosines.view(), same).expect("finite");
+            let blocked = retrieval_of_embeddings(a.view(), b.view(), same).expect("finite");
+            prop_assert_eq!(blocked, whole);
+        }
+    }
+
+    #[test]
+    fn the_best_ranked_duplicate_counts() {
+        let scores = array![[0.1, 0.9, 0.5], [0.3, 0.2, 0.4], [0.0, 0.0, 1.0]];
+        let ours = ranks(scores.view(), same).expect("finite");
+        assert_eq!(ours.iter().map(|rank| rank.rank).collect::<Vec<_>>(), [3, 3, 1]);
+        let keys = ["word", "word", "other"];
+        let ours = retrieval(scores.view(), same_group(&keys, &keys)).expect("finite");
+        assert_eq!(ours.rows_to_columns.mean_rank, 4.0 / 3.0);
+        // two queries with two correct candidates of three, one with one
+        assert!((ours.rows_to_columns.chance.r1 - 5.0 / 9.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_collapsed_model_is_told_by_its_ties_and_is_not_significant() {
+        let scores = Array2::zeros((50, 50));
+        let ours = retrieval(scores.view(), same).expect("finite").rows_to_columns;
+        assert_eq!((ours.r1, ours.ties), (1.0, 50));
+        assert_eq!(ours.p_value.r1, 1.0);
+    }
+
+    #[test]
+    fn a_perfect_model_is_significant() {
+        let ours = retrieval(Array2::eye(40).view(), same).expect("finite").columns_to_rows;
+        assert_eq!((ours.r1, ours.median_rank, ours.ties), (1.0, 1.0, 0));
+        assert!((ours.chance.r10 - 0.25).abs() < 1e-12);
+        assert!((ours.p_value.r1 / 40f64.powi(-40) - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn broken_scores_are_errors() {
+        let message = |scores: Array2<f32>, correct: fn(usize, usize) -> bool| {
+            retrieval(scores.view(), correct).expect_err("should be refused").to_string()
+        };
+        assert_eq!(
+            message(array![[1.0, f32::INFINITY]], same),
+            "row 0, column 1 of the similarities is inf, not a finite number"
+        );
+        assert_eq!(
+            message(Array2::zeros((0, 3)), same),
+            "the similarities hold nothing: 0 rows, 3 columns"
+        );
+        assert_eq!(message(array![[1.0], [2.0]], same), "query 1 has no correct candidate among 1");
+        let (a, b) = (Array2::zeros((2, 3)), Array2::zeros((2, 4)));
+        let failure = retrieval_of_embeddings(a.view(), b.view(), same).expect_err("other widths");
+        assert!(matches!(failure, EvalError::Sizes { .. }));
+    }
+}

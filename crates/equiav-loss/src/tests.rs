@@ -1,0 +1,239 @@
+//! Both losses against their formulas in plain loops, the published figures, and their laws.
+
+use std::path::Path;
+
+use proptest::prelude::*;
+use tch::{Device, Kind, Tensor, no_grad};
+
+use super::{Contrast, DEFAULT_TEMPERATURE, Keys, Temperature, info_nce, nt_xent};
+
+type Loss = fn(&Tensor, &Tensor, &Keys, Temperature<'_>) -> Contrast;
+type Rows = Vec<Vec<f64>>;
+
+/// Every law holds for both.
+const LOSSES: [(&str, Loss); 2] = [
+    ("info_nce", |a, b, keys, tau| info_nce(a, b, keys, tau)),
+    ("nt_xent", |a, b, keys, tau| nt_xent(a, b, keys, tau)),
+];
+
+fn value(x: &Tensor) -> f64 {
+    x.double_value(&[])
+}
+
+fn tensor(rows: &Rows) -> Tensor {
+    let flat: Vec<f64> = rows.concat();
+    Tensor::from_slice(&flat).reshape([rows.len() as i64, rows[0].len() as i64])
+}
+
+/// `n` rows of `d` numbers in [-1, 1), equal for equal seeds.
+fn rows(n: usize, d: usize, seed: u64) -> Rows {
+    let number = |i: usize| {
+        let mixed = (seed + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (i as u64 + 1);
+        let mixed = (mixed ^ (mixed >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        (mixed >> 11) as f64 / (1u64 << 52) as f64 - 1.0
+    };
+    (0..n).map(|row| (0..d).map(|column| number(row * d + column)).collect()).collect()
+}
+
+fn exp_similarity(x: &[f64], y: &[f64], tau: f64) -> f64 {
+    let dot = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(x, y)| x * y).sum::<f64>();
+    (dot(x, y) / (dot(x, x).sqrt() * dot(y, y).sqrt() * tau)).exp()
+}
+
+/// One direction of a documented formula: the loss, and the share of rows solved.
+fn miss(x: &Rows, y: &Rows, tau: f64, own_branch: bool) -> (f64, f64) {
+    let (mut loss, mut solved) = (0.0, 0.0);
+    for (i, row) in x.iter().enumerate() {
+        let positive = exp_similarity(row, &y[i], tau);
+        let mut negatives = Vec::new();
+        for j in (0..x.len()).filter(|j| *j != i) {
+            negatives.push(exp_similarity(row, &y[j], tau));
+            if own_branch {
+                negatives.push(exp_similarity(row, &x[j], tau));
+            }
+        }
+        loss -= (positive / (positive + negatives.iter().sum::<f64>())).ln();
+        solved += f64::from(u8::from(negatives.iter().all(|negative| *negative < positive)));
+    }
+    (loss / x.len() as f64, solved / x.len() as f64)
+}
+
+fn check_formula(own_branch: bool, n: usize, d: usize, tau: f64, seed: u64) {
+    let (a, b) = (rows(n, d, seed), rows(n, d, seed + 1000));
+    let (forth, solved) = miss(&a, &b, tau, own_branch);
+    let (back, _) = miss(&b, &a, tau, own_branch);
+    let (a, b) = (tensor(&a), tensor(&b));
+    let (_, loss) = LOSSES[usize::from(own_branch)];
+    let ours = loss(&a, &b, &Keys::own(&a, &b), tau.into());
+    assert_eq!(ours.loss.kind(), Kind::Double);
+    // 64-bit sums in another order
+    assert!((value(&ours.loss) - (forth + back) / 2.0).abs() < 1e-9, "n {n}, d {d}, tau {tau}");
+    assert!((value(&ours.top1) - solved).abs() < 1e-6, "top1 of n {n}, d {d}, tau {tau}");
+}
+
+/// Shares of one process's rows, as `ranks` equal ranks would hold them.
+fn mean_over_ranks(loss: Loss, a: &Tensor, b: &Tensor, ranks: i64, keys: &Keys) -> Contrast {
+    let n = a.size()[0] / ranks;
+    let (mut losses, mut top1s) = (Vec::new(), Vec::new());
+    for rank in 0..ranks {
+        let first = rank * n;
+        let keys = Keys { first, ..Keys::own(&keys.a, &keys.b) };
+        let own = loss(&a.narrow(0, first, n), &b.narrow(0, first, n), &keys, 0.1.into());
+        losses.push(own.loss);
+        top1s.push(own.top1);
+    }
+    Contrast {
+        loss: Tensor::stack(&losses, 0).mean(None),
+        top1: Tensor::stack(&top1s, 0).mean(None),
+    }
+}
+
+fn largest_difference(a: &Tensor, b: &Tensor) -> f64 {
+    value(&(a - b).abs().max())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn equals_its_formula(n in 1usize..9, d in 2usize..9, tau in 0.05f64..2.0, seed in 0u64..1 << 40) {
+        check_formula(false, n, d, tau, seed);
+        check_formula(true, n, d, tau, seed);
+    }
+
+    #[test]
+    fn several_ranks_average_to_one_process(n in 1i64..5, ranks in 1i64..5, d in 2usize..9, seed in 0u64..1 << 40) {
+        let all = (n * ranks) as usize;
+        let (a, b) = (tensor(&rows(all, d, seed)), tensor(&rows(all, d, seed + 7)));
+        let keys = Keys::own(&a, &b);
+        for (name, loss) in LOSSES {
+            let one = loss(&a, &b, &keys, 0.1.into());
+            let many = mean_over_ranks(loss, &a, &b, ranks, &keys);
+            prop_assert!(largest_difference(&one.loss, &many.loss) < 1e-9, "{}", name);
+            prop_assert!(largest_difference(&one.top1, &many.top1) < 1e-6, "{}", name);
+        }
+    }
+
+    #[test]
+    fn the_length_of_a_row_does_not_matter(n in 1usize..6, scale in -6f64..6.0, seed in 0u64..1 << 40) {
+        let (a, b) = (tensor(&rows(n, 5, seed)), tensor(&rows(n, 5, seed + 7)));
+        let lengths = Tensor::linspace(1.0, 3.0, n as i64, (Kind::Double, Device::Cpu));
+        let (longer_a, longer_b) = (&a * 10f64.powf(scale), &b * lengths.unsqueeze(1));
+        for (name, loss) in LOSSES {
+            let plain = loss(&a, &b, &Keys::own(&a, &b), 0.1.into()).loss;
+            let longer = loss(&longer_a, &longer_b, &Keys::own(&longer_a, &longer_b), 0.1.into()).loss;
+            prop_assert!(largest_difference(&plain, &longer) < 1e-9, "{}", name);
+        }
+    }
+}
+
+#[test]
+fn gradients_of_ranks_average_to_one_process_when_keys_carry_gradient() {
+    for (name, loss) in LOSSES {
+        let gradients = |ranks: i64, with_gradient: bool| {
+            let a = tensor(&rows(6, 5, 1)).set_requires_grad(true);
+            let b = tensor(&rows(6, 5, 2)).set_requires_grad(true);
+            let keys =
+                if with_gradient { Keys::own(&a, &b) } else { Keys::own(&a.detach(), &b.detach()) };
+            mean_over_ranks(loss, &a, &b, ranks, &keys).loss.backward();
+            Tensor::cat(&[a.grad(), b.grad()], 0)
+        };
+        let one = gradients(1, true);
+        assert!(largest_difference(&one, &gradients(2, true)) < 1e-9, "{name}");
+        assert!(largest_difference(&one, &gradients(3, true)) < 1e-9, "{name}");
+        assert!(largest_difference(&one, &gradients(2, false)) > 1e-3, "{name}: keys were ignored");
+    }
+}
+
+#[test]
+fn equal_rows_leave_the_logarithm_of_the_number_of_candidates() {
+    let ones = Tensor::ones([8, 4], (Kind::Double, Device::Cpu));
+    for ((_, loss), candidates) in LOSSES.into_iter().zip([8.0, 15.0]) {
+        let loss = loss(&ones, &ones, &Keys::own(&ones, &ones), DEFAULT_TEMPERATURE.into()).loss;
+        assert!((value(&loss) - f64::ln(candidates)).abs() < 1e-9);
+    }
+}
+
+#[test]
+fn narrow_rows_are_computed_in_32_bits() {
+    let (a, b) = (tensor(&rows(4, 6, 3)), tensor(&rows(4, 6, 4)));
+    let (narrow_a, narrow_b) = (a.to_kind(Kind::BFloat16), b.to_kind(Kind::BFloat16));
+    for (name, loss) in LOSSES {
+        let narrow = loss(&narrow_a, &narrow_b, &Keys::own(&narrow_a, &narrow_b), 0.07.into()).loss;
+        let (a, b) = (narrow_a.to_kind(Kind::Double), narrow_b.to_kind(Kind::Double));
+        let wide = loss(&a, &b, &Keys::own(&a, &b), 0.07.into()).loss;
+        assert_eq!(narrow.kind(), Kind::Float, "{name}");
+        assert!(largest_difference(&narrow.to_kind(Kind::Double), &wide) < 1e-5, "{name}");
+    }
+}
+
+#[test]
+fn a_row_of_zeros_leaves_loss_and_gradient_finite() {
+    for (name, loss) in LOSSES {
+        let a = Tensor::zeros([3, 4], (Kind::Float, Device::Cpu)).set_requires_grad(true);
+        let b = tensor(&rows(3, 4, 5)).to_kind(Kind::Float);
+        let ours = loss(&a, &b, &Keys::own(&a, &b), 0.07.into()).loss;
+        ours.backward();
+        assert!(value(&ours).is_finite(), "{name}");
+        assert_eq!(value(&a.grad().isfinite().all()), 1.0, "{name}");
+    }
+}
+
+#[test]
+fn a_learned_temperature_gives_the_same_loss_and_its_own_gradient() {
+    let (a, b) = (tensor(&rows(5, 6, 8)), tensor(&rows(5, 6, 9)));
+    let keys = Keys::own(&a, &b);
+    for (name, loss) in LOSSES {
+        let at = |tau: f64| value(&loss(&a, &b, &keys, tau.into()).loss);
+        let tau = Tensor::from(0.2f64).set_requires_grad(true);
+        let learned = loss(&a, &b, &keys, (&tau).into()).loss;
+        learned.backward();
+        let step = 1e-5;
+        let slope = (at(0.2 + step) - at(0.2 - step)) / (2.0 * step);
+        assert!((value(&learned) - at(0.2)).abs() < 1e-12, "{name}");
+        assert!((value(&tau.grad()) - slope).abs() < 1e-6, "{name}");
+    }
+}
+
+#[test]
+fn wrong_sizes_are_named() {
+    let size = |n: i64, d: i64| Tensor::ones([n, d], (Kind::Float, Device::Cpu));
+    let refused = |a: &Tensor, b: &Tensor, keys: Keys, tau: f64| {
+        let failure = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            no_grad(|| nt_xent(a, b, &keys, tau))
+        }));
+        let payload = failure.expect_err("should not have been accepted");
+        payload.downcast::<String>().map_or_else(|_| String::new(), |message| *message)
+    };
+    let (a, keys) = (size(2, 3), |first| Keys { a: size(4, 3), b: size(4, 3), first });
+    assert!(refused(&a, &size(3, 3), keys(0), 0.1).contains("nt_xent: the two kinds of rows"));
+    assert!(refused(&size(2, 4), &size(2, 4), keys(0), 0.1).contains("keys and rows differ"));
+    assert!(refused(&a, &a, keys(3), 0.1).contains("2 rows from row 3 on do not fit into 4 keys"));
+    assert!(refused(&a, &a, keys(-1), 0.1).contains("from row -1"));
+    assert!(refused(&a, &a, keys(0), 0.0).contains("0 is no temperature"));
+    assert!(refused(&a.reshape([6]), &a, keys(0), 0.1).contains("rows are [n, d], not [6]"));
+}
+
+#[test]
+fn equals_the_published_first_step() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/model_tiny");
+    let text = std::fs::read_to_string(folder.join("trajectory.json")).expect("trajectory");
+    let trajectory: serde_json::Value = serde_json::from_str(&text).expect("json");
+    let tensors = Tensor::read_safetensors(folder.join("embeddings.safetensors")).expect("rows");
+    let rows = |name: &str| &tensors.iter().find(|(key, _)| key == name).expect(name).1;
+    let tau = trajectory["tau"].as_f64().expect("tau");
+    let step = |name: &str| trajectory["steps"][0][name].as_f64().expect("figure");
+
+    for (figure, loss, a, b) in [
+        ("inter", LOSSES[0].1, "z_a_inter", "z_v_inter"),
+        ("intra_a", LOSSES[1].1, "z_a_equi", "z_a_aug"),
+        ("intra_v", LOSSES[1].1, "z_v_equi", "z_v_aug"),
+    ] {
+        let (a, b) = (rows(a), rows(b));
+        let ours = loss(a, b, &Keys::own(a, b), tau.into());
+        // 32-bit arithmetic of values up to 5
+        assert!((value(&ours.loss) - step(figure)).abs() < 1e-5, "{figure}: {:?}", ours.loss);
+        let accuracy = 100.0 * value(&ours.top1);
+        assert!((accuracy - step(&format!("acc_{figure}"))).abs() < 1e-4, "{figure}: {accuracy} %");
+    }
+}

@@ -1,0 +1,93 @@
+//! Scaled dot-product attention with several heads: of tokens to themselves, and of queries to tokens.
+
+use tch::{Tensor, nn};
+
+use crate::init;
+
+/// Attention of tokens to themselves.
+#[derive(Debug)]
+pub(crate) struct SelfAttention {
+    heads: i64,
+    qkv: nn::Linear,
+    proj: nn::Linear,
+}
+
+impl SelfAttention {
+    /// Attention of `heads` heads over tokens of `width`, which `heads` divides.
+    pub(crate) fn new(path: &nn::Path, width: i64, heads: i64) -> Self {
+        Self {
+            heads,
+            qkv: init::linear(path / "qkv", width, 3 * width),
+            proj: init::linear(path / "proj", width, width),
+        }
+    }
+}
+
+impl nn::Module for SelfAttention {
+    /// `[b, n, width]` to `[b, n, width]`.
+    fn forward(&self, tokens: &Tensor) -> Tensor {
+        let qkv = tokens.apply(&self.qkv).chunk(3, -1);
+        let [q, k, v] = [0, 1, 2].map(|part: usize| split_heads(&qkv[part], self.heads));
+        join_heads(&attend(&q, &k, &v)).apply(&self.proj)
+    }
+}
+
+/// Attention of queries to tokens; keys and values are computed once for all queries.
+#[derive(Debug)]
+pub(crate) struct CrossAttention {
+    heads: i64,
+    to_q: nn::Linear,
+    to_k: nn::Linear,
+    to_v: nn::Linear,
+    to_out: nn::Linear,
+}
+
+/// The sizes of a [`CrossAttention`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CrossAttentionSize {
+    /// Channels of a query.
+    pub(crate) query: i64,
+    /// Channels of a token, and of the result.
+    pub(crate) width: i64,
+    /// Number of heads.
+    pub(crate) heads: i64,
+    /// Channels of a head; `heads * head_width` need not be `width`.
+    pub(crate) head_width: i64,
+}
+
+impl CrossAttention {
+    pub(crate) fn new(path: &nn::Path, size: CrossAttentionSize) -> Self {
+        let inner = size.heads * size.head_width;
+        Self {
+            heads: size.heads,
+            to_q: init::linear(path / "to_q", size.query, inner),
+            to_k: init::linear(path / "to_k", size.width, inner),
+            to_v: init::linear(path / "to_v", size.width, inner),
+            to_out: init::linear_without_bias(path / "to_out", inner, size.width),
+        }
+    }
+
+    /// `queries` `[b, q, query]` and `tokens` `[b, n, width]` to `[b, q, width]`.
+    pub(crate) fn forward(&self, queries: &Tensor, tokens: &Tensor) -> Tensor {
+        let q = split_heads(&queries.apply(&self.to_q), self.heads);
+        let k = split_heads(&tokens.apply(&self.to_k), self.heads);
+        let v = split_heads(&tokens.apply(&self.to_v), self.heads);
+        join_heads(&attend(&q, &k, &v)).apply(&self.to_out)
+    }
+}
+
+/// `softmax(q kᵀ / √d) v`, all `[b, heads, _, d]`.
+fn attend(q: &Tensor, k: &Tensor, v: &Tensor) -> Tensor {
+    let no_mask = None::<Tensor>;
+    Tensor::scaled_dot_product_attention(q, k, v, no_mask, 0.0, false, None, false)
+}
+
+/// `[b, n, heads · d]` to `[b, heads, n, d]`.
+fn split_heads(x: &Tensor, heads: i64) -> Tensor {
+    x.unflatten(-1, [heads, -1]).transpose(1, 2)
+}
+
+/// `[b, heads, n, d]` to `[b, n, heads · d]`.
+fn join_heads(x: &Tensor) -> Tensor {
+    x.transpose(1, 2).flatten(2, 3)
+}

@@ -1,0 +1,38 @@
+//! One block of an encoder: attention and a feed-forward network, each after a norm and around a
+//! residual.
+
+use tch::{Tensor, nn};
+
+use crate::attention::SelfAttention;
+use crate::encoder::EncoderConfig;
+use crate::init;
+use crate::mlp::Mlp;
+
+/// A pre-norm block of a vision transformer.
+#[derive(Debug)]
+pub(crate) struct Block {
+    norm1: nn::LayerNorm,
+    attention: SelfAttention,
+    norm2: nn::LayerNorm,
+    mlp: Mlp,
+}
+
+impl Block {
+    pub(crate) fn new(path: &nn::Path, config: &EncoderConfig) -> Self {
+        Self {
+            norm1: init::norm(path / "norm1", config.width),
+            attention: SelfAttention::new(&(path / "attn"), config.width, config.heads),
+            norm2: init::norm(path / "norm2", config.width),
+            mlp: config.mlp.build(&(path / "mlp"), config.width),
+        }
+    }
+}
+
+impl nn::Module for Block {
+    /// `[b, n, width]` to `[b, n, width]`.
+    fn forward(&self, tokens: &Tensor) -> Tensor {
+        let tokens = tokens + tokens.apply(&self.norm1).apply(&self.attention);
+        let moved = tokens.apply(&self.norm2).apply(&self.mlp);
+        tokens + moved
+    }
+}

@@ -1,0 +1,152 @@
+//! The shape of a branch and of a whole model, as recipes and `config.json` hold it.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, ensure};
+use serde::{Deserialize, Serialize};
+use tch::nn;
+
+use crate::branch::Branch;
+use crate::encoder::EncoderConfig;
+use crate::head::HeadConfig;
+use crate::mlp::MlpConfig;
+use crate::predictor::PredictorConfig;
+
+/// The largest number that a size may be, so that no product of sizes overflows.
+const LARGEST: i64 = 1 << 16;
+
+/// The size of an encoder's input.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct InputConfig {
+    /// Rows: pixels, or mel bins; a multiple of the patch.
+    pub height: i64,
+    /// Columns: pixels, or frames; a multiple of the patch.
+    pub width: i64,
+}
+
+/// The shape of a [`Branch`].
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct BranchConfig {
+    /// What tells this modality's parameters apart: `a` and `v` in the published names.
+    pub suffix: String,
+    /// The size of the input.
+    pub input: InputConfig,
+    /// Length of a parameter vector, at least 1.
+    pub vector: i64,
+    /// The vision transformer.
+    pub encoder: EncoderConfig,
+    /// The transformation predictor.
+    pub predictor: PredictorConfig,
+    /// The head of the intra-modal loss.
+    pub intra_head: HeadConfig,
+    /// The head of the inter-modal loss.
+    pub inter_head: HeadConfig,
+}
+
+/// The shape of a model, as `config.json` holds it.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct ModelConfig {
+    /// Always `equiav`.
+    pub model_type: String,
+    /// The shape of each modality's branch, by the modality's name.
+    pub branches: BTreeMap<String, BranchConfig>,
+    /// Whatever else a user of the weights must know, such as the front end.
+    #[serde(flatten)]
+    pub extra: BTreeMap<String, serde_json::Value>,
+}
+
+impl BranchConfig {
+    /// Checks that the sizes fit together.
+    ///
+    /// # Errors
+    ///
+    /// If they do not; the message names the key.
+    pub fn check(&self) -> anyhow::Result<()> {
+        let suffix = &self.suffix;
+        let plain = !suffix.is_empty() && suffix.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        ensure!(plain, "suffix = {suffix:?}: expected letters and digits");
+        size("vector", self.vector)?;
+        self.encoder.check(self.input).context("in the encoder")?;
+        self.predictor.check().context("in the predictor")?;
+        for (head, config) in [("intra_head", &self.intra_head), ("inter_head", &self.inter_head)] {
+            size(&format!("{head}.hidden"), config.hidden)?;
+            size(&format!("{head}.out"), config.out)?;
+        }
+        Ok(())
+    }
+}
+
+impl EncoderConfig {
+    fn check(&self, input: InputConfig) -> anyhow::Result<()> {
+        let Self { width, depth, heads, patch, mlp } = *self;
+        size("width", width)?;
+        size("depth", depth)?;
+        size("heads", heads)?;
+        size("patch", patch)?;
+        mlp.check()?;
+        ensure!(width % heads == 0, "heads = {heads} does not divide width = {width}");
+        ensure!(width % 4 == 0, "width = {width}: the position table needs a multiple of 4");
+        for (key, length) in [("input.height", input.height), ("input.width", input.width)] {
+            size(key, length)?;
+            ensure!(length % patch == 0, "patch = {patch} does not divide {key} = {length}");
+        }
+        size("the number of patches", (input.height / patch) * (input.width / patch))
+    }
+}
+
+impl PredictorConfig {
+    fn check(&self) -> anyhow::Result<()> {
+        match *self {
+            Self::Attention { hidden, heads, head_width, mlp } => {
+                size("hidden", hidden)?;
+                size("heads", heads)?;
+                size("head_width", head_width)?;
+                mlp.check()
+            }
+            Self::Linear => Ok(()),
+            Self::Hypernetwork { hidden, rank } => size("hidden", hidden).and(size("rank", rank)),
+        }
+    }
+}
+
+impl MlpConfig {
+    fn check(self) -> anyhow::Result<()> {
+        size("mlp.ratio", self.ratio())
+    }
+}
+
+impl ModelConfig {
+    /// The configuration of a model of those branches, with nothing extra.
+    pub fn new(branches: BTreeMap<String, BranchConfig>) -> Self {
+        Self { model_type: MODEL_TYPE.to_owned(), branches, extra: BTreeMap::new() }
+    }
+
+    /// Makes every branch under `root`.
+    ///
+    /// # Errors
+    ///
+    /// If the configuration is of another kind of model, or a branch's sizes do not fit together.
+    pub fn build(&self, root: &nn::Path) -> anyhow::Result<BTreeMap<String, Branch>> {
+        let kind = &self.model_type;
+        ensure!(kind == MODEL_TYPE, "model_type = {kind:?}: expected {MODEL_TYPE:?}");
+        ensure!(!self.branches.is_empty(), "the configuration has no branches");
+        let mut suffixes = Vec::new();
+        for (name, config) in &self.branches {
+            config.check().with_context(|| format!("in branch {name}"))?;
+            let suffix = &config.suffix;
+            ensure!(!suffixes.contains(&suffix), "two branches have the suffix {suffix:?}");
+            suffixes.push(suffix);
+        }
+        let branches = self.branches.iter();
+        Ok(branches.map(|(name, config)| (name.clone(), config.build(root))).collect())
+    }
+}
+
+const MODEL_TYPE: &str = "equiav";
+
+fn size(key: &str, value: i64) -> anyhow::Result<()> {
+    ensure!((1..=LARGEST).contains(&value), "{key} = {value}: expected 1 to {LARGEST}");
+    Ok(())
+}

@@ -1,0 +1,144 @@
+//! One modality's vision transformer: patches, position, blocks, and a norm per kind of view.
+
+use serde::{Deserialize, Serialize};
+use tch::{Tensor, nn};
+
+use crate::block::Block;
+use crate::config::InputConfig;
+use crate::init;
+use crate::mlp::MlpConfig;
+use crate::patch::PatchEmbedding;
+use crate::position::sine_cosine_table;
+
+/// The shape of an [`Encoder`].
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct EncoderConfig {
+    /// Channels of a token; a multiple of 4 (position table) and of `heads`.
+    pub width: i64,
+    /// Number of blocks, at least 1.
+    pub depth: i64,
+    /// Attention heads of a block, at least 1.
+    pub heads: i64,
+    /// Side of a patch in pixels or bins, at least 1.
+    pub patch: i64,
+    /// What follows the attention in a block.
+    pub mlp: MlpConfig,
+}
+
+/// Which kind of view an input is; each has a final norm of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum View {
+    /// As it was recorded.
+    Plain,
+    /// Transformed by an augmentation.
+    Augmented,
+}
+
+/// A vision transformer without class token (section 2 of the paper's appendix).
+#[derive(Debug)]
+pub struct Encoder {
+    patches: PatchEmbedding,
+    position: Tensor,
+    modality: Tensor,
+    blocks: Vec<Block>,
+    norm: nn::LayerNorm,
+    norm_augmented: nn::LayerNorm,
+}
+
+/// The tokens of the views that were asked for, each `[b, n, width]`.
+#[derive(Debug)]
+pub(crate) struct Tokens {
+    pub(crate) plain: Option<Tensor>,
+    pub(crate) augmented: Option<Tensor>,
+}
+
+impl EncoderConfig {
+    /// Makes the encoder of `input`s; its parameters go under `root` and carry `suffix`.
+    ///
+    /// # Panics
+    ///
+    /// If the sizes do not fit together; [`BranchConfig::check`](crate::BranchConfig::check) tells.
+    pub fn build(&self, root: &nn::Path, suffix: &str, input: InputConfig) -> Encoder {
+        let named = |name: &str| root / format!("{name}_{suffix}");
+        let patches = PatchEmbedding::new(&named("patch_embed"), self.patch, self.width);
+        let (rows, columns) = (input.height / self.patch, input.width / self.patch);
+        let blocks = named("blocks");
+        Encoder {
+            patches,
+            position: position(root, suffix, &sine_cosine_table(rows, columns, self.width)),
+            modality: root.var(
+                &format!("modality_{suffix}"),
+                &[1, 1, self.width],
+                nn::Init::Randn { mean: 0.0, stdev: 0.02 },
+            ),
+            blocks: (0..self.depth).map(|block| Block::new(&(&blocks / block), self)).collect(),
+            norm: init::norm(named("norm"), self.width),
+            norm_augmented: init::norm(root / format!("norm_{suffix}_aug"), self.width),
+        }
+    }
+}
+
+impl Encoder {
+    /// The tokens of `input`, a view of kind `view`.
+    ///
+    /// # Shapes
+    ///
+    /// - `input`: `[b, c, height, width]`, of 1 or 3 channels; one channel stands for three equal ones
+    /// - returns: `[b, n, width]`, row by row
+    ///
+    /// # Panics
+    ///
+    /// If the sizes differ from those the encoder was made for.
+    #[track_caller]
+    pub fn forward(&self, input: &Tensor, view: View) -> Tensor {
+        self.norm_of(view, &self.before_norm(input))
+    }
+
+    /// The tokens of the given views, in one pass of the blocks.
+    ///
+    /// Blocks treat each sample by itself, so one pass over both views gives what two would, with
+    /// matrix products of twice the rows.
+    #[track_caller]
+    pub(crate) fn both(&self, plain: Option<&Tensor>, augmented: Option<&Tensor>) -> Tokens {
+        let (Some(clean), Some(changed)) = (plain, augmented) else {
+            return Tokens {
+                plain: plain.map(|input| self.forward(input, View::Plain)),
+                augmented: augmented.map(|input| self.forward(input, View::Augmented)),
+            };
+        };
+        let (first, second) = (clean.size()[0], changed.size()[0]);
+        let tokens = self.before_norm(&Tensor::cat(&[clean, changed], 0));
+        Tokens {
+            plain: Some(self.norm_of(View::Plain, &tokens.narrow(0, 0, first))),
+            augmented: Some(self.norm_of(View::Augmented, &tokens.narrow(0, first, second))),
+        }
+    }
+
+    #[track_caller]
+    fn before_norm(&self, input: &Tensor) -> Tensor {
+        let tokens = self.patches.forward(input);
+        assert_eq!(
+            tokens.size()[1],
+            self.position.size()[1],
+            "an input of size {:?} has another number of patches than the encoder",
+            input.size()
+        );
+        let tokens = tokens + &self.position + &self.modality;
+        self.blocks.iter().fold(tokens, |tokens, block| tokens.apply(block))
+    }
+
+    fn norm_of(&self, view: View, tokens: &Tensor) -> Tensor {
+        match view {
+            View::Plain => tokens.apply(&self.norm),
+            View::Augmented => tokens.apply(&self.norm_augmented),
+        }
+    }
+}
+
+/// The table as a variable that is saved and moved with the others but not trained.
+fn position(root: &nn::Path, suffix: &str, table: &Tensor) -> Tensor {
+    let mut position = root.zeros_no_train(&format!("pos_embed_{suffix}"), &table.size());
+    tch::no_grad(|| position.copy_(table));
+    position
+}

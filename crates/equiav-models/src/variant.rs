@@ -1,0 +1,52 @@
+//! The variants of the paper's ablation (its table 4): which embeddings the losses compare.
+
+use serde::{Deserialize, Serialize};
+
+/// What pulls the two views of one modality together.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Intra {
+    /// The augmented view and its prediction from the plain view: the paper's choice.
+    Equivariant,
+    /// The augmented view and the plain view themselves; the parameter vector is not used.
+    Invariant,
+    /// Nothing.
+    None,
+}
+
+/// Which embedding of a clip is compared with the other modality's.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Inter {
+    /// The mean of the plain view's tokens.
+    CleanPair,
+    /// The mean of the augmented view's tokens.
+    AugmentedPair,
+    /// One prediction, from the first of the centroid's vectors.
+    SinglePrediction,
+    /// The mean of the predictions from all of the centroid's vectors: the paper's choice.
+    Centroid,
+}
+
+impl Intra {
+    /// Whether the plain and the augmented view must be encoded for this.
+    pub(crate) fn needs_views(self) -> bool {
+        self != Self::None
+    }
+}
+
+impl Inter {
+    /// Whether the plain view must be encoded for this.
+    pub(crate) fn needs_plain(self) -> bool {
+        self != Self::AugmentedPair
+    }
+
+    /// How many of `available` sampled vectors are predicted from.
+    pub(crate) fn predictions(self, available: i64) -> i64 {
+        match self {
+            Self::CleanPair | Self::AugmentedPair => 0,
+            Self::SinglePrediction => 1,
+            Self::Centroid => available,
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! A small branch and small views for tests.
+#![allow(dead_code)] // Each test file uses its part.
+
+use equiav_models::{
+    BranchConfig, EncoderConfig, HeadConfig, InputConfig, MlpConfig, PredictorConfig, Views,
+};
+use tch::{Device, Kind, Tensor};
+
+pub(crate) const MLP: MlpConfig = MlpConfig::Gelu { ratio: 2 };
+
+pub(crate) const ATTENTION: PredictorConfig =
+    PredictorConfig::Attention { hidden: 6, heads: 2, head_width: 5, mlp: MLP };
+
+pub(crate) const PREDICTORS: [PredictorConfig; 3] =
+    [ATTENTION, PredictorConfig::Linear, PredictorConfig::Hypernetwork { hidden: 6, rank: 2 }];
+
+/// A branch of width 8 on inputs of 8 x 12 with patches of 4, and vectors of 7 numbers.
+pub(crate) fn branch(suffix: &str, predictor: PredictorConfig) -> BranchConfig {
+    BranchConfig {
+        suffix: suffix.to_owned(),
+        input: InputConfig { height: 8, width: 12 },
+        vector: 7,
+        encoder: EncoderConfig { width: 8, depth: 2, heads: 2, patch: 4, mlp: MLP },
+        predictor,
+        intra_head: HeadConfig { hidden: 9, out: 5 },
+        inter_head: HeadConfig { hidden: 10, out: 4 },
+    }
+}
+
+pub(crate) fn random(shape: &[i64]) -> Tensor {
+    Tensor::randn(shape, (Kind::Float, Device::Cpu))
+}
+
+/// Views of `b` clips for [`branch`], with `s` sampled vectors each.
+pub(crate) fn views(b: i64, s: i64) -> Views {
+    Views {
+        plain: random(&[b, 3, 8, 12]),
+        augmented: random(&[b, 3, 8, 12]),
+        vectors: random(&[b, 7]),
+        centroid: random(&[b, s, 7]),
+    }
+}
+
+/// Fails unless the tensors differ by at most 1e-5: the order of a sum is all that may differ.
+#[track_caller]
+pub(crate) fn assert_close(a: &Tensor, b: &Tensor) {
+    assert_eq!(a.size(), b.size());
+    let largest = (a - b).abs().max().double_value(&[]);
+    assert!(largest <= 1e-5, "the tensors differ by {largest}");
+}

@@ -1,0 +1,77 @@
+//! Where tensors live: threads of the processor, and CUDA loaded at run time.
+
+use std::num::NonZeroUsize;
+
+use tch::{Cuda, Device, Kind, Tensor};
+
+use crate::{TorchError, border};
+
+/// Loads libtorch's CUDA library from beside its CPU library, which makes CUDA available.
+///
+/// Linkers drop the CUDA library as unused, so that CUDA goes missing unseen; loading it here makes
+/// one program run with and without. Call it before anything asks whether CUDA is there, since
+/// libtorch remembers the first answer.
+///
+/// # Errors
+///
+/// If this libtorch has no CUDA library or the library's own requirements are missing.
+pub fn load_cuda() -> Result<(), TorchError> {
+    border::load_cuda()
+}
+
+/// The GPU of that `index`, after [`load_cuda`] and a trial of it.
+///
+/// # Errors
+///
+/// If there is no such GPU, with the reason: no CUDA in this libtorch, no driver, or too few devices.
+pub fn cuda_device(index: usize) -> Result<Device, TorchError> {
+    load_cuda().map_err(|error| TorchError(format!("this libtorch cannot use CUDA: {error}")))?;
+    let device = Device::Cuda(index);
+    match Tensor::f_zeros([1i64], (Kind::Float, device)) {
+        Ok(_) => Ok(device),
+        Err(error) => {
+            let reason = error.to_string();
+            let reason = reason.lines().next().unwrap_or("no reason given");
+            let count = Cuda::device_count();
+            Err(TorchError(format!("cuda:{index} of {count} devices cannot be used: {reason}")))
+        }
+    }
+}
+
+/// Sets how many threads one operation on the processor may use.
+pub fn set_threads(count: NonZeroUsize) {
+    tch::set_num_threads(i32::try_from(count.get()).unwrap_or(i32::MAX));
+}
+
+/// How many threads one operation on the processor may use.
+pub fn threads() -> usize {
+    usize::try_from(tch::get_num_threads()).unwrap_or(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cuda_is_there_or_the_reason_is() {
+        match cuda_device(0) {
+            Ok(device) => assert!(Cuda::is_available() && device == Device::Cuda(0)),
+            Err(error) => {
+                let text = error.to_string();
+                assert!(text.contains("cuda"), "the reason names what is missing: {text}");
+                assert!(text.len() > "this libtorch cannot use CUDA: ".len(), "{text}");
+            }
+        }
+        let error = cuda_device(4096).expect_err("nobody has so many");
+        assert!(!error.to_string().is_empty());
+    }
+
+    #[test]
+    fn threads_are_set() {
+        let before = threads();
+        set_threads(NonZeroUsize::MIN);
+        assert_eq!(threads(), 1);
+        set_threads(NonZeroUsize::new(before).expect("at least one thread"));
+        assert_eq!(threads(), before);
+    }
+}

@@ -1,0 +1,88 @@
+//! Where a run's figures go: one JSON object a line, and TensorBoard events.
+
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use crate::metrics_log::MetricsLog;
+use crate::retrieve::Retrieved;
+use crate::tensorboard::EventWriter;
+use crate::watch::StepReport;
+
+/// Both logs of a run folder.
+pub(crate) struct Journal {
+    lines: MetricsLog,
+    events: EventWriter,
+}
+
+impl Journal {
+    /// Opens the logs in `folder` and drops what was written after update `step`; a new run's log
+    /// begins with its `recipe`.
+    pub(crate) fn open(folder: &Path, step: u64, recipe: &str) -> anyhow::Result<Self> {
+        let lines = MetricsLog::open(&folder.join("metrics.jsonl"), step)?;
+        let mut events = EventWriter::create(folder, step)?;
+        if step == 0 {
+            // Four blanks make it code in TensorBoard's Markdown.
+            let text: Vec<String> = recipe.lines().map(|line| format!("    {line}")).collect();
+            events.text(step, "recipe", &text.join("\n"))?;
+        }
+        Ok(Self { lines, events })
+    }
+
+    /// Notes one update.
+    pub(crate) fn step(&mut self, report: &StepReport) -> anyhow::Result<()> {
+        let seconds = report.batch_time.as_secs_f64();
+        let mut values = vec![
+            ("train/loss".to_owned(), report.figures.loss),
+            ("train/lr".to_owned(), report.lr),
+            ("train/grad_norm".to_owned(), report.grad_norm),
+            ("train/data_time".to_owned(), report.data_time.as_secs_f64()),
+            ("train/batch_time".to_owned(), seconds),
+            ("train/samples_per_second".to_owned(), report.clips as f64 / seconds),
+        ];
+        for (name, (loss, top1)) in &report.figures.terms {
+            values.push((format!("train/loss_{name}"), *loss));
+            values.push((format!("train/top1_{name}"), *top1));
+        }
+        self.write(report.step, report.epoch, &values)
+    }
+
+    /// Notes the measurements after `epoch` finished epochs.
+    pub(crate) fn measured(
+        &mut self,
+        step: u64,
+        epoch: u64,
+        retrieved: &[Retrieved],
+    ) -> anyhow::Result<()> {
+        for figures in retrieved {
+            let list = &figures.list;
+            let mut values = Vec::new();
+            for (way, found) in [
+                ("visual_to_audio", &figures.visual_to_audio),
+                ("audio_to_visual", &figures.audio_to_visual),
+            ] {
+                for (name, value) in [
+                    ("r1", found.r1),
+                    ("r5", found.r5),
+                    ("r10", found.r10),
+                    ("median_rank", found.median_rank),
+                    ("mean_rank", found.mean_rank),
+                ] {
+                    values.push((format!("val/{list}/{way}/{name}"), value));
+                }
+            }
+            self.write(step, epoch, &values)?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, step: u64, epoch: u64, values: &[(String, f64)]) -> anyhow::Result<()> {
+        let mut record =
+            Map::from_iter([("step".to_owned(), json!(step)), ("epoch".to_owned(), json!(epoch))]);
+        record.extend(values.iter().map(|(name, value)| (name.clone(), json!(value))));
+        self.lines.write(&Value::Object(record))?;
+        let scalars: Vec<(&str, f32)> =
+            values.iter().map(|(name, value)| (name.as_str(), *value as f32)).collect();
+        self.events.scalars(step, &scalars)
+    }
+}

@@ -1,0 +1,83 @@
+//! The learned part of a run: one branch per modality, and the temperature, under one store of variables.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+use equiav_augment::Modality;
+use equiav_models::{Branch, Embeddings, Views};
+use tch::{Device, Tensor, nn};
+
+use crate::recipe::Settings;
+
+/// Everything that a run learns.
+#[derive(Debug)]
+pub struct Network {
+    /// Every variable, under its published name.
+    pub store: nn::VarStore,
+    /// The network of each modality.
+    pub branches: BTreeMap<Modality, Branch>,
+    /// The logarithm of a learned temperature, `[]`.
+    log_temperature: Option<Tensor>,
+}
+
+impl Network {
+    /// Makes the network of `recipe` on `device`, initialised from the recipe's seed.
+    ///
+    /// # Errors
+    ///
+    /// If the recipe names start weights that cannot be read or do not cover the encoders.
+    pub fn new(recipe: &Settings, device: Device) -> anyhow::Result<Self> {
+        tch::manual_seed(recipe.seed as i64);
+        let store = nn::VarStore::new(device);
+        let branches = recipe
+            .branches()
+            .into_iter()
+            .map(|(modality, config)| (modality, config.build(&store.root())))
+            .collect();
+        let objective = &recipe.objective;
+        let log_temperature = objective.learn_temperature.then(|| {
+            store.root().var("log_temperature", &[], nn::Init::Const(objective.temperature.ln()))
+        });
+        let network = Self { store, branches, log_temperature };
+        if let Some(path) = &recipe.model.start {
+            network
+                .start_from(path)
+                .with_context(|| format!("start weights {}", path.display()))?;
+        }
+        Ok(network)
+    }
+
+    /// Starts both encoders from the masked autoencoder's weights at `path`.
+    fn start_from(&self, path: &std::path::Path) -> anyhow::Result<()> {
+        let weights = equiav_models::read_weights(path)?;
+        equiav_models::import_start(&self.store, &weights)?;
+        Ok(())
+    }
+
+    /// The embeddings of every modality's views, as the objective of `recipe` needs them.
+    ///
+    /// # Panics
+    ///
+    /// If `views` lacks a modality of the network.
+    pub fn forward(
+        &self,
+        views: &BTreeMap<Modality, Views>,
+        recipe: &Settings,
+    ) -> BTreeMap<Modality, Embeddings> {
+        let (intra, inter) = (recipe.objective.intra, recipe.objective.inter);
+        self.branches
+            .iter()
+            .map(|(modality, branch)| (*modality, branch.forward(&views[modality], intra, inter)))
+            .collect()
+    }
+
+    /// The temperature where it is learned, `[]`; else the recipe's holds.
+    pub fn temperature(&self) -> Option<Tensor> {
+        self.log_temperature.as_ref().map(Tensor::exp)
+    }
+
+    /// How many numbers are learned.
+    pub fn parameters(&self) -> usize {
+        self.store.trainable_variables().iter().map(Tensor::numel).sum()
+    }
+}

@@ -1,0 +1,86 @@
+//! A finished or interrupted run, opened for use: its recipe and the newest whole checkpoint's weights.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use equiav_data::Manifest;
+
+use crate::checkpoint;
+use crate::import;
+use crate::network::Network;
+use crate::recipe::Recipe;
+use crate::retrieve::{self, Retrieved};
+use crate::run;
+use crate::watch::{Event, Watch};
+
+/// What a run folder holds.
+#[derive(Debug)]
+pub struct Trained {
+    /// The recipe that the run was made with.
+    pub recipe: Recipe,
+    /// The network with the checkpoint's weights.
+    pub network: Network,
+    /// The checkpoint.
+    pub checkpoint: PathBuf,
+    /// Finished epochs at the checkpoint.
+    pub epoch: u64,
+}
+
+impl Trained {
+    /// Opens the run in `folder`.
+    ///
+    /// # Errors
+    ///
+    /// If there is no run with a whole checkpoint, or its device is not to be had.
+    pub fn open(folder: &Path, watch: &mut dyn Watch) -> anyhow::Result<Self> {
+        let path = folder.join("recipe.toml");
+        let text = std::fs::read_to_string(&path).with_context(|| {
+            format!("{} is no run folder: reading {}", folder.display(), path.display())
+        })?;
+        let recipe =
+            Recipe::parse(&text, &[]).with_context(|| format!("in recipe {}", path.display()))?;
+        let network = Network::new(&recipe, run::device(&recipe)?)?;
+        let mut warn = |message| watch.note(&Event::Warning(message));
+        let Some((checkpoint, state)) = checkpoint::latest(&folder.join("checkpoints"), &mut warn)?
+        else {
+            bail!(
+                "{} has no checkpoint yet: let `equiav pretrain` finish an epoch",
+                folder.display()
+            );
+        };
+        checkpoint::load_weights(&checkpoint, &network)?;
+        Ok(Self { recipe, network, checkpoint, epoch: state.epoch })
+    }
+
+    /// Writes the weights as a folder with `model.safetensors`, `config.json` and a card.
+    ///
+    /// # Errors
+    ///
+    /// If the folder cannot be written or is something else than an earlier export.
+    pub fn export(&self, out: &Path) -> anyhow::Result<()> {
+        let Self { recipe, epoch, .. } = self;
+        let body =
+            format!("From the recipe `{}`, {epoch} epochs, seed {}.", recipe.name, recipe.seed);
+        import::write(&self.network, recipe, &body, out)
+    }
+
+    /// Measures retrieval on the clips of `list`, called `name` in the figures.
+    ///
+    /// # Errors
+    ///
+    /// If no clip can be read.
+    pub fn retrieve(&self, name: &str, list: Manifest) -> anyhow::Result<Retrieved> {
+        let dataset = run::dataset(&self.recipe, list)?;
+        retrieve::retrieve(name, dataset, &self.network, &self.recipe)
+    }
+
+    /// Measures retrieval on every list that the recipe names.
+    ///
+    /// # Errors
+    ///
+    /// If a list cannot be had or none of its clips can be read.
+    pub fn retrieve_all(&self, watch: &mut dyn Watch) -> anyhow::Result<Vec<Retrieved>> {
+        let corpus = self.recipe.data.source.prepare(watch)?;
+        corpus.evaluate.into_iter().map(|(name, list)| self.retrieve(&name, list)).collect()
+    }
+}

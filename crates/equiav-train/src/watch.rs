@@ -1,0 +1,84 @@
+//! What a run tells whoever watches it; nothing in this crate prints.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::objective::Figures;
+use crate::retrieve::Retrieved;
+
+/// Something a run reports while it goes on.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A corpus is being made or fetched: `done` of `total` items.
+    Preparing {
+        /// What is being prepared.
+        what: String,
+        /// Items ready.
+        done: usize,
+        /// Items in all.
+        total: usize,
+    },
+    /// The run begins, or goes on.
+    Started {
+        /// Clips in the training list.
+        clips: usize,
+        /// Learned numbers of the model.
+        parameters: usize,
+        /// The first epoch to be trained, counted from 0.
+        epoch: u64,
+        /// Epochs of the whole run.
+        epochs: u64,
+        /// Steps of one epoch.
+        steps: u64,
+        /// Clips per step.
+        batch: usize,
+    },
+    /// One update is done.
+    Step(StepReport),
+    /// Held-out clips were measured.
+    Evaluated {
+        /// Finished epochs.
+        epoch: u64,
+        /// The figures of every list.
+        retrieved: Vec<Retrieved>,
+    },
+    /// A checkpoint is complete on disk.
+    Saved(PathBuf),
+    /// Something went wrong that does not end the run.
+    Warning(String),
+}
+
+/// One update, in figures.
+#[derive(Clone, Debug)]
+pub struct StepReport {
+    /// The epoch, counted from 0.
+    pub epoch: u64,
+    /// Updates since the start of the run, this one included.
+    pub step: u64,
+    /// The learning rate of this update.
+    pub lr: f64,
+    /// Losses and accuracies.
+    pub figures: Figures,
+    /// Global gradient norm before clipping.
+    pub grad_norm: f64,
+    /// Clips in the batch.
+    pub clips: usize,
+    /// Time that the step waited for its batch.
+    pub data_time: Duration,
+    /// Time of the whole step, waiting included.
+    pub batch_time: Duration,
+}
+
+/// Watches a run.
+pub trait Watch {
+    /// Takes note of `event`.
+    fn note(&mut self, event: &Event);
+}
+
+/// A watcher that looks away.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Watch for Silent {
+    fn note(&mut self, _event: &Event) {}
+}

@@ -1,0 +1,30 @@
+//! `equiav export`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use equiav_train::Trained;
+
+use crate::progress::Progress;
+
+/// Write a run's newest weights as `model.safetensors`, `config.json` and a card
+///
+/// The tensors carry the published parameter names and can be read by anything that reads safetensors.
+#[derive(clap::Args)]
+pub(crate) struct Export {
+    /// The run folder
+    run: PathBuf,
+
+    /// The folder to write; an earlier export there is replaced
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+impl Export {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        let trained = Trained::open(&self.run, &mut Progress::new())?;
+        trained.export(&self.out)?;
+        println!("{}, {} finished epochs", self.out.display(), trained.epoch);
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,33 @@
+//! `equiav parity`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Compare with dumps of the published implementation
+///
+/// Prints the largest deviation of every item and exits with 1 when one is above its tolerance.
+#[derive(clap::Args)]
+pub(crate) struct Parity {
+    /// A dump, or a folder of dumps, in the format that fixtures/README.md describes
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+}
+
+impl Parity {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        let reports = equiav_parity::check(&self.folder)?;
+        let mut disagreeing = 0;
+        for report in &reports {
+            println!("{}", report.folder.display());
+            for item in &report.items {
+                let verdict = if item.agrees() { "agrees" } else { "DISAGREES" };
+                let (deviation, tolerance) = (item.deviation, item.tolerance);
+                println!("  {verdict:<9}  {deviation:>9.2e} of {tolerance:.0e}  {}", item.name);
+                disagreeing += usize::from(!item.agrees());
+            }
+        }
+        let items: usize = reports.iter().map(|report| report.items.len()).sum();
+        println!("{} of {items} items agree", items - disagreeing);
+        Ok(if disagreeing == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}

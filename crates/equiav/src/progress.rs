@@ -1,0 +1,132 @@
+//! Shows a run while it goes on: a bar on a terminal, a line per epoch elsewhere.
+
+use std::time::{Duration, Instant};
+
+use equiav_train::{Event, StepReport, Watch};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::table;
+
+/// A watcher that prints.
+pub(crate) struct Progress {
+    bar: ProgressBar,
+    epoch: Epoch,
+    plan: Plan,
+}
+
+/// What the run said at its start.
+#[derive(Default)]
+struct Plan {
+    epochs: u64,
+    steps: u64,
+}
+
+/// Sums over the steps of the current epoch.
+struct Epoch {
+    number: Option<u64>,
+    steps: u64,
+    clips: usize,
+    loss: f64,
+    waited: Duration,
+    started: Instant,
+}
+
+impl Epoch {
+    fn new(number: Option<u64>) -> Self {
+        let (waited, started) = (Duration::ZERO, Instant::now());
+        Self { number, steps: 0, clips: 0, loss: 0.0, waited, started }
+    }
+
+    fn add(&mut self, report: &StepReport) {
+        self.steps += 1;
+        self.clips += report.clips;
+        self.loss += report.figures.loss;
+        self.waited += report.data_time;
+    }
+
+    /// `loss 2.103  151.2 samples/s  data wait 1.2 %`
+    fn line(&self) -> String {
+        let seconds = self.started.elapsed().as_secs_f64().max(1e-9);
+        format!(
+            "loss {:.3}  {:.1} samples/s  data wait {:.1} %",
+            self.loss / self.steps.max(1) as f64,
+            self.clips as f64 / seconds,
+            100.0 * self.waited.as_secs_f64() / seconds
+        )
+    }
+}
+
+impl Progress {
+    /// A watcher that has seen nothing yet.
+    pub(crate) fn new() -> Self {
+        Self { bar: ProgressBar::hidden(), epoch: Epoch::new(None), plan: Plan::default() }
+    }
+
+    /// A fresh bar of `length`, on terminals only.
+    fn bar(&mut self, length: u64, template: &str) {
+        self.bar.finish_and_clear();
+        self.bar = ProgressBar::new(length);
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            self.bar.set_style(style);
+        }
+    }
+
+    /// Prints a line above the bar, also where there is no terminal.
+    fn line(&self, line: &str) {
+        self.bar.suspend(|| println!("{line}"));
+    }
+
+    fn step(&mut self, report: &StepReport) {
+        if self.epoch.number != Some(report.epoch) {
+            self.epoch = Epoch::new(Some(report.epoch));
+            let epoch = format!("epoch {}/{}", report.epoch + 1, self.plan.epochs);
+            self.bar(
+                self.plan.steps,
+                &format!("{epoch} {{wide_bar}} {{pos}}/{{len}} {{eta}} {{msg}}"),
+            );
+        }
+        self.epoch.add(report);
+        self.bar.set_message(self.epoch.line());
+        self.bar.inc(1);
+        if self.epoch.steps == self.plan.steps {
+            let number = report.epoch + 1;
+            self.line(&format!("epoch {number:>3}/{}  {}", self.plan.epochs, self.epoch.line()));
+        }
+    }
+}
+
+impl Watch for Progress {
+    fn note(&mut self, event: &Event) {
+        match event {
+            Event::Preparing { what, done, total } => {
+                if self.bar.length() != Some(*total as u64) || *done == 0 {
+                    self.bar(
+                        *total as u64,
+                        &format!("{what} {{wide_bar}} {{pos}}/{{len}} {{eta}}"),
+                    );
+                }
+                self.bar.set_position(*done as u64);
+                if done == total {
+                    self.bar.finish_and_clear();
+                }
+            }
+            Event::Started { clips, parameters, epoch, epochs, steps, batch } => {
+                self.plan = Plan { epochs: *epochs, steps: *steps };
+                let millions = *parameters as f64 / 1e6;
+                self.line(&format!(
+                    "{clips} training clips, {millions:.2} M parameters, \
+                     {epochs} epochs of {steps} steps of {batch} clips"
+                ));
+                if *epoch > 0 {
+                    self.line(&format!("going on after epoch {epoch}"));
+                }
+            }
+            Event::Step(report) => self.step(report),
+            Event::Evaluated { retrieved, .. } => {
+                retrieved.iter().for_each(|figures| self.line(&table::one_line(figures)));
+            }
+            Event::Saved(_) => {}
+            Event::Warning(message) => self.bar.suspend(|| eprintln!("warning: {message}")),
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! The program as a user meets it: what it prints, how it fails, and that a killed run ends well.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::Duration;
+
+/// `equiav ARGUMENTS`, in `folder`.
+fn equiav(folder: &Path, arguments: &[&str]) -> Output {
+    command(folder, arguments).output().expect("the program starts")
+}
+
+fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_equiav"));
+    command.args(arguments).current_dir(folder);
+    command
+}
+
+/// What a run that must succeed printed.
+fn succeeds(folder: &Path, arguments: &[&str]) -> String {
+    let output = equiav(folder, arguments);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+    text(&output.stdout) + &text(&output.stderr)
+}
+
+/// The one-line error of a run that must fail.
+fn fails(folder: &Path, arguments: &[&str]) -> String {
+    let output = equiav(folder, arguments);
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    assert!(!errors.contains("panicked"), "{errors}");
+    let line = errors.lines().last().unwrap_or_default().to_owned();
+    assert!(line.starts_with("error: "), "{errors}");
+    line
+}
+
+/// The fixtures of the repository.
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures")
+}
+
+/// A small corpus in `folder/corpus`.
+fn corpus(folder: &Path) {
+    let sizes = ["--instances", "24", "--held-out", "8", "--classes", "4"];
+    succeeds(folder, &[&["data", "synth", "--out", "corpus"][..], &sizes].concat());
+}
+
+/// `pretrain` on that corpus with a network that trains in seconds, and `changes`.
+fn pretrain<'a>(changes: &[&'a str]) -> Vec<&'a str> {
+    let source = "data.source={ kind = \"manifest\", train = \"corpus/train.json\", \
+                  evaluate = { held-out = \"corpus/valid.json\" } }";
+    let small = [
+        source,
+        "front_end.frames=96",
+        "front_end.image=48",
+        "model.encoder.width=32",
+        "model.encoder.depth=1",
+        "model.encoder.heads=2",
+        "objective.centroid=2",
+        "run.batch=8",
+        "run.epochs=4",
+        "evaluation.every=4",
+        "compute.matmul_precision=highest",
+    ];
+    let mut arguments = vec!["pretrain", "quick", "--out", "run"];
+    for change in small.iter().chain(changes) {
+        arguments.extend(["--set", change]);
+    }
+    arguments
+}
+
+#[test]
+fn wrong_keys_and_values_name_the_nearest() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let error = |change| fails(folder.path(), &["pretrain", "quick", "--set", change]);
+    let message = error("optimizer.lrr=1");
+    assert!(message.contains("`optimizer` has no key `lrr`, did you mean `lr`?"), "{message}");
+    let message = error("optimiser.lr=1");
+    assert!(message.contains("has no key `optimiser`, did you mean `optimizer`?"), "{message}");
+    let message = error("objective.inter=centroids");
+    assert!(message.contains("did you mean `centroid`?"), "{message}");
+    let message = error("run.batch=many");
+    assert!(message.contains("run.batch: invalid type"), "{message}");
+    let message = error("model.encoder.heads=7");
+    assert!(message.contains("heads = 7 does not divide width"), "{message}");
+    let message = error("objective.temperature=0");
+    assert!(message.contains("objective.temperature = 0: expected above 0"), "{message}");
+    let message = fails(folder.path(), &["pretrain", "nope.toml"]);
+    assert!(message.contains("reading recipe nope.toml (built-in recipes: quick"), "{message}");
+}
+
+#[test]
+fn missing_data_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let message = fails(folder.path(), &pretrain(&[]));
+    assert!(message.contains("corpus/train.json: "), "{message}");
+
+    corpus(folder.path());
+    fs::rename(folder.path().join("corpus/train.json"), folder.path().join("list.json")).unwrap();
+    let list = "data.source={ kind = \"manifest\", train = \"list.json\" }";
+    let message = fails(folder.path(), &pretrain(&[list]));
+    assert!(message.contains("missing or empty"), "{message}");
+    let message = fails(folder.path(), &["retrieve", "nowhere"]);
+    assert!(message.contains("nowhere is no run folder"), "{message}");
+}
+
+/// The first file with that ending below `folder`, in the order of names.
+fn first_file(folder: &Path, ending: &str) -> PathBuf {
+    let mut entries: Vec<PathBuf> =
+        fs::read_dir(folder).expect("a folder").flatten().map(|entry| entry.path()).collect();
+    entries.sort();
+    let inner = entries.iter().filter(|path| path.is_dir()).map(|path| first_file(path, ending));
+    let own = entries.iter().filter(|path| path.to_string_lossy().ends_with(ending)).cloned();
+    own.chain(inner).next().unwrap_or_default()
+}
+
+#[test]
+fn bad_clips_are_named_and_never_trained_on_in_silence() {
+    let folder = tempfile::tempdir().expect("a folder");
+    corpus(folder.path());
+    let wav = first_file(&folder.path().join("corpus"), ".wav");
+    let jpg = first_file(&folder.path().join("corpus"), ".jpg");
+    let (sound, picture) = (fs::read(&wav).unwrap(), fs::read(&jpg).unwrap());
+    let mut non_finite = Vec::new();
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 16_000,
+        bits_per_sample: 32,
+        sample_format: hound::SampleFormat::Float,
+    };
+    let mut writer =
+        hound::WavWriter::new(std::io::Cursor::new(&mut non_finite), spec).expect("a writer");
+    for sample in 0..32_000 {
+        writer.write_sample(if sample == 9_000 { f32::NAN } else { 0.1 }).expect("a sample");
+    }
+    writer.finalize().expect("a wav");
+
+    let strict = ["run.epochs=1", "data.max_unreadable=0.0", "data.source.evaluate={}"];
+    for (file, whole, bad) in [
+        (&wav, &sound, b"RIFF and then nonsense".to_vec()),
+        (&wav, &sound, non_finite),
+        (&jpg, &picture, picture[..picture.len() / 2].to_vec()),
+    ] {
+        fs::write(file, &bad).unwrap();
+        let _ = fs::remove_dir_all(folder.path().join("run"));
+        // A jpg may be a frame that this epoch does not draw, so every epoch of a few is tried.
+        let message = fails(folder.path(), &pretrain(&[&strict[1..], &["run.epochs=40"]].concat()));
+        let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        assert!(message.contains(&name) && message.contains("max_unreadable"), "{message}");
+        fs::write(file, whole).unwrap();
+    }
+
+    fs::write(&wav, b"not a sound").unwrap();
+    let _ = fs::remove_dir_all(folder.path().join("run"));
+    let printed = succeeds(folder.path(), &pretrain(&["data.max_unreadable=0.5"]));
+    let warnings = printed.lines().filter(|line| line.starts_with("warning: another clip")).count();
+    assert_eq!(warnings, 1, "each bad clip is told once: {printed}");
+}
+
+#[test]
+fn a_run_that_is_killed_again_and_again_ends_as_the_undisturbed_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    corpus(folder.path());
+    succeeds(folder.path(), &pretrain(&[]));
+    let run = folder.path().join("run");
+    let last = Path::new("checkpoints/epoch-0004/model.safetensors");
+    let undisturbed = fs::read(run.join(last)).expect("weights");
+    fs::remove_dir_all(&run).unwrap();
+
+    for patience in [300, 900, 450, 700, 1200, 350, 1000, 800, 600, 1100_u64] {
+        let mut child = command(folder.path(), &pretrain(&[]));
+        let mut child = child.stdout(std::process::Stdio::null()).spawn().expect("a run");
+        std::thread::sleep(Duration::from_millis(patience));
+        child.kill().expect("killed, or over already");
+        child.wait().expect("over");
+    }
+    let printed = succeeds(folder.path(), &pretrain(&[]));
+    assert!(printed.contains("12 steps in 4 epochs"), "{printed}");
+    assert!(fs::read(run.join(last)).expect("weights") == undisturbed, "the weights differ");
+}
+
+#[test]
+fn hostile_weights_run_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let trace = folder.path().join("trace");
+    let call = format!("cos\nsystem\n(S'touch {}'\ntR.", trace.display());
+    fs::write(folder.path().join("hostile.pth"), call).unwrap();
+    let message = fails(folder.path(), &["import", "hostile.pth", "--out", "model"]);
+    assert!(message.contains("hostile.pth"), "{message}");
+    assert!(!trace.exists(), "the pickle was executed");
+    assert!(!folder.path().join("model").exists());
+}
+
+#[test]
+fn parity_agrees_and_can_disagree() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let metrics = fixtures().join("metrics");
+    let printed = succeeds(folder.path(), &["parity", &metrics.to_string_lossy()]);
+    assert!(printed.contains("items agree"), "{printed}");
+
+    let copy = folder.path().join("metrics");
+    fs::create_dir(&copy).unwrap();
+    fs::copy(metrics.join("metrics.safetensors"), copy.join("metrics.safetensors")).unwrap();
+    let text = fs::read_to_string(metrics.join("metrics.json")).unwrap();
+    fs::write(copy.join("metrics.json"), text.replacen("0.", "0.9", 1)).unwrap();
+    let output = equiav(folder.path(), &["parity", "metrics"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("DISAGREES"));
+    fs::create_dir(folder.path().join("empty")).unwrap();
+    let message = fails(folder.path(), &["parity", "empty"]);
+    assert!(message.contains("empty holds no dump: expected one of"), "{message}");
+}
+
+#[test]
+fn a_trained_model_goes_out_and_comes_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    corpus(folder.path());
+    succeeds(folder.path(), &pretrain(&["run.epochs=1"]));
+    let printed = succeeds(folder.path(), &["retrieve", "run"]);
+    assert!(printed.contains("held-out: 8 of 8 clips found"), "{printed}");
+    succeeds(folder.path(), &["export", "run", "--out", "model"]);
+    let printed = succeeds(
+        folder.path(),
+        &["import", "model", "--recipe", "run/recipe.toml", "--out", "again"],
+    );
+    assert!(printed.contains("loaded"), "{printed}");
+    let read = |name: &str| fs::read(folder.path().join(name).join("model.safetensors")).unwrap();
+    assert!(read("model") == read("again"), "the weights changed on the way");
+}

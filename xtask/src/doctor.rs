@@ -1,0 +1,112 @@
+//! `doctor`: what was found, what is expected, and the one command that mends each problem.
+
+mod hardware;
+mod libraries;
+mod tools;
+
+use crate::args;
+use crate::terminal::{columns, green, red, yellow};
+use crate::workspace::Workspace;
+
+pub(crate) const HELP: &str = "\
+usage: cargo xtask doctor
+
+Prints what this machine has beside what is expected, and for each problem the one command that
+mends it. Ends with an error where something is missing without which nothing can be built.
+";
+
+/// How a finding is to be taken.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Verdict {
+    /// As expected.
+    Fine,
+    /// Something can be done better, or later.
+    Advice,
+    /// Nothing can be built or run so.
+    Missing,
+}
+
+/// One line of the table.
+#[derive(Clone, Debug)]
+struct Finding {
+    what: &'static str,
+    found: String,
+    expected: String,
+    verdict: Verdict,
+    /// One command; empty where nothing is to be mended.
+    mend: String,
+}
+
+impl Finding {
+    fn fine(what: &'static str, found: impl Into<String>, expected: impl Into<String>) -> Finding {
+        let (found, expected) = (found.into(), expected.into());
+        Finding { what, found, expected, verdict: Verdict::Fine, mend: String::new() }
+    }
+
+    /// The same with another verdict and what mends it.
+    fn but(self, verdict: Verdict, mend: impl Into<String>) -> Finding {
+        Finding { verdict, mend: mend.into(), ..self }
+    }
+}
+
+/// `cargo xtask doctor`.
+pub(crate) fn command(workspace: &Workspace, arguments: &[String]) -> Result<(), String> {
+    args::none("doctor", arguments)?;
+    let mut findings = tools::findings(workspace)?;
+    findings.extend(libraries::findings(workspace));
+    findings.extend(hardware::findings(workspace));
+    for line in table(&findings) {
+        println!("{line}");
+    }
+    conclude(&findings)
+}
+
+fn table(findings: &[Finding]) -> Vec<String> {
+    let mut rows = vec![["", "", "found", "expected"].map(str::to_owned).to_vec()];
+    for finding in findings {
+        let verdict = match finding.verdict {
+            Verdict::Fine => green("ok"),
+            Verdict::Advice => yellow("--"),
+            Verdict::Missing => red("!!"),
+        };
+        let (found, expected) = (finding.found.clone(), finding.expected.clone());
+        rows.push(vec![verdict, finding.what.to_owned(), found, expected]);
+    }
+    let mut lines = columns(&rows);
+    for finding in findings.iter().filter(|finding| !finding.mend.is_empty()) {
+        lines.push(format!("{}: {}", finding.what, finding.mend));
+    }
+    lines
+}
+
+fn conclude(findings: &[Finding]) -> Result<(), String> {
+    let missing = findings.iter().filter(|finding| finding.verdict == Verdict::Missing);
+    let names: Vec<&str> = missing.map(|finding| finding.what).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    Err(format!("needed, and missing or wrong: {}; the commands above mend it", names.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_does_not_fail_and_a_missing_part_does() {
+        let fine = Finding::fine("python", "3.11", "3.8");
+        let advice = Finding::fine("ffmpeg", "none", "any").but(Verdict::Advice, "get ffmpeg");
+        assert!(conclude(&[fine.clone(), advice.clone()]).is_ok());
+        let missing = Finding::fine("libtorch", "none", "one").but(Verdict::Missing, "set up");
+        let message = conclude(&[fine, advice, missing]).unwrap_err();
+        assert!(message.contains("libtorch") && !message.contains("ffmpeg"), "{message}");
+    }
+
+    #[test]
+    fn a_problem_is_printed_with_what_mends_it() {
+        let missing = Finding::fine("libtorch", "none", "2.11.0").but(Verdict::Missing, "set up");
+        let lines = table(&[missing]);
+        assert!(lines[1].contains("none") && lines[1].contains("2.11.0"), "{lines:?}");
+        assert_eq!(lines[2], "libtorch: set up");
+    }
+}

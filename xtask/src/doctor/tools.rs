@@ -1,0 +1,157 @@
+//! Programs: Rust, the C++ compiler, Python, and those that later parts can use.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use super::Verdict::{Advice, Missing};
+use super::{Finding, Verdict};
+use crate::workspace::Workspace;
+use crate::{libtorch, process, python};
+
+pub(super) fn findings(workspace: &Workspace) -> Result<Vec<Finding>, String> {
+    let manifest = workspace.read("Cargo.toml")?;
+    let wanted = manifest.lines().find_map(|line| line.strip_prefix("rust-version = "));
+    let wanted = wanted.unwrap_or_default().trim_matches('"').to_owned();
+    let has_libtorch = libtorch::inspect(&workspace.link()).is_ok();
+    Ok(vec![
+        rust(&wanted),
+        component("rustfmt", "cargo", &["fmt", "--version"]),
+        component("clippy", "cargo", &["clippy", "--version"]),
+        compiler(),
+        python(has_libtorch),
+        optional("git", "git", &["--version"], "lists files for `cargo xtask tidy`"),
+        optional("ffmpeg", "ffmpeg", &["-version"], "optional: for videos"),
+        optional("cmake", "cmake", &["--version"], "optional: for a JPEG decoder in C"),
+        optional("nasm", "nasm", &["-v"], "optional: for a JPEG decoder in C"),
+    ])
+}
+
+fn rust(wanted: &str) -> Finding {
+    let line = process::first_line("rustc", &["--version"]).unwrap_or_default();
+    let found = line.split_whitespace().nth(1).unwrap_or("none").to_owned();
+    let finding = Finding::fine("rust", found.clone(), format!("{wanted} or later"));
+    let is_old = numbers(&found) < numbers(wanted);
+    if is_old { finding.but(Missing, "rustup update stable") } else { finding }
+}
+
+fn numbers(version: &str) -> Vec<u32> {
+    version.split(['.', '-']).map_while(|part| part.parse().ok()).collect()
+}
+
+fn component(what: &'static str, program: &str, args: &[&str]) -> Finding {
+    match process::first_line(program, args) {
+        Some(line) => Finding::fine(what, line, "any: for `cargo xtask check`"),
+        None => Finding::fine(what, "none", "any: for `cargo xtask check`")
+            .but(Advice, format!("rustup component add {what}")),
+    }
+}
+
+/// The compiler that the build scripts will call, tried out on what libtorch's headers need.
+fn compiler() -> Finding {
+    let program = std::env::var("CXX").ok().filter(|name| !name.is_empty());
+    let program = program.unwrap_or_else(|| "c++".to_owned());
+    let expected = "one that compiles C++17";
+    let Some(line) = process::first_line(&program, &["--version"]) else {
+        return Finding::fine("c++", "none", expected).but(Missing, install("g++"));
+    };
+    let finding = Finding::fine("c++", line, expected);
+    if compiles_cpp17(&program) { finding } else { finding.but(Missing, install("g++")) }
+}
+
+fn compiles_cpp17(program: &str) -> bool {
+    let source = b"#include <optional>\n#include <string_view>\n\
+                   int main() { if (std::optional<std::string_view> x; x) return 1; return 0; }\n";
+    let mut command = Command::new(program);
+    command.args(["-std=c++17", "-fsyntax-only", "-x", "c++", "-"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    let Ok(mut child) = command.spawn() else { return false };
+    let written = child.stdin.take().is_some_and(|mut input| input.write_all(source).is_ok());
+    child.wait().is_ok_and(|status| status.success()) && written
+}
+
+/// Python is needed to fetch libtorch; once that is there it is not.
+fn python(has_libtorch: bool) -> Finding {
+    let (major, minor) = python::OLDEST_PIP;
+    let expected = format!("python 3.8, pip {major}.{minor} or later: fetches libtorch");
+    let found = python::version();
+    let shown = found.as_ref().map_or("none".to_owned(), |version| format!("python {version}"));
+    let verdict = if has_libtorch { Advice } else { Missing };
+    if found.as_deref().is_none_or(|version| numbers(version) < vec![3, 8]) {
+        return Finding::fine("python3", shown, expected).but(verdict, python::install_python());
+    }
+    match python::pip() {
+        Ok(pip) => Finding::fine("python3", format!("{shown}, pip {pip}"), expected),
+        Err(why) => Finding::fine("python3", shown, expected).but(verdict, command_in(&why)),
+    }
+}
+
+/// The command between backticks that a message ends in.
+fn command_in(message: &str) -> String {
+    message.split('`').nth(1).unwrap_or(message).to_owned()
+}
+
+fn optional(what: &'static str, program: &str, args: &[&str], expected: &str) -> Finding {
+    match process::first_line(program, args) {
+        Some(line) => Finding::fine(what, short(&line), expected),
+        None => Finding::fine(what, "none", expected).but(Verdict::Advice, install(what)),
+    }
+}
+
+/// The line without the years of its copyright.
+fn short(line: &str) -> String {
+    line.split(" Copyright").next().unwrap_or(line).to_owned()
+}
+
+/// The command that installs a package on this system.
+fn install(package: &str) -> String {
+    let on_macos = if package == "g++" { "xcode-select --install" } else { "brew install" };
+    let managers = [
+        ("apt-get", "sudo apt-get install"),
+        ("dnf", "sudo dnf install"),
+        ("pacman", "sudo pacman -S"),
+        ("zypper", "sudo zypper install"),
+        ("brew", on_macos),
+    ];
+    let is_there = |program: &str| process::first_line(program, &["--version"]).is_some();
+    let command = managers.into_iter().find(|(program, _)| is_there(program));
+    let name = match command {
+        Some(("dnf", _)) if package == "g++" => "gcc-c++",
+        Some(("zypper", _)) if package == "g++" => "gcc-c++",
+        Some(("pacman", _)) if package == "g++" => "gcc",
+        _ => package,
+    };
+    match command {
+        _ if cfg!(target_os = "macos") && package == "g++" => on_macos.to_owned(),
+        Some((_, install)) => format!("{install} {name}"),
+        None => format!("install {name} with the system's package manager"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_compare_by_number() {
+        assert!(numbers("1.9.0") < numbers("1.90"));
+        assert!(numbers("1.95.0-nightly") > numbers("1.90"));
+        assert!(numbers("none") < numbers("1.90"));
+    }
+
+    #[test]
+    fn an_old_rust_is_found() {
+        assert_eq!(rust("999.0").verdict, Missing);
+        assert_eq!(rust("1.0").verdict, Verdict::Fine);
+    }
+
+    #[test]
+    fn a_compiler_that_is_none_is_found() {
+        assert!(!compiles_cpp17("false"));
+        assert!(!compiles_cpp17("no-such-compiler"));
+    }
+
+    #[test]
+    fn the_command_is_taken_out_of_a_message() {
+        assert_eq!(command_in("python3 has no pip: install it with `apt x`"), "apt x");
+    }
+}

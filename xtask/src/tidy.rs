@@ -1,0 +1,53 @@
+//! `tidy`: rules of the tree that no compiler checks, each a function from the tree to its problems.
+
+mod files;
+mod source;
+mod text;
+
+use crate::args;
+use crate::problem::{Problem, report};
+use crate::workspace::Workspace;
+
+pub(crate) use files::Tree;
+
+pub(crate) const HELP: &str = "\
+usage: cargo xtask tidy
+
+Reads every file that git tracks or would track, and fails where one breaks a rule:
+  - a Rust file opens with `//!` and has at most 300 lines without its tests
+  - no note of work left undone, no ignored test, no module named utils, common or helpers
+  - unsafe code in equiav-torch only
+  - no path of one machine, no host of a package index
+  - no white space at a line's end, a line's end at the file's
+  - every relative link in Markdown leads somewhere
+  - fixtures at most 15 MB, any other file at most 5 MB
+";
+
+type Rule = fn(&Tree) -> Vec<Problem>;
+
+const RULES: &[Rule] = &[
+    source::opens_with_its_purpose,
+    source::is_short,
+    source::has_no_leftovers,
+    source::has_no_grab_bag,
+    source::is_safe,
+    text::names_no_machine,
+    text::is_trimmed,
+    text::links_lead_somewhere,
+    files::are_small,
+    files::lock_names_no_mirror,
+];
+
+/// `cargo xtask tidy`.
+pub(crate) fn command(workspace: &Workspace, arguments: &[String]) -> Result<(), String> {
+    args::none("tidy", arguments)?;
+    run(workspace)
+}
+
+/// The check itself.
+pub(crate) fn run(workspace: &Workspace) -> Result<(), String> {
+    let tree = Tree::read(workspace)?;
+    report("tidy", RULES.iter().flat_map(|rule| rule(&tree)).collect())?;
+    println!("tidy: {} files", tree.files.len());
+    Ok(())
+}
