@@ -66,8 +66,7 @@ fn cargo(workspace: &Workspace, args: &[&str]) -> Result<(), String> {
 
 fn rustdoc(workspace: &Workspace) -> Result<(), String> {
     let mut cargo = workspace.cargo();
-    cargo.args(["doc", "--workspace", "--no-deps", "--document-private-items"]);
-    process::run(cargo.env("RUSTDOCFLAGS", "-D warnings --allow rustdoc::private_intra_doc_links"))
+    process::run(cargo.args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
 }
 
 /// What a stage came to.

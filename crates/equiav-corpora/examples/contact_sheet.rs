@@ -7,5 +7,5 @@ use equiav_corpora::{Synthetic, contact_sheet};
 fn main() -> anyhow::Result<()> {
     let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/contact-sheet.png");
     let path = std::env::args_os().nth(1).map_or_else(|| PathBuf::from(default), PathBuf::from);
-    contact_sheet(&Synthetic::default(), &path)
+    contact_sheet(&Synthetic { image: 96, ..Synthetic::default() }, &path)
 }

@@ -14,13 +14,13 @@ use crate::Synthetic;
 use crate::glyphs::{self, GLYPH_HEIGHT};
 use crate::synthetic::Specimen;
 
-const SPECTROGRAM_WIDTH: u32 = 150;
+const SPECTROGRAM_WIDTH: u32 = 128;
 const MELS: usize = 56;
 const GAP: u32 = 6;
 /// Natural logarithms of power that the colors span, down from the loudest: 48 dB.
 const SPAN: f32 = 11.0;
 /// Steps of color; few, so that the file stays small.
-const STEPS: f32 = 20.0;
+const STEPS: f32 = 10.0;
 /// Matplotlib's viridis at five points, from quiet to loud.
 const VIRIDIS: [[f32; 3]; 5] = [
     [68.0, 1.0, 84.0],

@@ -213,6 +213,7 @@ fn left_out(inventory: &Inventory) -> Vec<(String, usize)> {
         ("sounds of such pictures", skipped.svg_only_sounds),
         ("sounds without a picture", skipped.lone_sounds),
         ("silent sounds", inventory.silent),
+        ("damaged sounds", inventory.unreadable),
     ]
     .map(|(what, number)| (what.to_owned(), number))
     .into()

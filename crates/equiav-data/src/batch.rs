@@ -14,7 +14,8 @@ pub struct Batch {
     pub clips: Vec<usize>,
     /// The views, per modality.
     pub parts: BTreeMap<Modality, Part>,
-    /// The clips met here for the first time since the data set was made that could not be read; to be logged.
+    /// The clips met here for the first time since the data set was made that could not be read; to
+    /// be logged.
     pub replaced: Vec<Replaced>,
     /// How many clips of this batch stand in the place of an unreadable one.
     pub substituted: usize,

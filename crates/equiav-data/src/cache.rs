@@ -9,8 +9,8 @@ use crate::PaddedSpectrogram;
 
 /// Material of clips, up to a number of bytes; what came first stays.
 ///
-/// Epochs visit every clip once in a new order, so keeping the first is as good as any choice, whereas
-/// dropping the oldest would drop exactly what comes next.
+/// Epochs visit every clip once in a new order, so keeping the first is as good as any choice,
+/// whereas dropping the oldest would drop exactly what comes next.
 #[derive(Debug)]
 pub(crate) struct Cache {
     budget: usize,
@@ -59,7 +59,9 @@ impl Cache {
         }
         let picture = Arc::new(make()?);
         let bytes = picture.pixels().len();
-        self.keep(bytes, |kept| kept.pictures.insert((clip, frame), Arc::clone(&picture)).is_none());
+        self.keep(bytes, |kept| {
+            kept.pictures.insert((clip, frame), Arc::clone(&picture)).is_none()
+        });
         Ok(picture)
     }
 

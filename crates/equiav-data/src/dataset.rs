@@ -11,8 +11,8 @@ use crate::example::{self, Example, PlainExample};
 use crate::sound::{read_sound, read_sound_start};
 use crate::unreadable::Tally;
 use crate::{
-    Analyzer, Clip, ClipError, DataError, FrontEnd, Manifest, MediaError, PaddedSpectrogram, Unreadable,
-    read_picture,
+    Analyzer, Clip, ClipError, DataError, FrontEnd, Manifest, MediaError, PaddedSpectrogram,
+    Unreadable, read_picture,
 };
 
 /// What a [`Dataset`] is made from.
@@ -34,7 +34,8 @@ pub struct DatasetConfig {
     pub cache_bytes: usize,
 }
 
-/// Clips as examples; the same clip and epoch give the same example, whoever asks and whatever is cached.
+/// Clips as examples; the same clip and epoch give the same example, whoever asks and whatever is
+/// cached.
 #[derive(Debug)]
 pub struct Dataset {
     config: DatasetConfig,
@@ -54,8 +55,7 @@ impl Dataset {
     pub fn new(config: DatasetConfig) -> Result<Self, DataError> {
         let clips = &config.manifest.clips;
         if clips.is_empty() {
-            let reason = "the manifest holds no clip".to_owned();
-            return Err(DataError::FrontEnd(reason));
+            return Err(DataError::Empty);
         }
         let sounds = clips.iter().map(|clip| parent(&clip.sound));
         let pictures = clips.iter().map(|clip| match &clip.pictures {
@@ -139,7 +139,8 @@ impl Dataset {
         let sound = self.sound(clip)?;
         let (frame, other) = self.frames(epoch, clip);
         let plain = self.picture(clip, frame)?;
-        let augmented = if other == frame { Arc::clone(&plain) } else { self.picture(clip, other)? };
+        let augmented =
+            if other == frame { Arc::clone(&plain) } else { self.picture(clip, other)? };
         let random = |purpose| stream(self.config.seed, epoch, clip as u64, purpose);
         let audio = example::audio(&self.config, &sound, random);
         let visual = example::visual(&self.config, &plain, &augmented, random);
@@ -173,8 +174,7 @@ impl Dataset {
         let (sound, picture) = (self.sound(clip)?, self.picture(clip, frame)?);
         let picture = self.config.visual.plain(&picture, self.config.front_end.image_size());
         let audio = example::audio_input(&sound.spectrogram);
-        let parts =
-            [(Modality::Audio, audio), (Modality::Visual, example::visual_input(&picture))];
+        let parts = [(Modality::Audio, audio), (Modality::Visual, example::visual_input(&picture))];
         Ok(PlainExample { clip, parts: parts.into(), valid: sound.valid })
     }
 
@@ -183,7 +183,8 @@ impl Dataset {
         let count = self.clip(clip).frames();
         let mut rng = stream(self.config.seed, epoch, clip as u64, Purpose::Frame);
         let plain = below(count, &mut rng);
-        // PUBLISHED: two-frames draws the frame of the augmented view again; here both show the same frame.
+        // PUBLISHED: two-frames, published code draws the frame of the augmented view again; here
+        // both show the same frame.
         match self.config.visual.profile {
             Profile::Published => (plain, below(count, &mut rng)),
             Profile::Corrected => (plain, plain),
@@ -225,7 +226,8 @@ impl Dataset {
     }
 }
 
-/// Frame `frame`, or the next earlier one that exists: short videos have fewer frames, as in CAV-MAE's lists.
+/// Frame `frame`, or the next earlier one that exists: short videos have fewer frames, as in
+/// CAV-MAE's lists.
 fn read_frame(clip: &Clip, frame: usize) -> Result<Image, MediaError> {
     let wanted = clip.frame_path(frame);
     let mut read = read_picture(&wanted);

@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 
 /// A key of the bytes of the file at `path`; equal files have equal keys.
 ///
-/// It is the first eight bytes of the SHA-256, so two different files among a million share one with a
-/// probability of about 3e-8.
+/// It is the first eight bytes of the SHA-256, so two different files among a million share one
+/// with a probability of about 3e-8.
 ///
 /// # Errors
 ///

@@ -66,7 +66,8 @@ pub enum DataError {
     },
     /// The folder that all clips lie in is not there or empty: a missing disk, not a bad clip.
     #[error(
-        "the data folder {} is missing or empty (noticed at clip `{id}`): is its disk mounted",
+        "the data folder {} is missing or empty (noticed at clip `{id}`): mount its disk, or \
+         correct the manifest's paths",
         folder.display()
     )]
     FolderGone {
@@ -98,6 +99,9 @@ pub enum DataError {
         /// How many others were tried.
         tries: usize,
     },
+    /// A data set without a clip.
+    #[error("a data set needs at least one clip")]
+    Empty,
     /// A value of the front end makes no sense.
     #[error("front end: {0}")]
     FrontEnd(String),

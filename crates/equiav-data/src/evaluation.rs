@@ -8,7 +8,8 @@ use crate::loader::{LoaderOptions, clip_id};
 use crate::ordered::Ordered;
 use crate::{ClipError, DataError, Dataset, PlainBatch, PlainExample};
 
-/// An iterator over batches of plain examples; nothing is ever put in the place of an unreadable clip.
+/// An iterator over batches of plain examples; nothing is ever put in the place of an unreadable
+/// clip.
 ///
 /// All batches but the last are full. After an error it ends.
 pub struct Evaluation {
@@ -79,6 +80,14 @@ impl Evaluation {
                 }
             }
         }
+    }
+}
+
+impl std::fmt::Debug for Evaluation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut out = f.debug_struct("Evaluation");
+        out.field("position", &self.position).field("skipped", &self.skipped);
+        out.finish_non_exhaustive()
     }
 }
 

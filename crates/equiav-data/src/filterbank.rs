@@ -1,4 +1,4 @@
-//! The Kaldi-compatible log-mel filterbank, as torchaudio computes it; no padding, no standardising.
+//! The Kaldi-compatible log-mel filterbank, as torchaudio computes it; not yet standardised.
 
 use std::f32::consts::PI;
 use std::ops::Range;
@@ -14,15 +14,17 @@ use crate::resample::dot;
 const WINDOW_MS: f64 = 25.0;
 const SHIFT_MS: f64 = 10.0;
 const PREEMPHASIS: f32 = 0.97;
-/// The lower edge of the lowest band, in Hz; the upper edge of the highest is the Nyquist frequency.
+/// The lower edge of the lowest band, in Hz; the upper edge of the highest is the Nyquist
+/// frequency.
 const LOW_HZ: f64 = 20.0;
 
 /// `torchaudio.compliance.kaldi.fbank` with EquiAV's arguments, for one sample rate.
 ///
-/// The whole sound's mean is taken off; then, for windows of 25 ms every 10 ms that fit into it whole (snip
-/// edges): mean of the window off, pre-emphasis 0.97 (the first sample is its own predecessor), Hann window
-/// (symmetric), zeros to the next power of two, power spectrum, triangles evenly spaced in mel from 20 Hz to
-/// Nyquist, natural logarithm floored at that of the f32 epsilon. No dither, no energy.
+/// The whole sound's mean is taken off; then, for windows of 25 ms every 10 ms that fit into it
+/// whole (snip edges): mean of the window off, pre-emphasis 0.97 (the first sample is its own
+/// predecessor), Hann window (symmetric), zeros to the next power of two, power spectrum, triangles
+/// evenly spaced in mel from 20 Hz to Nyquist, natural logarithm floored at that of the f32
+/// epsilon. No dither, no energy.
 pub struct Filterbank {
     window: Vec<f32>,
     shift: usize,
@@ -174,7 +176,8 @@ fn mel(hertz: f64) -> f64 {
     1127.0 * (1.0 + hertz / 700.0).ln()
 }
 
-/// The triangles, in f32 with the operations of torchaudio's `get_mel_banks`; the Nyquist bin has weight 0.
+/// The triangles, in f32 with the operations of torchaudio's `get_mel_banks`; the Nyquist bin has
+/// weight 0.
 fn bands(count: usize, padded: usize, rate: f64) -> Vec<Band> {
     let (low, high) = (mel(LOW_HZ), mel(0.5 * rate));
     let delta = ((high - low) / (count + 1) as f64) as f32;
@@ -224,7 +227,8 @@ mod tests {
         let padded = length.next_power_of_two();
         let power = |bin: usize| {
             let angle = |n: usize| 2.0 * PI * (n * bin) as f64 / padded as f64;
-            let part = |f: fn(f64) -> f64| frame.iter().enumerate().map(|(n, x)| x * f(angle(n))).sum();
+            let part =
+                |f: fn(f64) -> f64| frame.iter().enumerate().map(|(n, x)| x * f(angle(n))).sum();
             let (re, im): (f64, f64) = (part(f64::cos), part(f64::sin));
             re * re + im * im
         };

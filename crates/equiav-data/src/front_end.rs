@@ -1,4 +1,4 @@
-//! From samples and pictures to the model's inputs: everything that a checkpoint must carry to be used again.
+//! The front end: how clips become inputs, which a checkpoint must carry to be used again.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,8 +23,13 @@ const KEPT_RATES: usize = 16;
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct FrontEnd {
-    /// What sounds are resampled to, in Hz; `"own"` in a recipe, `None` here, leaves each its own rate.
-    #[serde(default = "default_rate", serialize_with = "write_rate", deserialize_with = "read_rate")]
+    /// What sounds are resampled to, in Hz; `"own"` in a recipe, `None` here, leaves each its own
+    /// rate.
+    #[serde(
+        default = "default_rate",
+        serialize_with = "write_rate",
+        deserialize_with = "read_rate"
+    )]
     pub sample_rate: Option<u32>,
     /// Frames of the spectrogram, one every 10 ms.
     pub frames: usize,
@@ -91,7 +96,9 @@ impl FrontEnd {
         }
         if !self.mean.is_finite() || !self.std.is_finite() || self.std <= 0.0 {
             let (mean, std) = (self.mean, self.std);
-            return wrong(format!("`mean` = {mean}, `std` = {std}, expected finite ones, std above 0"));
+            return wrong(format!(
+                "`mean` = {mean}, `std` = {std}, expected finite ones, std above 0"
+            ));
         }
         match self.window {
             Some(window) if !(0.025..=86_400.0).contains(&window) => {
@@ -113,9 +120,11 @@ impl FrontEnd {
 
     /// The standardised value of the area behind the end of a sound.
     ///
-    /// Corrected: that of silence, `(ln(epsilon) - mean) / std`. Published: `(0 - mean) / std`, about +1.
+    /// Corrected: that of silence, `(ln(epsilon) - mean) / std`. Published: `(0 - mean) / std`,
+    /// about +1.
     pub fn padding(&self) -> f32 {
-        // PUBLISHED: padding-before-standardising puts zeros behind the filterbank and standardises them too.
+        // PUBLISHED: padding-before-standardising, zeros behind the filterbank are standardised
+        // with it.
         let raw = if self.profile == Profile::Published { 0.0 } else { LOG_FLOOR };
         (raw - self.mean) / self.std
     }
@@ -130,11 +139,12 @@ impl FrontEnd {
         assert_eq!(log_mel.ncols(), self.mels, "FrontEnd::standardise: wrong number of mel bands");
         let valid = log_mel.nrows().min(self.frames);
         let mut values = Array2::from_elem((self.frames, self.mels), self.padding());
-        values
-            .slice_mut(s![..valid, ..])
-            .zip_mut_with(&log_mel.slice(s![..valid, ..]), |to, from| {
+        values.slice_mut(s![..valid, ..]).zip_mut_with(
+            &log_mel.slice(s![..valid, ..]),
+            |to, from| {
                 *to = (from - self.mean) / self.std;
-            });
+            },
+        );
         PaddedSpectrogram { spectrogram: Spectrogram::new(values), valid }
     }
 }
@@ -297,7 +307,10 @@ mod tests {
             (FrontEnd { frames: 0, ..front_end(Profile::Corrected) }, "`frames` = 0"),
             (FrontEnd { std: 0.0, ..front_end(Profile::Corrected) }, "`std` = 0"),
             (FrontEnd { mean: f32::NAN, ..front_end(Profile::Corrected) }, "`mean` = NaN"),
-            (FrontEnd { sample_rate: Some(8), ..front_end(Profile::Corrected) }, "`sample_rate` = 8"),
+            (
+                FrontEnd { sample_rate: Some(8), ..front_end(Profile::Corrected) },
+                "`sample_rate` = 8",
+            ),
             (FrontEnd { window: Some(0.0), ..front_end(Profile::Corrected) }, "`window` = 0"),
         ] {
             let message = wrong.check().unwrap_err().to_string();

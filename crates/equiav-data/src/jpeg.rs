@@ -18,7 +18,8 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Image, String> {
     if !ends(bytes) {
         return Err("truncated: it has no end-of-image marker".to_owned());
     }
-    // PUBLISHED: jpeg-decoder is libjpeg-turbo's (by way of Pillow); here zune-jpeg, at most 4 levels off.
+    // PUBLISHED: jpeg-decoder, the published code reads with libjpeg-turbo; zune-jpeg is up to 4
+    // levels off.
     let options = DecoderOptions::default()
         .set_strict_mode(true)
         .set_max_width(LARGEST_SIDE as usize)

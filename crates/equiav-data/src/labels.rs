@@ -40,8 +40,8 @@ impl Labels {
     ///
     /// # Errors
     ///
-    /// If it cannot be read, a line is not `index,mid,display_name`, an index or a machine name comes
-    /// twice, or the indices are not 0 to the number of classes.
+    /// If it cannot be read, a line is not `index,mid,display_name`, an index or a machine name
+    /// comes twice, or the indices are not 0 to the number of classes.
     pub fn read(path: &Path) -> Result<Self, DataError> {
         let text = std::fs::read_to_string(path).map_err(|error| DataError::io(path, error))?;
         parse(&text).map_err(|reason| DataError::manifest(path, reason))

@@ -1,4 +1,4 @@
-//! From a manifest to batches: decoding, filterbank, frames, sampler and loader; no model, no device.
+//! From a manifest to batches: decoding, filterbank, frames, sampler and loader; no model.
 //!
 //! A clip's journey, one file a step:
 //!
@@ -9,13 +9,15 @@
 //! 5. [`Dataset::example`]: both to plain and augmented views with their parameter vectors
 //! 6. [`Loader`]: examples to [`Batch`]es, by threads, in the order of a single one
 //!
-//! In evaluation [`Dataset::plain`] and [`Evaluation`] take the places of the last two. The material of a clip
-//! that fails is a [`ClipError`]; training puts another real clip in its place, evaluation leaves it out.
+//! In evaluation [`Dataset::plain`] and [`Evaluation`] take the places of the last two. The
+//! material of a clip that fails is a [`ClipError`]; training puts another real clip in its place,
+//! evaluation leaves it out.
 
 mod batch;
 mod cache;
 mod dataset;
 mod digest;
+mod entry;
 mod error;
 mod evaluation;
 mod example;

@@ -69,7 +69,8 @@ struct Read {
 }
 
 impl Loader {
-    /// Starts on the clips of `order`, in batches of `batch`; clips beyond the last whole batch are left out.
+    /// Starts on the clips of `order`, in batches of `batch`; clips beyond the last whole batch are
+    /// left out.
     ///
     /// # Errors
     ///
@@ -157,12 +158,19 @@ impl Loader {
         Ok(batch)
     }
 
+    /// Stops the threads and waits for them.
     fn stop(&mut self) {
         self.batches = None;
         if let Some(assembler) = self.assembler.take() {
             // Its panics would be those of the work, which are caught.
             let _ = assembler.join();
         }
+    }
+}
+
+impl std::fmt::Debug for Loader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Loader").field("waited", &self.waited).finish_non_exhaustive()
     }
 }
 
@@ -200,9 +208,8 @@ fn assemble(
 ) {
     let (mut read, mut failures) = (Vec::with_capacity(size), Vec::with_capacity(size));
     for (position, result) in examples.enumerate() {
-        let result = result.unwrap_or_else(|message| {
-            Err(DataError::Panicked { id: id(position), message })
-        });
+        let result =
+            result.unwrap_or_else(|message| Err(DataError::Panicked { id: id(position), message }));
         match result {
             Ok(one) => {
                 read.push(one.example);
@@ -231,7 +238,8 @@ fn read_or_replace(
     clip: usize,
     neighbors: &[usize],
 ) -> Result<Read, DataError> {
-    // PUBLISHED: constant-replaces-unreadable trains on a tensor of 0.01 in its place; here on a real clip.
+    // PUBLISHED: constant-replaces-unreadable, the published code trains on a tensor of 0.01 in its
+    // place; here on a real clip.
     let mut failures: Vec<ClipError> = Vec::new();
     let mut rng = stream(dataset.seed(), epoch, clip as u64, Purpose::Replacement);
     let crowded = dataset.len() <= neighbors.len();

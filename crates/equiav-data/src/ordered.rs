@@ -13,8 +13,8 @@ use crate::error::panic_message;
 
 /// The results of `work(0)`, `work(1)`, ... in this order, whatever the number of threads.
 ///
-/// At most `ahead` results are under way or waiting. A panic of `work` comes out as an error in its place and
-/// ends the iteration. Dropping it stops the threads after the piece of work each is at.
+/// At most `ahead` results are under way or waiting. A panic of `work` comes out as an error in its
+/// place and ends the iteration. Dropping it stops the threads after the piece of work each is at.
 pub(crate) struct Ordered<T> {
     /// `None` once no more is to be done.
     jobs: Option<Sender<usize>>,
@@ -149,7 +149,9 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(32))]
         #[test]
-        fn order_is_that_of_one_thread(count in 0usize..60, workers in 1usize..6, ahead in 1usize..9) {
+        fn order_is_that_of_one_thread(
+            count in 0usize..60, workers in 1usize..6, ahead in 1usize..9,
+        ) {
             let work = |n: usize| {
                 // Later pieces take less time, so that they overtake.
                 (0..(60 - n) * 50).fold(n, |sum, k| std::hint::black_box(sum ^ k ^ k))

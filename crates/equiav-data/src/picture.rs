@@ -22,8 +22,8 @@ const MOST_BYTES: u64 = 1 << 29;
 ///
 /// # Errors
 ///
-/// If the file is missing, no jpg, png or webp (by content, whatever its name), truncated or corrupt, or
-/// larger than 16384 pixels a side or 64 megapixels.
+/// If the file is missing, no jpg, png or webp (by content, whatever its name), truncated or
+/// corrupt, or larger than 16384 pixels a side or 64 megapixels.
 pub fn read_picture(path: &Path) -> Result<Image, MediaError> {
     let file = sound::open(path)?;
     let mut bytes = Vec::new();
@@ -83,7 +83,8 @@ fn reason(error: &image::ImageError) -> String {
 /// RGB of any picture, composited on white where it is transparent.
 fn on_white(picture: DynamicImage) -> Image {
     let (width, height) = (picture.width() as usize, picture.height() as usize);
-    // PUBLISHED: transparency-on-white; the published code drops alpha and shows what lies beneath it.
+    // PUBLISHED: transparency-on-white, the published code drops alpha and shows what lies beneath
+    // it.
     let pixels = if picture.color().has_alpha() {
         let blend = |pixel: [u8; 4]| {
             let [rgb @ .., alpha] = pixel;

@@ -5,8 +5,8 @@ use equiav_augment::{Purpose, stream};
 
 /// Deals the clips of a data set into batches, in another order every epoch.
 ///
-/// The order depends on seed, epoch and number of clips only: not on the machine, nor on what came before, so
-/// that an interrupted epoch goes on at the batch where it stopped.
+/// The order depends on seed, epoch and number of clips only: not on the machine, nor on what came
+/// before, so that an interrupted epoch goes on at the batch where it stopped.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sampler {
     seed: u64,
@@ -96,6 +96,9 @@ mod tests {
             }
         }
         // 1000 expected, standard deviation 29.
-        assert!(counts.as_flattened().iter().all(|count| (850..1_150).contains(count)), "{counts:?}");
+        assert!(
+            counts.as_flattened().iter().all(|count| (850..1_150).contains(count)),
+            "{counts:?}"
+        );
     }
 }

@@ -57,13 +57,14 @@ impl Extent {
 ///
 /// # Errors
 ///
-/// If the file is missing, no wav, flac, mp3 or ogg vorbis, empty, truncated or corrupt; if it is longer
-/// than [`LONGEST_SECONDS`]; if its rate is absurd or a sample is not finite.
+/// If the file is missing, no wav, flac, mp3 or ogg vorbis, empty, truncated or corrupt; if it is
+/// longer than [`LONGEST_SECONDS`]; if its rate is absurd or a sample is not finite.
 pub fn read_sound(path: &Path) -> Result<Waveform, MediaError> {
     read(path, Extent::Whole)
 }
 
-/// Decodes the first `seconds` of the first channel of the file at `path`, which may be of any length.
+/// Decodes the first `seconds` of the first channel of the file at `path`, which may be of any
+/// length.
 ///
 /// # Errors
 ///

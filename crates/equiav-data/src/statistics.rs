@@ -14,7 +14,8 @@ pub struct Statistics {
     pub mean: f64,
     /// Standard deviation of all values, in nats.
     pub std: f64,
-    /// Standard error of the mean, from the spread of the clips' own means; not a number for one clip.
+    /// Standard error of the mean, from the spread of the clips' own means; not a number for one
+    /// clip.
     pub standard_error: f64,
     /// Clips that entered.
     pub clips: usize,
@@ -33,9 +34,11 @@ struct Sums {
     squares: f64,
 }
 
-/// Measures the filterbank over the sounds of `manifest`, cut to the front end's `frames`, without padding.
+/// Measures the filterbank over the sounds of `manifest`, cut to the front end's `frames`, without
+/// padding.
 ///
-/// The front end's own `mean` and `std` do not enter. Clips that cannot be read are left out and listed.
+/// The front end's own `mean` and `std` do not enter. Clips that cannot be read are left out and
+/// listed.
 ///
 /// # Errors
 ///

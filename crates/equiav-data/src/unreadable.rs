@@ -60,8 +60,8 @@ impl Tally {
 
     /// Ends the run when more than the share `allowed` of the clips is unreadable.
     ///
-    /// The share is taken of at least 100 clips (or of all `len`, if fewer), so that one bad clip among the
-    /// first few does not end a run.
+    /// The share is taken of at least 100 clips (or of all `len`, if fewer), so that one bad clip
+    /// among the first few does not end a run.
     pub(crate) fn check(&self, allowed: f64, len: usize) -> Result<(), DataError> {
         let (unreadable, seen) = (self.bad.len(), self.seen.len());
         let whole = seen.max(len.min(FEWEST_SEEN));

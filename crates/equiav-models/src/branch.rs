@@ -206,10 +206,7 @@ impl Branch {
     fn tokens(&self, views: &Views, intra: Intra, inter: Inter) -> Tokens {
         let plain = intra.needs_views() || inter.needs_plain();
         let augmented = intra.needs_views() || !inter.needs_plain();
-        self.encoder.both(
-            plain.then_some(&views.plain),
-            augmented.then_some(&views.augmented),
-        )
+        self.encoder.both(plain.then_some(&views.plain), augmented.then_some(&views.augmented))
     }
 
     /// All predictions in one call of the predictor, so that keys and values are computed once.
@@ -228,10 +225,8 @@ impl Branch {
         let (Some(plain), true) = (&tokens.plain, own + sampled > 0) else {
             return Predictions { own: None, sampled: None };
         };
-        let queries = [
-            views.vectors.unsqueeze(1).narrow(1, 0, own),
-            views.centroid.narrow(1, 0, sampled),
-        ];
+        let queries =
+            [views.vectors.unsqueeze(1).narrow(1, 0, own), views.centroid.narrow(1, 0, sampled)];
         let all = self.predict(plain, &Tensor::cat(&queries, 1)); // [b, own + sampled, width]
         Predictions {
             own: (own > 0).then(|| all.select(1, 0)),

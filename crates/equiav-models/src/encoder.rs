@@ -38,6 +38,7 @@ pub enum View {
 /// A vision transformer without class token (section 2 of the paper's appendix).
 #[derive(Debug)]
 pub struct Encoder {
+    input: InputConfig,
     patches: PatchEmbedding,
     position: Tensor,
     modality: Tensor,
@@ -65,6 +66,7 @@ impl EncoderConfig {
         let (rows, columns) = (input.height / self.patch, input.width / self.patch);
         let blocks = named("blocks");
         Encoder {
+            input,
             patches,
             position: position(root, suffix, &sine_cosine_table(rows, columns, self.width)),
             modality: root.var(
@@ -117,13 +119,14 @@ impl Encoder {
 
     #[track_caller]
     fn before_norm(&self, input: &Tensor) -> Tensor {
-        let tokens = self.patches.forward(input);
-        assert_eq!(
-            tokens.size()[1],
-            self.position.size()[1],
-            "an input of size {:?} has another number of patches than the encoder",
-            input.size()
+        let InputConfig { height, width } = self.input;
+        let size = input.size();
+        // Transposed input may have as many patches; it must not pass for the right one.
+        assert!(
+            matches!(size[..], [_, _, rows, columns] if (rows, columns) == (height, width)),
+            "this encoder's input is [b, c, {height}, {width}], not {size:?}"
         );
+        let tokens = self.patches.forward(input);
         let tokens = tokens + &self.position + &self.modality;
         self.blocks.iter().fold(tokens, |tokens, block| tokens.apply(block))
     }

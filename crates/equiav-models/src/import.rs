@@ -10,8 +10,15 @@ use crate::weights::Weights;
 
 /// Names of a masked autoencoder's checkpoint that no encoder here has a place for.
 const UNUSED_OF_AUTOENCODER: [&str; 9] = [
-    "cls_token", "pos_embed", "mask_token", "decoder_", "head.", "head_drop.", "fc_norm.",
-    "norm_pix_loss", "dist_token",
+    "cls_token",
+    "pos_embed",
+    "mask_token",
+    "decoder_",
+    "head.",
+    "head_drop.",
+    "fc_norm.",
+    "norm_pix_loss",
+    "dist_token",
 ];
 
 /// Norms that every published block carries and never uses.

@@ -37,9 +37,8 @@ fn load(path: &Path) -> anyhow::Result<Vec<(String, Tensor)>> {
     let allowed = file.metadata()?.len().saturating_mul(LARGEST_RATIO).saturating_add(ALLOWANCE);
     refuse_bomb(&mut file, allowed)?;
     let stored = stored_tensors(path)?;
-    let claimed = stored.iter().fold(0u64, |sum, stored| {
-        sum.saturating_add(stored.byte_len() as u64)
-    });
+    let claimed =
+        stored.iter().fold(0u64, |sum, stored| sum.saturating_add(stored.byte_len() as u64));
     refuse(claimed, allowed)?;
     stored.into_iter().map(to_tensor).collect()
 }
@@ -54,10 +53,7 @@ fn stored_tensors(path: &Path) -> anyhow::Result<Vec<Stored>> {
         }
     }
     let reader = PytorchReader::new(path).context("it is no PyTorch file that can be read")?;
-    ensure!(
-        !reader.is_empty(),
-        "it is a pickle without tensors; nothing that it names was run"
-    );
+    ensure!(!reader.is_empty(), "it is a pickle without tensors; nothing that it names was run");
     Ok(reader.into_tensors().into_values().collect())
 }
 

@@ -54,7 +54,7 @@ pub enum PredictorConfig {
 #[derive(Debug)]
 pub enum Predictor {
     /// See [`PredictorConfig::Attention`].
-    Attention(AttentionPredictor),
+    Attention(Box<AttentionPredictor>),
     /// See [`PredictorConfig::Linear`].
     Linear(LinearPredictor),
     /// See [`PredictorConfig::Hypernetwork`].
@@ -107,13 +107,13 @@ impl PredictorConfig {
             Self::Attention { hidden, heads, head_width, mlp } => {
                 let path = named("cross_attn");
                 let size = CrossAttentionSize { query: hidden, width, heads, head_width };
-                Predictor::Attention(AttentionPredictor {
+                Predictor::Attention(Box::new(AttentionPredictor {
                     encoder: encoder(hidden),
                     norm_vector: init::norm(&path / "norm_aug", hidden),
                     attention: CrossAttention::new(&(&path / "attn"), size),
                     norm: init::norm(&path / "norm", width),
                     mlp: mlp.build(&(&path / "mlp"), width),
-                })
+                }))
             }
             Self::Linear => Predictor::Linear(LinearPredictor {
                 map: init::linear(named("linear_pred"), width + vector, width),
@@ -160,8 +160,7 @@ impl Predict for Hypernetwork {
         let mean = mean_token(tokens); // [b, 1, width]
         let generated = vectors.apply(&self.encoder).apply(&self.generate);
         let parts = generated.split_with_sizes([self.rank * width, self.rank * width, width], -1);
-        let [down, up] =
-            [0, 1].map(|part: usize| parts[part].unflatten(-1, [self.rank, width]));
+        let [down, up] = [0, 1].map(|part: usize| parts[part].unflatten(-1, [self.rank, width]));
         let inner = down.matmul(&mean.unsqueeze(-1)); // [b, q, rank, 1]
         let moved = up.transpose(-2, -1).matmul(&inner).squeeze_dim(-1); // [b, q, width]
         mean + moved + &parts[2]

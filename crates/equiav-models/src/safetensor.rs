@@ -72,7 +72,8 @@ impl Saved {
         let kind = tensor.kind();
         let dtype = KINDS.iter().find(|(_, known)| *known == kind);
         let Some((dtype, _)) = dtype else { bail!("safetensors has no kind {kind:?}") };
-        let shape = tensor.size().iter().map(|size| usize::try_from(*size)).collect::<Result<_, _>>()?;
+        let shape =
+            tensor.size().iter().map(|size| usize::try_from(*size)).collect::<Result<_, _>>()?;
         Ok(Self {
             dtype: *dtype,
             shape,

@@ -109,7 +109,8 @@ fn unwrap(tensors: Vec<(String, Tensor)>) -> Vec<(String, Tensor)> {
 
 /// A tensor of `kind` and `shape` with a copy of `bytes`, row by row.
 pub(crate) fn tensor(bytes: &[u8], shape: &[usize], kind: Kind) -> anyhow::Result<Tensor> {
-    let sizes: Vec<i64> = shape.iter().map(|size| i64::try_from(*size)).collect::<Result<_, _>>()?;
+    let sizes: Vec<i64> =
+        shape.iter().map(|size| i64::try_from(*size)).collect::<Result<_, _>>()?;
     let numbers = shape.iter().try_fold(1usize, |product, size| product.checked_mul(*size));
     let expected = numbers.and_then(|numbers| numbers.checked_mul(kind.elt_size_in_bytes()));
     ensure!(expected == Some(bytes.len()), "{} bytes for shape {shape:?}", bytes.len());

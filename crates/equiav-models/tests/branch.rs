@@ -290,7 +290,10 @@ fn sizes_that_do_not_fit_are_told_by_key() {
 
 #[test]
 fn variants_and_shapes_are_written_in_kebab_case() {
-    assert_eq!(serde_json::to_string(&INTRA).expect("JSON"), r#"["equivariant","invariant","none"]"#);
+    assert_eq!(
+        serde_json::to_string(&INTRA).expect("JSON"),
+        r#"["equivariant","invariant","none"]"#
+    );
     assert_eq!(
         serde_json::to_string(&INTER).expect("JSON"),
         r#"["clean-pair","augmented-pair","single-prediction","centroid"]"#
@@ -300,4 +303,18 @@ fn variants_and_shapes_are_written_in_kebab_case() {
     assert_eq!(back, small::branch("a", small::ATTENTION));
     let typo = text.replace("\"depth\"", "\"dept\"");
     assert!(serde_json::from_str::<equiav_models::BranchConfig>(&typo).is_err());
+}
+
+#[test]
+fn a_transposed_input_does_not_pass() {
+    let store = nn::VarStore::new(Device::Cpu);
+    let branch = small::branch("a", small::ATTENTION).build(&store.root());
+    let encode = |shape: &[i64]| {
+        let input = random(shape);
+        let call = std::panic::AssertUnwindSafe(|| branch.encode(&input, View::Plain));
+        std::panic::catch_unwind(call).map(|tokens| tokens.size())
+    };
+    assert_eq!(encode(&[2, 3, 8, 12]).ok(), Some(vec![2, 6, 8]));
+    assert!(encode(&[2, 3, 12, 8]).is_err(), "it has as many patches, in another order");
+    assert!(encode(&[2, 2, 8, 12]).is_err(), "two channels have no meaning");
 }

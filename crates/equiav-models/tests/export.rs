@@ -128,5 +128,6 @@ fn the_card_says_what_the_weights_are() {
         ```
 
         Trained for a test.
-    "#]].assert_eq(&model_card(&config(), "Trained for a test."));
+    "#]]
+    .assert_eq(&model_card(&config(), "Trained for a test."));
 }

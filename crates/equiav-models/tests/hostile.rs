@@ -120,7 +120,10 @@ fn a_header_that_lies_is_an_error() {
     for (json, cause) in [
         (r#"{"x":{"dtype":"F32","shape":[2],"data_offsets":[0,80]}}"#, "beyond the end"),
         (r#"{"x":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}}"#, "another shape"),
-        (r#"{"x":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,8]}}"#, "overflow"),
+        (
+            r#"{"x":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,8]}}"#,
+            "overflow",
+        ),
         (r#"{"x":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}}"#, "backwards"),
         (r#"{"x":{"dtype":"F33","shape":[2],"data_offsets":[0,8]}}"#, "no such kind"),
         (r#"{"x":"#, "half an object"),
@@ -144,12 +147,12 @@ fn damaged_files_are_errors() {
     for name in ["mae_like.pth", "legacy.pt", "expected.safetensors"] {
         let whole = std::fs::read(fixtures.join(name)).expect("a fixture");
         assert!(read(&whole).is_ok(), "{name}");
-        for part in 1..40 {
-            let cut = whole.len() * part / 40;
+        for part in 1..20 {
+            let cut = whole.len() * part / 20;
             assert!(read(&whole[..cut]).is_err(), "{name} cut to {cut} bytes");
         }
         // A changed byte may go unseen (it may be a weight's), but must not bring the reader down.
-        for place in (0..whole.len()).step_by(whole.len() / 60) {
+        for place in (0..whole.len()).step_by(whole.len() / 40) {
             let mut changed = whole.clone();
             changed[place] ^= 0xA5;
             if let Err(error) = read(&changed) {

@@ -118,7 +118,8 @@ fn the_table_names_what_did_not_fit() {
         wrong shape: pred_v_inter.fc3.weight is [3, 10] in the file, [4, 10] in the model
         missing: modality_a, pred_v_inter.fc1.bias
         unexpected: decoder.weight
-    "#]].assert_eq(&report.to_string());
+    "#]]
+    .assert_eq(&report.to_string());
 }
 
 #[test]

@@ -25,7 +25,10 @@ fn check(predictor: PredictorConfig, part: &[&str], expected: Expect) {
 
 #[test]
 fn the_branch_of_the_paper_has_the_published_names() {
-    check(small::ATTENTION, &[""], expect![[r#"
+    check(
+        small::ATTENTION,
+        &[""],
+        expect![[r#"
         aug_encoder_a.0.bias [6]
         aug_encoder_a.0.weight [6, 7]
         aug_encoder_a.2.bias [6]
@@ -103,17 +106,25 @@ fn the_branch_of_the_paper_has_the_published_names() {
         pred_a_intra.norm2.weight [9]
         pred_a_intra.norm3.bias [5]
         pred_a_intra.norm3.weight [5]
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn the_other_predictors_have_names_of_their_own() {
     let part = ["linear_pred", "hyper_pred", "aug_encoder", "cross_attn"];
-    check(PredictorConfig::Linear, &part, expect![[r#"
+    check(
+        PredictorConfig::Linear,
+        &part,
+        expect![[r#"
         linear_pred_a.bias [8]
         linear_pred_a.weight [8, 15]
-    "#]]);
-    check(PredictorConfig::Hypernetwork { hidden: 6, rank: 2 }, &part, expect![[r#"
+    "#]],
+    );
+    check(
+        PredictorConfig::Hypernetwork { hidden: 6, rank: 2 },
+        &part,
+        expect![[r#"
         aug_encoder_a.0.bias [6]
         aug_encoder_a.0.weight [6, 7]
         aug_encoder_a.2.bias [6]
@@ -122,19 +133,24 @@ fn the_other_predictors_have_names_of_their_own() {
         aug_encoder_a.4.weight [6, 6]
         hyper_pred_a.bias [40]
         hyper_pred_a.weight [40, 6]
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn another_feed_forward_network_has_other_names() {
     let mlp = MlpConfig::SwiGlu { ratio: 2 };
     let predictor = PredictorConfig::Attention { hidden: 6, heads: 2, head_width: 5, mlp };
-    check(predictor, &["cross_attn_a.mlp"], expect![[r#"
+    check(
+        predictor,
+        &["cross_attn_a.mlp"],
+        expect![[r#"
         cross_attn_a.mlp.down.bias [8]
         cross_attn_a.mlp.down.weight [8, 16]
         cross_attn_a.mlp.gate.bias [16]
         cross_attn_a.mlp.gate.weight [16, 8]
         cross_attn_a.mlp.up.bias [16]
         cross_attn_a.mlp.up.weight [16, 8]
-    "#]]);
+    "#]],
+    );
 }

@@ -80,8 +80,7 @@ impl Network {
             let vector = weights.tensors().get(&name).map(Tensor::size);
             let vector = vector.and_then(|size| size.get(1).copied());
             let vector = vector.with_context(|| format!("the dump has no matrix `{name}`"))?;
-            let config =
-                trajectory.model.branch(suffix, InputConfig { height, width }, vector);
+            let config = trajectory.model.branch(suffix, InputConfig { height, width }, vector);
             config.check()?;
             branches.insert(suffix, config.build(&store.root()));
         }
@@ -154,7 +153,8 @@ struct Losses {
 
 impl Losses {
     fn new(embeddings: &BTreeMap<&'static str, Embeddings>, trajectory: &Trajectory) -> Self {
-        let (tau, [inter_weight, audio_weight, visual_weight]) = (trajectory.tau, trajectory.weight);
+        let (tau, [inter_weight, audio_weight, visual_weight]) =
+            (trajectory.tau, trajectory.weight);
         let (audio, visual) = (&embeddings["a"].inter, &embeddings["v"].inter);
         let inter = info_nce(audio, visual, &Keys::own(audio, visual), tau);
         let mut total = &inter.loss * inter_weight;

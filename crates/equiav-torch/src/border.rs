@@ -43,11 +43,8 @@ unsafe extern "C" {
         parameters: *const Pointer,
         norm: *mut f64,
     ) -> *mut c_char;
-    fn equiav_scale_gradients(
-        count: usize,
-        parameters: *const Pointer,
-        factor: f64,
-    ) -> *mut c_char;
+    fn equiav_scale_gradients(count: usize, parameters: *const Pointer, factor: f64)
+    -> *mut c_char;
     fn equiav_set_matmul_precision(level: i32) -> *mut c_char;
     fn equiav_matmul_precision(level: *mut i32) -> *mut c_char;
     fn equiav_load_cuda() -> *mut c_char;

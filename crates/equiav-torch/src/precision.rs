@@ -51,7 +51,8 @@ mod tests {
 
     #[test]
     fn what_is_set_is_read_back() {
-        for precision in [MatmulPrecision::Medium, MatmulPrecision::High, MatmulPrecision::Highest] {
+        for precision in [MatmulPrecision::Medium, MatmulPrecision::High, MatmulPrecision::Highest]
+        {
             set_matmul_precision(precision).expect("libtorch takes it");
             assert_eq!(matmul_precision(), Ok(precision));
         }

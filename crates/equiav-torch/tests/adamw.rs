@@ -56,7 +56,8 @@ fn a_step_equals_its_formula() {
 /// Two parameters after `steps` steps, the state being saved and restored before each step in `stops`.
 fn run(steps: usize, stops: &[usize]) -> Vec<Vec<f64>> {
     let start = || {
-        let tensors = [parameter(&[1.0, -2.0, 0.25], Kind::Float), parameter(&[0.1; 7], Kind::Float)];
+        let tensors =
+            [parameter(&[1.0, -2.0, 0.25], Kind::Float), parameter(&[0.1; 7], Kind::Float)];
         ["a", "b"].map(str::to_owned).into_iter().zip(tensors).collect::<Vec<_>>()
     };
     let mut optimizer = AdamW::new(start(), CONFIG);
@@ -126,8 +127,7 @@ fn only_trainable_variables_are_optimised() {
     let optimizer = AdamW::of_store(&store, CONFIG);
     assert_eq!(optimizer.names(), ["a", "b"]);
     let names: Vec<String> = optimizer.state().into_keys().collect();
-    let expected =
-        ["a.exp_avg", "a.exp_avg_sq", "a.step", "b.exp_avg", "b.exp_avg_sq", "b.step"];
+    let expected = ["a.exp_avg", "a.exp_avg_sq", "a.step", "b.exp_avg", "b.exp_avg_sq", "b.step"];
     assert_eq!(names, expected);
 }
 

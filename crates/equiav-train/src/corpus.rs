@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::ensure;
-use equiav_corpora::{Synthetic, cache_folder};
+use equiav_corpora::{Stamps, Synthetic, cache_folder};
 use equiav_data::Manifest;
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,8 @@ use crate::watch::{Event, Watch};
 pub enum Source {
     /// The procedural corpus, generated from a seed.
     Synthetic(Synthetic),
+    /// Real pictures with spoken words, fetched once.
+    Stamps(Stamps),
     /// The user's own lists.
     Manifest(Lists),
 }
@@ -69,6 +71,24 @@ impl Source {
                 let paths = corpus
                     .write(&folder, &mut |done, total| report("synthetic corpus", done, total))?;
                 let evaluate = BTreeMap::from([("held-out".to_owned(), paths.valid)]);
+                Ok(Lists { train: paths.train, evaluate })
+            }
+            Source::Stamps(corpus) => {
+                let paths = corpus
+                    .write(&cache_folder()?, &mut |done, total| report("stamps", done, total))?;
+                let parts = [
+                    ("heard", paths.heard),
+                    ("unheard", paths.unheard),
+                    ("heard-new-pictures", paths.heard_pictures),
+                    ("unheard-new-pictures", paths.unheard_pictures),
+                ];
+                let named = |(part, lists): (&str, BTreeMap<String, PathBuf>)| {
+                    lists
+                        .into_iter()
+                        .map(move |(code, path)| (format!("{part}-{code}"), path))
+                        .collect::<Vec<_>>()
+                };
+                let evaluate = parts.into_iter().flat_map(named).collect();
                 Ok(Lists { train: paths.train, evaluate })
             }
         }

@@ -9,7 +9,7 @@ use equiav_models::{
 use tch::Device;
 
 use crate::network::Network;
-use crate::recipe::Settings;
+use crate::settings::Settings;
 
 /// What a weight file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 pub mod checkpoint;
 pub mod corpus;
 pub mod feed;
+mod folder;
 pub mod import;
 mod journal;
 mod metrics_log;
@@ -13,6 +14,7 @@ pub mod recipe;
 pub mod retrieve;
 mod run;
 pub mod schedule;
+pub mod settings;
 pub mod step;
 mod suggest;
 mod tensorboard;

@@ -7,7 +7,7 @@ use equiav_augment::Modality;
 use equiav_models::{Branch, Embeddings, Views};
 use tch::{Device, Tensor, nn};
 
-use crate::recipe::Settings;
+use crate::settings::Settings;
 
 /// Everything that a run learns.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use equiav_loss::{Contrast, Keys, Temperature, info_nce, nt_xent};
 use equiav_models::Embeddings;
 use tch::{Kind, Tensor};
 
-use crate::recipe::Settings;
+use crate::settings::Settings;
 
 /// The terms of one batch, still on the graph.
 #[derive(Debug)]

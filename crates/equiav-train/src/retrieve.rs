@@ -14,8 +14,8 @@ use tch::{Device, Kind, Tensor};
 
 use crate::feed;
 use crate::network::Network;
-use crate::recipe::Settings;
 use crate::run;
+use crate::settings::Settings;
 
 /// The retrieval figures of one list.
 #[derive(Clone, Debug, Serialize)]

@@ -1,13 +1,5 @@
 //! A pre-training run: a folder that is opened or resumed, epochs, measurements, checkpoints.
-//!
-//! ```text
-//! recipe.toml      the recipe with every override in place
-//! checkpoints/     the newest checkpoints
-//! metrics.jsonl    one JSON object per step and per measurement
-//! events.out.*     the same for TensorBoard
-//! ```
 
-use std::fs::{self, File, TryLockError};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,11 +14,13 @@ use tch::Device;
 
 use crate::checkpoint::{self, State};
 use crate::corpus::Corpus;
+use crate::folder;
 use crate::journal::Journal;
 use crate::network::Network;
-use crate::recipe::{self, DeviceName, Optimizer, Recipe, Settings};
+use crate::recipe::Recipe;
 use crate::retrieve::{self, Retrieved};
 use crate::schedule::WarmupCosine;
+use crate::settings::{DeviceName, Optimizer, Settings};
 use crate::step::{self, Position};
 use crate::watch::{Event, Watch};
 
@@ -51,7 +45,7 @@ pub struct Summary {
 /// unreadable, a loss is not finite, or the disk refuses.
 pub fn pretrain(recipe: &Recipe, out: &Path, watch: &mut dyn Watch) -> anyhow::Result<Summary> {
     let device = device(recipe)?;
-    let _lock = open_folder(recipe, out)?;
+    let _lock = folder::open(recipe, out)?;
     let corpus = recipe.data.source.prepare(watch)?;
     let mut run = Run::open(recipe, out, device, corpus, watch)?;
     while run.state.epoch < recipe.run.epochs {
@@ -115,7 +109,7 @@ impl<'a> Run<'a> {
         );
         let network = Network::new(recipe, device)?;
         let mut optimizer = optimizer(recipe, &network);
-        let checkpoints = out.join("checkpoints");
+        let checkpoints = out.join(folder::CHECKPOINTS);
         let mut warn = |message| watch.note(&Event::Warning(message));
         let state = match checkpoint::latest(&checkpoints, &mut warn)? {
             Some((path, state)) => {
@@ -208,12 +202,8 @@ impl<'a> Run<'a> {
     }
 
     fn save(&mut self, watch: &mut dyn Watch) -> anyhow::Result<PathBuf> {
-        let path = checkpoint::save(
-            &self.checkpoints,
-            &self.state,
-            &self.network,
-            &self.optimizer,
-        )?;
+        let path =
+            checkpoint::save(&self.checkpoints, &self.state, &self.network, &self.optimizer)?;
         checkpoint::prune(&self.checkpoints, self.recipe.run.keep)?;
         watch.note(&Event::Saved(path.clone()));
         Ok(path)
@@ -242,42 +232,6 @@ impl<'a> Run<'a> {
         let (epochs, steps) = (self.state.epoch, self.state.step);
         Ok(Summary { epochs, steps, retrieved: self.retrieved, checkpoint })
     }
-}
-
-/// Takes the folder for this run: makes it, locks it, and keeps or compares its recipe.
-fn open_folder(recipe: &Recipe, out: &Path) -> anyhow::Result<File> {
-    fs::create_dir_all(out).with_context(|| format!("making the run folder {}", out.display()))?;
-    let path = out.join("lock");
-    let lock = File::create(&path).with_context(|| format!("writing {}", path.display()))?;
-    match lock.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            bail!(
-                "{} is in use by another run: wait for it, or choose another --out",
-                out.display()
-            )
-        }
-        Err(TryLockError::Error(error)) => {
-            return Err(error).with_context(|| format!("locking {}", path.display()));
-        }
-    }
-    let path = out.join("recipe.toml");
-    if !path.exists() {
-        let mut file = tempfile::NamedTempFile::new_in(out)?;
-        std::io::Write::write_all(&mut file, recipe.to_toml().as_bytes())?;
-        file.as_file().sync_all()?;
-        file.persist(&path).with_context(|| format!("writing {}", path.display()))?;
-        return Ok(lock);
-    }
-    let saved = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
-    let keys = recipe::differing_keys(&saved, recipe)?;
-    ensure!(
-        keys.is_empty(),
-        "{} holds a run of another recipe (different: {}): choose another --out, or the same recipe",
-        out.display(),
-        keys.join(", ")
-    );
-    Ok(lock)
 }
 
 /// The data set of `recipe` over `list`.

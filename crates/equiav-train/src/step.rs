@@ -9,7 +9,7 @@ use equiav_torch::{AdamW, clip_grad_norm};
 use crate::feed;
 use crate::network::Network;
 use crate::objective;
-use crate::recipe::Settings;
+use crate::settings::Settings;
 use crate::watch::StepReport;
 
 /// Where in the run an update stands.

@@ -6,6 +6,7 @@ use anyhow::{Context, bail};
 use equiav_data::Manifest;
 
 use crate::checkpoint;
+use crate::folder;
 use crate::import;
 use crate::network::Network;
 use crate::recipe::Recipe;
@@ -27,26 +28,24 @@ pub struct Trained {
 }
 
 impl Trained {
-    /// Opens the run in `folder`.
+    /// Opens the run at `path`.
     ///
     /// # Errors
     ///
     /// If there is no run with a whole checkpoint, or its device is not to be had.
-    pub fn open(folder: &Path, watch: &mut dyn Watch) -> anyhow::Result<Self> {
-        let path = folder.join("recipe.toml");
-        let text = std::fs::read_to_string(&path).with_context(|| {
-            format!("{} is no run folder: reading {}", folder.display(), path.display())
+    pub fn open(path: &Path, watch: &mut dyn Watch) -> anyhow::Result<Self> {
+        let file = path.join(folder::RECIPE);
+        let text = std::fs::read_to_string(&file).with_context(|| {
+            format!("{} is no run folder: no {}", path.display(), folder::RECIPE)
         })?;
         let recipe =
-            Recipe::parse(&text, &[]).with_context(|| format!("in recipe {}", path.display()))?;
+            Recipe::parse(&text, &[]).with_context(|| format!("in recipe {}", file.display()))?;
         let network = Network::new(&recipe, run::device(&recipe)?)?;
         let mut warn = |message| watch.note(&Event::Warning(message));
-        let Some((checkpoint, state)) = checkpoint::latest(&folder.join("checkpoints"), &mut warn)?
-        else {
-            bail!(
-                "{} has no checkpoint yet: let `equiav pretrain` finish an epoch",
-                folder.display()
-            );
+        let newest = checkpoint::latest(&path.join(folder::CHECKPOINTS), &mut warn)?;
+        let Some((checkpoint, state)) = newest else {
+            let path = path.display();
+            bail!("{path} has no checkpoint yet: let `equiav pretrain` finish an epoch");
         };
         checkpoint::load_weights(&checkpoint, &network)?;
         Ok(Self { recipe, network, checkpoint, epoch: state.epoch })

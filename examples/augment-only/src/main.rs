@@ -5,7 +5,8 @@ use equiav_augment::{AudioAugment, AudioVector, Modality, Purpose, Spectrogram, 
 use ndarray::Array2;
 
 fn main() {
-    let tone = |(frame, mel): (usize, usize)| (frame as f32 / 20.0).sin() * (mel as f32 / 9.0).cos();
+    let tone =
+        |(frame, mel): (usize, usize)| (frame as f32 / 20.0).sin() * (mel as f32 / 9.0).cos();
     let plain = Spectrogram::new(Array2::from_shape_fn((256, 64), tone));
 
     let augment = AudioAugment::corrected(AudioVector::P24);
@@ -14,9 +15,9 @@ fn main() {
     let views = augment.views(plain, &mut rng);
 
     for (slot, value) in augment.slots().iter().zip(views.vector.as_slice()) {
-        println!("{:28} {value:8.4}", slot.name());
+        println!("{:28} {value:8.4}", slot.name);
     }
-    let changed = views.augmented.values().iter().zip(views.plain.values());
-    let changed = changed.filter(|(after, before)| after != before).count();
-    println!("{changed} of {} values changed", views.plain.values().len());
+    let (before, after) = (views.plain.values(), views.augmented.values());
+    let changed = after.iter().zip(before).filter(|(after, before)| after != before).count();
+    println!("{changed} of {} values changed", before.len());
 }

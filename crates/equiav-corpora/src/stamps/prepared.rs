@@ -29,8 +29,24 @@ pub(super) struct Inventory {
     pub(super) skipped: Skipped,
     /// Sounds in which nothing is to be heard.
     pub(super) silent: usize,
+    /// Sounds that are damaged.
+    pub(super) unreadable: usize,
     /// Sounds whose first channel is empty, written anew from the other.
     pub(super) mended: usize,
+}
+
+impl Inventory {
+    fn add(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Usable(item) => self.items.push(item),
+            Outcome::Mended(item) => {
+                self.mended += 1;
+                self.items.push(item);
+            }
+            Outcome::Silent => self.silent += 1,
+            Outcome::Unreadable => self.unreadable += 1,
+        }
+    }
 }
 
 /// One usable pair.
@@ -103,9 +119,11 @@ struct Work<'a> {
 }
 
 /// What became of a pair.
-struct Outcome {
-    item: Option<Item>,
-    mended: bool,
+enum Outcome {
+    Usable(Item),
+    Mended(Item),
+    Silent,
+    Unreadable,
 }
 
 impl Work<'_> {
@@ -127,13 +145,11 @@ impl Work<'_> {
         };
         parallel::for_each(total, parallel::available(), work, progress)?;
         let outcomes = outcomes.into_inner().unwrap_or_else(|broken| broken.into_inner());
-        let outcomes: Vec<_> = outcomes.into_iter().flatten().collect();
-        Ok(Inventory {
-            skipped: self.tree.skipped,
-            silent: outcomes.iter().filter(|outcome| outcome.item.is_none()).count(),
-            mended: outcomes.iter().filter(|outcome| outcome.mended).count(),
-            items: outcomes.into_iter().filter_map(|outcome| outcome.item).collect(),
-        })
+        let mut inventory = Inventory { skipped: self.tree.skipped, ..Inventory::default() };
+        for outcome in outcomes.into_iter().flatten() {
+            inventory.add(outcome);
+        }
+        Ok(inventory)
     }
 
     fn source(&self, name: &str) -> PathBuf {
@@ -179,13 +195,17 @@ impl Work<'_> {
             })
         };
         let is_silent = |samples: &[f32]| samples.iter().all(|sample| sample.abs() < SILENCE);
-        if !is_silent(&read_sound(&source)?.samples) {
-            let path = format!("package/stamps/{}", pair.sound);
-            return Ok(Outcome { item: Some(item(path)?), mended: false });
+        let first = match read_sound(&source) {
+            Ok(waveform) => waveform,
+            Err(error) if error.missing => return Err(error.into()),
+            Err(_) => return Ok(Outcome::Unreadable),
+        };
+        if !is_silent(&first.samples) {
+            return Ok(Outcome::Usable(item(format!("package/stamps/{}", pair.sound))?));
         }
         let waveform = loudest_channel(&source)?;
         if is_silent(&waveform.samples) {
-            return Ok(Outcome { item: None, mended: false });
+            return Ok(Outcome::Silent);
         }
         let path = self.place.mended(pair);
         let samples: Vec<_> = waveform
@@ -194,7 +214,7 @@ impl Work<'_> {
             .map(|sample| (sample * 32767.0).round().clamp(-32767.0, 32767.0) as i16)
             .collect();
         wav::write(&self.target(&path)?, &samples, waveform.rate)?;
-        Ok(Outcome { item: Some(item(path)?), mended: true })
+        Ok(Outcome::Mended(item(path)?))
     }
 
     fn sentence(&self, picture: &str) -> String {

@@ -37,6 +37,7 @@ fn cache() -> anyhow::Result<tempfile::TempDir> {
         }
         let silent = partial.join("stamps/animals/birds/bird3_desc_ru.wav");
         wav::write(&silent, &[0; 100], 8000)?;
+        fs::write(partial.join("stamps/animals/birds/bird5.wav"), "RIFF")?;
         right_only(&partial.join("stamps/animals/birds/bird4_desc_ru.wav"))
     })?;
     Ok(cache)
@@ -96,7 +97,9 @@ fn a_tree_becomes_lists_that_can_be_read() -> anyhow::Result<()> {
         distinct,
     };
     assert_eq!(paths.languages, [count(20, 19, "be"), count(19, 18, "ru")]);
-    assert!(paths.left_out.contains(&("silent sounds".to_owned(), 1)));
+    for what in ["silent sounds", "damaged sounds"] {
+        assert!(paths.left_out.contains(&(what.to_owned(), 1)), "{:?}", paths.left_out);
+    }
     Ok(())
 }
 

@@ -31,7 +31,9 @@ pub(crate) fn write_wav(path: &Path, samples: &[f32], rate: u32) {
 }
 
 pub(crate) fn tone(hertz: f32, samples: usize) -> Vec<f32> {
-    (0..samples).map(|n| (n as f32 * hertz * std::f32::consts::TAU / 16_000.0).sin() * 0.5).collect()
+    (0..samples)
+        .map(|n| (n as f32 * hertz * std::f32::consts::TAU / 16_000.0).sin() * 0.5)
+        .collect()
 }
 
 pub(crate) fn picture(seed: u32, width: u32, height: u32) -> RgbImage {
@@ -84,9 +86,7 @@ impl Corpus {
 
     pub(crate) fn config(&self, profile: Profile, cache_bytes: usize) -> DatasetConfig {
         let (audio, visual) = match profile {
-            Profile::Published => {
-                (AudioAugment::published(), VisualAugment::published())
-            }
+            Profile::Published => (AudioAugment::published(), VisualAugment::published()),
             Profile::Corrected => (
                 AudioAugment::corrected(AudioVector::P24),
                 VisualAugment::corrected(VisualVector::P18),

@@ -96,7 +96,11 @@ fn broken_sounds_are_refused_with_their_reason() {
     let mut zero = whole.clone();
     zero[24..28].fill(0);
     assert!(!refused(read_sound, "zero-rate.wav", &zero).is_empty());
-    check("picture.wav", &encoded(picture(0, 9, 9).into(), ImageFormat::Png), "is no wav, flac, mp3 or ogg vorbis sound");
+    check(
+        "picture.wav",
+        &encoded(picture(0, 9, 9).into(), ImageFormat::Png),
+        "is no wav, flac, mp3 or ogg vorbis sound",
+    );
 }
 
 #[test]

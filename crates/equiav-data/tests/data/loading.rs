@@ -18,7 +18,8 @@ fn options(workers: usize) -> LoaderOptions {
 type Content = (Vec<usize>, Vec<(Modality, Part)>, Vec<String>, usize);
 
 fn content(batch: Batch) -> Content {
-    let replaced = batch.replaced.iter().map(|one| format!("{} by {}: {}", one.clip, one.by, one.reason));
+    let replaced =
+        batch.replaced.iter().map(|one| format!("{} by {}: {}", one.clip, one.by, one.reason));
     (batch.clips, batch.parts.into_iter().collect(), replaced.collect(), batch.substituted)
 }
 
@@ -54,7 +55,10 @@ fn a_batch_is_its_examples_side_by_side() {
     let dataset = corpus.dataset(Profile::Corrected, 0);
     let loader = Loader::new(Arc::clone(&dataset), 2, vec![3, 0, 4, 1], 2, options(2)).unwrap();
     let batches: Vec<Batch> = loader.map(Result::unwrap).collect();
-    assert_eq!(batches.iter().map(|batch| batch.clips.clone()).collect::<Vec<_>>(), [[3, 0], [4, 1]]);
+    assert_eq!(
+        batches.iter().map(|batch| batch.clips.clone()).collect::<Vec<_>>(),
+        [[3, 0], [4, 1]]
+    );
     for batch in &batches {
         for (row, clip) in batch.clips.iter().enumerate() {
             let example = dataset.example(2, *clip).unwrap();
@@ -81,7 +85,11 @@ fn an_unreadable_clip_is_replaced_by_a_real_one_and_reported_once() {
     for number in 0..3 {
         for (clips, parts, replaced, substituted) in epoch(&dataset, number, 4, 2) {
             assert!(!clips.contains(&2), "the broken clip is in no batch");
-            assert_eq!(clips.iter().collect::<std::collections::BTreeSet<_>>().len(), 4, "all differ");
+            assert_eq!(
+                clips.iter().collect::<std::collections::BTreeSet<_>>().len(),
+                4,
+                "all differ"
+            );
             for (_, part) in &parts {
                 assert!(part.plain.outer_iter().all(|view| {
                     let first = view.first().unwrap();
@@ -136,8 +144,7 @@ fn a_missing_folder_stops_the_run_at_once() {
             let mut loader =
                 Loader::new(Arc::clone(&dataset), 0, (0..6).collect(), 2, options(2)).unwrap();
             let error = loader.next().unwrap().unwrap_err();
-            let expected =
-                format!("the data folder {} is missing or empty", gone.display());
+            let expected = format!("the data folder {} is missing or empty", gone.display());
             assert!(error.to_string().starts_with(&expected), "{error}");
             assert!(loader.next().is_none());
             let mut evaluation = Loader::evaluation(dataset, 2, options(2)).unwrap();

@@ -62,7 +62,10 @@ fn faults_name_the_file_the_entry_and_the_key() {
     check(with("wav", json!("a\0b")), "entry 1 (`a`): `wav` must not hold a zero character");
     check(with("labels", json!(1)), "entry 1 (`a`): `labels` must be text or a list, not a number");
     check(with("frames", json!(0)), "entry 1 (`a`): `frames` must be a number from 1 to 1000000");
-    check(with("x", json!(1)), "entry 1 (`a`): `video_id` comes a second time; every clip needs its own");
+    check(
+        with("x", json!(1)),
+        "entry 1 (`a`): `video_id` comes a second time; every clip needs its own",
+    );
     let outside = "entry 1 (`../../etc`): `video_id` must not lead out of its folder with `..`";
     check(with("video_id", json!("../../etc")), outside);
     for (text, expected) in [("{", "no JSON: EOF while parsing"), ("[]", "missing key `data`")] {

@@ -52,7 +52,11 @@ pub(crate) fn compare_embeddings(
             let name = format!("z_{suffix}_{kind}");
             let theirs = theirs.tensors().get(&name);
             let theirs = theirs.with_context(|| format!("the dump has no `{name}`"))?;
-            items.push(Item::new(format!("embedding {name}"), difference(ours, theirs), EMBEDDINGS));
+            items.push(Item::new(
+                format!("embedding {name}"),
+                difference(ours, theirs),
+                EMBEDDINGS,
+            ));
         }
     }
     Ok(items)

@@ -1,0 +1,78 @@
+//! A run's folder: taken by one process at a time, and by one recipe.
+//!
+//! ```text
+//! recipe.toml      the recipe with every override in place
+//! checkpoints/     the newest checkpoints
+//! metrics.jsonl    one JSON object per step and per measurement
+//! events.out.*     the same for TensorBoard
+//! lock             held by the process that trains
+//! ```
+
+use std::fs::{self, File, TryLockError};
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, bail, ensure};
+
+use crate::recipe::{self, Recipe};
+
+/// The recipe of the run.
+pub(crate) const RECIPE: &str = "recipe.toml";
+/// The folder of the checkpoints.
+pub(crate) const CHECKPOINTS: &str = "checkpoints";
+
+/// Takes the folder `out` for a run of `recipe`; the lock is held as long as the file that is returned.
+///
+/// A folder without a checkpoint has nothing to lose and takes the new recipe.
+///
+/// # Errors
+///
+/// If another process trains in it, or it holds checkpoints of another recipe.
+pub(crate) fn open(recipe: &Recipe, out: &Path) -> anyhow::Result<File> {
+    fs::create_dir_all(out).with_context(|| format!("making the run folder {}", out.display()))?;
+    let lock = lock(out)?;
+    let path = out.join(RECIPE);
+    let started = out.join(CHECKPOINTS).exists();
+    if started && path.exists() {
+        ensure_same(recipe, out, &path)?;
+    } else {
+        write(recipe, out, &path).with_context(|| format!("writing {}", path.display()))?;
+    }
+    Ok(lock)
+}
+
+fn lock(out: &Path) -> anyhow::Result<File> {
+    let path = out.join("lock");
+    let lock = File::create(&path).with_context(|| format!("writing {}", path.display()))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => {
+            let out = out.display();
+            bail!("{out} is in use by another run: wait for it, or choose another --out")
+        }
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("locking {}", path.display()))
+        }
+    }
+}
+
+fn ensure_same(recipe: &Recipe, out: &Path, path: &Path) -> anyhow::Result<()> {
+    let saved = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    let keys = recipe::differing_keys(&saved, recipe)
+        .with_context(|| format!("in recipe {}", path.display()))?;
+    ensure!(
+        keys.is_empty(),
+        "{} holds a run of another recipe (different: {}): choose another --out, or the same recipe",
+        out.display(),
+        keys.join(", ")
+    );
+    Ok(())
+}
+
+fn write(recipe: &Recipe, out: &Path, path: &Path) -> anyhow::Result<()> {
+    let mut file = tempfile::NamedTempFile::new_in(out)?;
+    file.write_all(recipe.to_toml().as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}
