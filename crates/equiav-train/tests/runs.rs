@@ -181,6 +181,20 @@ fn the_loss_falls_and_the_published_profile_trains_too() {
 }
 
 #[test]
+fn every_recipe_of_the_repository_is_built_in_and_sound() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes");
+    for entry in fs::read_dir(folder).expect("recipes").flatten() {
+        let path = entry.path();
+        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        let recipe = Recipe::load(&path, &[]).expect("a recipe");
+        assert_eq!(recipe.name, name);
+        assert!(equiav_train::recipe::BUILT_IN.iter().any(|(known, _)| *known == name));
+        let again = Recipe::parse(&recipe.to_toml(), &[]).expect("what was written can be read");
+        assert_eq!(again.to_toml(), recipe.to_toml());
+    }
+}
+
+#[test]
 fn a_folder_belongs_to_one_recipe() {
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("run");

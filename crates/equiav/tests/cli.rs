@@ -71,6 +71,13 @@ fn pretrain<'a>(changes: &[&'a str]) -> Vec<&'a str> {
 }
 
 #[test]
+fn help_lists_the_commands() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let expected = expect_test::expect_file!["help.txt"];
+    expected.assert_eq(&succeeds(folder.path(), &["--help"]));
+}
+
+#[test]
 fn wrong_keys_and_values_name_the_nearest() {
     let folder = tempfile::tempdir().expect("a folder");
     let error = |change| fails(folder.path(), &["pretrain", "quick", "--set", change]);

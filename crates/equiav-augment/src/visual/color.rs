@@ -72,14 +72,15 @@ fn to_hsv([red, green, blue]: [u8; 3]) -> [u8; 3] {
         return [0, 0, most];
     }
     let range = f32::from(most - least);
-    let below = |channel: u8| f64::from(f32::from(most - channel) / range);
-    let sixths = if red == most {
-        below(blue) - below(green)
+    let (start, after, before) = if red == most {
+        (0.0, blue, green)
     } else if green == most {
-        2.0 + below(red) - below(blue)
+        (2.0, red, blue)
     } else {
-        4.0 + below(green) - below(red)
-    } as f32;
+        (4.0, green, red)
+    };
+    let below = |channel: u8| f64::from(f32::from(most - channel) / range);
+    let sixths = (start + below(after) - below(before)) as f32;
     // The remainder of a division by 1, of a number between 0 and 2.
     let turns = f64::from(sixths) / 6.0 + 1.0;
     let hue = (if turns < 1.0 { turns } else { turns - 1.0 }) as f32;
@@ -87,38 +88,34 @@ fn to_hsv([red, green, blue]: [u8; 3]) -> [u8; 3] {
     [(f64::from(hue) * 255.0) as u8, (f64::from(saturation) * 255.0) as u8, most]
 }
 
-/// A hue: its sixth of the color circle, and where it lies within.
+/// A hue: which channel is largest, middle and smallest, and where the middle one lies.
 #[derive(Clone, Copy)]
 struct Sector {
-    number: u8,
-    within: f64,
+    /// For red, green and blue: 0 if it is the largest, 1 the middle, 2 the smallest.
+    ranks: [u8; 3],
+    /// How far the middle channel is from the largest towards the smallest.
+    slope: f64,
 }
 
 impl Sector {
+    /// The ranks of red, green and blue in each sixth of the color circle, from red on.
+    const RANKS: [[u8; 3]; 6] = [[0, 1, 2], [1, 0, 2], [2, 0, 1], [2, 1, 0], [1, 2, 0], [0, 2, 1]];
+
     fn of(hue: u8) -> Self {
         let sixths = f64::from(f32::from(hue)) * 6.0 / 255.0;
-        let number = sixths as u8;
-        Self { number: number % 6, within: f64::from((sixths - f64::from(number)) as f32) }
+        let number = sixths as usize;
+        let within = f64::from((sixths - number as f64) as f32);
+        let slope = if number % 2 == 0 { 1.0 - within } else { within };
+        Self { ranks: Self::RANKS[number % 6], slope }
     }
 
     /// The color of this hue with a saturation and a value.
     fn color(self, saturation: u8, value: u8) -> [u8; 3] {
-        if saturation == 0 {
-            return [value; 3];
-        }
         let saturation = f64::from((f64::from(saturation) / 255.0) as f32);
         let scaled = |factor: f64| nearest(f64::from(value) * factor);
-        let p = scaled(1.0 - saturation);
-        let q = scaled(1.0 - saturation * self.within);
-        let t = scaled(1.0 - saturation * (1.0 - self.within));
-        match self.number {
-            0 => [value, t, p],
-            1 => [q, value, p],
-            2 => [p, value, t],
-            3 => [p, q, value],
-            4 => [t, p, value],
-            _ => [value, p, q],
-        }
+        let middle = scaled(1.0 - saturation * self.slope);
+        let ranked = [value, middle, scaled(1.0 - saturation)];
+        self.ranks.map(|rank| ranked[usize::from(rank)])
     }
 }
 
@@ -150,6 +147,21 @@ mod tests {
         }
         assert_eq!(to_hsv([7, 7, 7]), [0, 0, 7]);
         assert_eq!(Sector::of(123).color(0, 9), [9, 9, 9]);
+    }
+
+    #[test]
+    fn every_color_of_no_turn_is_near_itself() {
+        // Hue and saturation have 255 steps each, so a channel is off by a few levels at most.
+        for red in (0..=255).step_by(15) {
+            for green in (0..=255).step_by(17) {
+                for blue in (0..=255).step_by(5) {
+                    let [hue, saturation, value] = to_hsv([red, green, blue]);
+                    let back = Sector::of(hue).color(saturation, value);
+                    let off = back.iter().zip([red, green, blue]).map(|(a, b)| a.abs_diff(b));
+                    assert!(off.max() <= Some(7), "{red} {green} {blue}: {back:?}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -91,11 +91,12 @@ fn broken_sounds_are_refused_with_their_reason() {
     check("nan.wav", &float_wav(&nan, 16_000), "non-finite sample at 42");
     nan[17] = f32::INFINITY;
     check("infinite.wav", &float_wav(&nan, 16_000), "non-finite sample at 17");
-    let fast = float_wav(&[0.0; 10], 4_000_000_000);
-    check("fast.wav", &fast, "sample rate 4000000000 Hz is outside 1000 to 768000");
-    let mut zero = whole.clone();
-    zero[24..28].fill(0);
-    assert!(!refused(read_sound, "zero-rate.wav", &zero).is_empty());
+    for rate in [0, 8, 4_000_000_000u32] {
+        let mut absurd = whole.clone();
+        absurd[24..28].copy_from_slice(&rate.to_le_bytes());
+        let expected = format!("sample rate {rate} Hz is outside 1000 to 768000");
+        check("absurd-rate.wav", &absurd, &expected);
+    }
     check(
         "picture.wav",
         &encoded(picture(0, 9, 9).into(), ImageFormat::Png),
