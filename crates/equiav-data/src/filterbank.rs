@@ -1,11 +1,11 @@
 //! The Kaldi-compatible log-mel filterbank, as torchaudio computes it; not yet standardised.
 
-use std::f32::consts::PI;
+use std::f64::consts::PI;
 use std::ops::Range;
 use std::sync::Arc;
 
 use ndarray::Array2;
-use realfft::num_complex::Complex32;
+use realfft::num_complex::Complex64;
 use realfft::{RealFftPlanner, RealToComplex};
 
 use crate::resample::dot;
@@ -28,7 +28,7 @@ const LOW_HZ: f64 = 20.0;
 pub struct Filterbank {
     window: Vec<f32>,
     shift: usize,
-    transform: Arc<dyn RealToComplex<f32>>,
+    transform: Arc<dyn RealToComplex<f64>>,
     bands: Vec<Band>,
 }
 
@@ -40,10 +40,11 @@ struct Band {
 
 /// What one call needs beside the filterbank.
 struct Scratch {
-    frame: Vec<f32>,
-    spectrum: Vec<Complex32>,
+    /// The window, and behind it zeros to the length of the transform.
+    frame: Vec<f64>,
+    spectrum: Vec<Complex64>,
     power: Vec<f32>,
-    transform: Vec<Complex32>,
+    transform: Vec<Complex64>,
 }
 
 impl Filterbank {
@@ -112,16 +113,17 @@ impl Filterbank {
     }
 
     /// Writes the power spectrum of one window of a sound with the mean `mean` to `scratch.power`.
+    ///
+    /// All but the transform is rounded to f32 as torchaudio rounds it. The transform is in f64: an
+    /// f32 one adds a floor of its own, which in the empty bands of a pure tone is all there is.
     fn spectrum(&self, window: &[f32], mean: f32, scratch: &mut Scratch) {
+        let total: f64 = window.iter().map(|sample| f64::from(sample - mean)).sum();
+        let offset = (total / window.len() as f64) as f32;
         let (frame, zeros) = scratch.frame.split_at_mut(window.len());
-        for (value, sample) in frame.iter_mut().zip(window) {
-            *value = sample - mean;
-        }
-        let offset = self::mean(frame);
-        let mut previous = frame[0] - offset;
-        for (value, weight) in frame.iter_mut().zip(&self.window) {
-            let sample = *value - offset;
-            *value = (sample - PREEMPHASIS * previous) * weight;
+        let mut previous = window[0] - mean - offset;
+        for ((value, sample), weight) in frame.iter_mut().zip(window).zip(&self.window) {
+            let sample = sample - mean - offset;
+            *value = f64::from((sample - PREEMPHASIS * previous) * weight);
             previous = sample;
         }
         // The transform uses its input as scratch.
@@ -133,7 +135,7 @@ impl Filterbank {
         );
         done.expect("the buffers are made for this transform");
         for (power, value) in scratch.power.iter_mut().zip(&scratch.spectrum) {
-            *power = value.norm_sqr();
+            *power = value.norm_sqr() as f32;
         }
     }
 }
@@ -142,7 +144,7 @@ impl Filterbank {
 pub const LOG_FLOOR: f32 = -15.942_385;
 
 impl Scratch {
-    fn new(transform: &dyn RealToComplex<f32>) -> Self {
+    fn new(transform: &dyn RealToComplex<f64>) -> Self {
         let spectrum = transform.make_output_vec();
         Self {
             frame: transform.make_input_vec(),
@@ -166,10 +168,13 @@ fn mean(samples: &[f32]) -> f32 {
     (sum / samples.len().max(1) as f64) as f32
 }
 
-/// The symmetric Hann window (Kaldi's `hanning`).
+/// The symmetric Hann window (Kaldi's `hanning`), rounded step by step as torch rounds it.
+///
+/// What these roundings leave between the lines of a pure tone is all that its empty bands hold.
 fn hann(length: usize) -> Vec<f32> {
-    let step = 2.0 * PI / (length - 1) as f32;
-    (0..length).map(|n| 0.5 - 0.5 * (step * n as f32).cos()).collect()
+    let step = (2.0 * PI / (length - 1) as f64) as f32;
+    let cosine = |n: usize| f64::from(n as f32 * step).cos() as f32;
+    (0..length).map(|n| 0.5 - 0.5 * cosine(n)).collect()
 }
 
 fn mel(hertz: f64) -> f64 {

@@ -169,7 +169,7 @@ impl Operation {
             Self::Vflip => flip::flip_vertically(&mut x),
             Self::Grayscale => grayscale::grayscale(&mut x),
             Self::RotateCcw { degrees } => {
-                ensure!(degrees % 90 == 0, "{degrees} degrees are no quarter turns");
+                ensure!(degrees.is_multiple_of(90), "{degrees} degrees are no quarter turns");
                 return Ok(rotation::rotate(x, degrees / 90));
             }
             Self::Chain { steps } => {

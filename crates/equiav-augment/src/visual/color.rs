@@ -105,7 +105,7 @@ impl Sector {
         let sixths = f64::from(f32::from(hue)) * 6.0 / 255.0;
         let number = sixths as usize;
         let within = f64::from((sixths - number as f64) as f32);
-        let slope = if number % 2 == 0 { 1.0 - within } else { within };
+        let slope = if number.is_multiple_of(2) { 1.0 - within } else { within };
         Self { ranks: Self::RANKS[number % 6], slope }
     }
 

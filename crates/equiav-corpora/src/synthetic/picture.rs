@@ -127,6 +127,7 @@ struct Layout<'a> {
     setting: &'a Setting,
     color: Color,
     center: [f64; 2],
+    radius: f64,
     beads: Vec<[f64; 2]>,
     lit: usize,
     turn: [f64; 2],
@@ -148,6 +149,7 @@ impl<'a> Layout<'a> {
             setting,
             color: hsv(scene.hue, setting.saturation, setting.value),
             center,
+            radius: scene.radius(),
             beads: (0..scene.count).map(bead).collect(),
             lit: beats as usize,
             turn: [setting.angle.cos(), setting.angle.sin()],
@@ -183,8 +185,7 @@ impl<'a> Layout<'a> {
     }
 
     fn object(&self, point: [f64; 2]) -> Option<Color> {
-        let radius = self.scene.radius();
-        let [x, y] = [0, 1].map(|axis| (point[axis] - self.center[axis]) / radius);
+        let [x, y] = [0, 1].map(|axis| (point[axis] - self.center[axis]) / self.radius);
         let [cos, sin] = self.turn;
         let [x, y] = [cos * x + sin * y, cos * y - sin * x];
         let colored = || is_colored(self.scene.pattern, x, y);
@@ -192,17 +193,28 @@ impl<'a> Layout<'a> {
     }
 
     fn bead(&self, [x, y]: [f64; 2]) -> Option<Color> {
-        let reach = |bead: &[f64; 2]| (x - bead[0]).hypot(y - bead[1]) / BEAD_RADIUS;
-        let (index, reach) = self.beads.iter().map(reach).enumerate().find(|(_, r)| *r <= 1.0)?;
-        let core = index == self.lit && reach < 0.45;
+        let row = self.beads.first()?[1];
+        if (y - row).abs() > BEAD_RADIUS {
+            return None;
+        }
+        let distance =
+            |bead: &[f64; 2]| square((x - bead[0]) / BEAD_RADIUS, (y - row) / BEAD_RADIUS);
+        let (index, distance) =
+            self.beads.iter().map(distance).enumerate().find(|(_, distance)| *distance <= 1.0)?;
+        let core = index == self.lit && distance < square(0.45, 0.0);
         Some(if core { WHITE } else { self.color })
     }
+}
+
+/// The square of a distance: cheaper than the distance, and there are many.
+fn square(x: f64, y: f64) -> f64 {
+    x * x + y * y
 }
 
 /// Whether a shape about the origin, of about the area of the unit disc, holds a point.
 fn holds(shape: Shape, x: f64, y: f64) -> bool {
     match shape {
-        Shape::Disc => x.hypot(y) <= 1.0,
+        Shape::Disc => square(x, y) <= 1.0,
         Shape::Square => x.abs().max(y.abs()) <= 0.88,
         Shape::Triangle => {
             let (flat, steep) = (FRAC_PI_3.cos(), FRAC_PI_3.sin());
@@ -223,7 +235,7 @@ fn is_colored(pattern: Pattern, x: f64, y: f64) -> bool {
         Pattern::Stripes => wave(x, 0.5) < 0.55,
         Pattern::Dots => {
             let offset = |at: f64| (wave(at, 0.6) - 0.5) * 0.6;
-            offset(x).hypot(offset(y)) > 0.19
+            square(offset(x), offset(y)) > square(0.19, 0.0)
         }
         Pattern::Checks => (wave(x, 0.8) < 0.5) == (wave(y, 0.8) < 0.5),
         Pattern::Rings => wave(x.hypot(y), 0.5) < 0.55,

@@ -160,7 +160,7 @@ impl Scene {
         500.0 * 2f64.powf(3.5 * self.height)
     }
 
-    /// How fast the partials weaken: partial `k` has amplitude `k^-tilt`; 0.3 for red, 2.1 for cyan.
+    /// How fast the partials weaken: partial `k` has amplitude `k^-tilt`; 0.3 (red) to 2.1 (cyan).
     pub(super) fn tilt(&self) -> f64 {
         1.2 - 0.9 * (TAU * self.hue).cos()
     }
