@@ -50,30 +50,40 @@ fn check_classes(tensors: &Tensors, expected: &Expected) -> anyhow::Result<Vec<I
     let scores = matrix(tensors.f32("scores")?)?;
     let targets = matrix(tensors.i64("targets")?)?.mapv(|target| target != 0);
     let classes = classification(scores.view(), targets.view())?.classes;
-    let d_prime_of = |class: &ClassMetrics| class.roc_auc.map(d_prime);
-    let figures: [(&str, &[Option<f64>], Vec<Option<f64>>); 3] = [
-        (
-            "average precision",
-            &expected.average_precision,
-            classes.iter().map(|class| class.average_precision).collect(),
-        ),
-        ("ROC AUC", &expected.roc_auc, classes.iter().map(|class| class.roc_auc).collect()),
-        ("d'", &expected.d_prime, classes.iter().map(d_prime_of).collect()),
-    ];
     let mut items = Vec::new();
-    for (name, theirs, ours) in figures {
-        ensure!(
-            ours.len() == theirs.len(),
-            "{name} is given for {} classes, but {} are scored",
-            theirs.len(),
-            ours.len()
-        );
-        for (class, (ours, theirs)) in ours.iter().zip(theirs).enumerate() {
-            let name = format!("{name} of class {class}");
-            items.push(Item::new(name, difference(*ours, *theirs), TOLERANCE));
-        }
-    }
+    items.extend(check_figure(
+        "average precision",
+        &expected.average_precision,
+        &classes,
+        |class| class.average_precision,
+    )?);
+    items.extend(check_figure("ROC AUC", &expected.roc_auc, &classes, |class| class.roc_auc)?);
+    items.extend(check_figure("d'", &expected.d_prime, &classes, |class| {
+        class.roc_auc.map(d_prime)
+    })?);
     Ok(items)
+}
+
+/// Compares one figure of every class.
+fn check_figure(
+    name: &str,
+    theirs: &[Option<f64>],
+    classes: &[ClassMetrics],
+    ours: impl Fn(&ClassMetrics) -> Option<f64>,
+) -> anyhow::Result<Vec<Item>> {
+    ensure!(
+        theirs.len() == classes.len(),
+        "{name} is given for {} classes, but {} are scored",
+        theirs.len(),
+        classes.len()
+    );
+    let both = classes.iter().map(ours).zip(theirs).enumerate();
+    Ok(both
+        .map(|(class, (ours, theirs))| {
+            let name = format!("{name} of class {class}");
+            Item::new(name, difference(ours, *theirs), TOLERANCE)
+        })
+        .collect())
 }
 
 fn check_retrieval(tensors: &Tensors, expected: &Expected) -> anyhow::Result<Vec<Item>> {

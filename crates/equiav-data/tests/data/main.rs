@@ -1,5 +1,6 @@
 //! The crate from outside: real files in temporary folders, whole and broken.
 
+mod compressed;
 mod corpus;
 mod examples;
 mod hostile;
