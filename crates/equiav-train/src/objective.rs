@@ -66,6 +66,7 @@ pub fn terms(
             named.insert(format!("intra_{modality}"), term);
         }
     }
+    // PUBLISHED: keys-without-gradient, the published code gathers these keys without gradient.
     let (audio, visual) =
         (&embeddings[&Modality::Audio].inter, &embeddings[&Modality::Visual].inter);
     let term = info_nce(audio, visual, &Keys::own(audio, visual), temperature);

@@ -158,7 +158,7 @@ impl<'a> Run<'a> {
         }
         self.state.epoch += 1;
         let last = self.state.epoch == self.recipe.run.epochs;
-        if last || self.state.epoch % self.recipe.evaluation.every == 0 {
+        if last || self.state.epoch.is_multiple_of(self.recipe.evaluation.every) {
             self.measure(watch)?;
         }
         self.save(watch)?;
