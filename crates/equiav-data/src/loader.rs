@@ -267,3 +267,30 @@ fn read_or_replace(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_of_the_work_names_its_clip_and_ends_the_epoch() {
+        let work = |clip: usize| {
+            assert!(clip != 2, "the decoder met\nits master");
+            let example = Example { clip, parts: Default::default() };
+            Ok(Read { example, failures: Vec::new() })
+        };
+        for workers in [1, 2, 4] {
+            let examples = Ordered::new(6, Effort { workers, ahead: 6 }, work).unwrap();
+            let (sender, batches) = bounded(6);
+            assemble(examples, 1, &sender, |clip| format!("c{clip}"));
+            drop(sender);
+            let results: Vec<_> = batches.iter().collect();
+            assert_eq!(results.len(), 3, "nothing comes after the panic");
+            let clips = |at: usize| results[at].as_ref().unwrap().batch.clips.clone();
+            assert_eq!((clips(0), clips(1)), (vec![0], vec![1]));
+            let message = results[2].as_ref().err().unwrap().to_string();
+            let expected = "a loader thread panicked at clip `c2`: the decoder met its master";
+            assert_eq!(message, expected);
+        }
+    }
+}

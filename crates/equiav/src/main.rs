@@ -1,5 +1,7 @@
 //! The command line of EquiAV: each command is its arguments and one call into a library.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "only this crate prints")]
+
 mod data;
 mod doctor;
 mod export;
