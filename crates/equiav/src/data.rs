@@ -79,7 +79,7 @@ impl Synth {
     }
 }
 
-/// Measure the mean and standard deviation of the filterbank, for a recipe's [front_end]
+/// Measure the mean and standard deviation of the filterbank, for the front_end of a recipe
 #[derive(clap::Args)]
 pub(crate) struct Stats {
     /// The clips

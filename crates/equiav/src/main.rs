@@ -18,7 +18,7 @@ use clap::{Parser, Subcommand};
 
 /// Equivariant audio-visual self-supervised learning.
 #[derive(Parser)]
-#[command(name = "equiav", version, about, propagate_version = true)]
+#[command(name = "equiav", version, propagate_version = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
