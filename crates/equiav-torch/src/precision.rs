@@ -15,6 +15,9 @@ pub enum MatmulPrecision {
     /// Products of bfloat16 where the device is faster with them.
     ///
     /// On processors it also hands fp32 products to oneDNN, which alone can be worth a factor of 1.8.
+    /// On a virtual machine whose processor advertises AMX, oneDNN's kernels for it have ended the
+    /// process with an illegal instruction; `ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16` avoids them, and was
+    /// slower there than [`Highest`](Self::Highest).
     Medium,
 }
 
