@@ -1,10 +1,11 @@
 //! The learned part of a run: one branch per modality, and the temperature, under one store of variables.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context;
 use equiav_augment::Modality;
-use equiav_models::{Branch, Embeddings, Views};
+use equiav_models::{Branch, BranchConfig, Embeddings, Views};
 use tch::{Device, Tensor, nn};
 
 use crate::settings::Settings;
@@ -27,13 +28,8 @@ impl Network {
     ///
     /// If the recipe names start weights that cannot be read or do not cover the encoders.
     pub fn new(recipe: &Settings, device: Device) -> anyhow::Result<Self> {
-        tch::manual_seed(recipe.seed as i64);
         let store = nn::VarStore::new(device);
-        let branches = recipe
-            .branches()
-            .into_iter()
-            .map(|(modality, config)| (modality, config.build(&store.root())))
-            .collect();
+        let branches = initialized(recipe, &store);
         let objective = &recipe.objective;
         let log_temperature = objective.learn_temperature.then(|| {
             store.root().var("log_temperature", &[], nn::Init::Const(objective.temperature.ln()))
@@ -80,4 +76,15 @@ impl Network {
     pub fn parameters(&self) -> usize {
         self.store.trainable_variables().iter().map(Tensor::numel).sum()
     }
+}
+
+/// Makes every branch of `recipe` in `store`, with weights drawn from the recipe's seed.
+fn initialized(recipe: &Settings, store: &nn::VarStore) -> BTreeMap<Modality, Branch> {
+    // libtorch draws from one generator per process, so networks are made one at a time.
+    static GENERATOR: Mutex<()> = Mutex::new(());
+    let _alone = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
+    tch::manual_seed(recipe.seed as i64);
+    let build =
+        |(modality, config): (Modality, BranchConfig)| (modality, config.build(&store.root()));
+    recipe.branches().into_iter().map(build).collect()
 }
