@@ -26,6 +26,8 @@ pub struct Retrieved {
     pub found: usize,
     /// Clips listed.
     pub listed: usize,
+    /// Why each of the other clips could not be read.
+    pub left_out: Vec<String>,
     /// A hash of the list, so that figures of different lists are not compared.
     pub digest: String,
     /// Which sound fits a picture.
@@ -39,6 +41,8 @@ pub struct Retrieved {
 pub struct Embedded {
     /// The position of each row's clip in the list.
     pub clips: Vec<usize>,
+    /// Why each of the other clips could not be read.
+    pub left_out: Vec<String>,
     /// The embeddings of each modality, `[clips, width]`, of any length.
     pub rows: BTreeMap<Modality, Array2<f32>>,
 }
@@ -68,6 +72,7 @@ pub fn retrieve(
         list: list.to_owned(),
         found: embedded.clips.len(),
         listed: manifest.clips.len(),
+        left_out: embedded.left_out,
         digest: manifest.digest(),
         visual_to_audio: both.rows_to_columns,
         audio_to_visual: both.columns_to_rows,
@@ -108,10 +113,10 @@ pub fn embed(
 ) -> anyhow::Result<Embedded> {
     let vectors = fixed_vectors(recipe, network.store.device());
     let batch = recipe.evaluation.batch;
-    let loader = Loader::evaluation(dataset, batch, run::loader_options(recipe))?;
+    let mut loader = Loader::evaluation(dataset, batch, run::loader_options(recipe))?;
     let mut clips = Vec::new();
     let mut rows: BTreeMap<Modality, Vec<Array2<f32>>> = BTreeMap::new();
-    for batch in loader {
+    for batch in loader.by_ref() {
         let batch: PlainBatch = batch?;
         for (modality, embedding) in embed_batch(&batch, network, &vectors)? {
             rows.entry(modality).or_default().push(embedding);
@@ -123,7 +128,8 @@ pub fn embed(
         Ok((modality, concatenate(Axis(0), &views)?))
     };
     let rows = rows.into_iter().map(stack).collect::<anyhow::Result<_>>()?;
-    Ok(Embedded { clips, rows })
+    let left_out = loader.skipped().iter().map(ToString::to_string).collect();
+    Ok(Embedded { clips, left_out, rows })
 }
 
 /// The embeddings of one batch, `[b, width]` per modality.

@@ -11,6 +11,9 @@ pub(crate) fn retrieval(all: &[Retrieved]) -> String {
     for figures in all {
         let Retrieved { list, found, listed, digest, .. } = figures;
         let _ = writeln!(table, "{list}: {found} of {listed} clips found, list {digest}");
+        for reason in &figures.left_out {
+            let _ = writeln!(table, "  left out: {reason}");
+        }
         let _ = writeln!(
             table,
             "  {:<16} {:>14} {:>14} {:>14}  {:>9}  {:>5}  {:>9}",

@@ -226,6 +226,12 @@ fn a_trained_model_goes_out_and_comes_back() {
     succeeds(folder.path(), &pretrain(&["run.epochs=1"]));
     let printed = succeeds(folder.path(), &["retrieve", "run"]);
     assert!(printed.contains("held-out: 8 of 8 clips found"), "{printed}");
+    let wav = folder.path().join("corpus/sound").read_dir().expect("sounds").flatten();
+    let wav = wav.map(|entry| entry.path()).find(|path| path.to_string_lossy().contains("valid"));
+    fs::write(wav.expect("a held-out sound"), b"not a sound").unwrap();
+    let printed = succeeds(folder.path(), &["retrieve", "run"]);
+    assert!(printed.contains("held-out: 7 of 8 clips found"), "{printed}");
+    assert!(printed.contains("left out: clip `valid-"), "{printed}");
     succeeds(folder.path(), &["export", "run", "--out", "model"]);
     let printed = succeeds(
         folder.path(),
