@@ -1,0 +1,38 @@
+//! `equiav data stats`: what a recipe's front end must know of a data set.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use equiav_data::{Manifest, statistics};
+use equiav_train::{Override, Recipe};
+
+/// Measure the mean and standard deviation of the filterbank, for the front_end of a recipe
+#[derive(clap::Args)]
+pub(crate) struct Stats {
+    /// The clips
+    manifest: PathBuf,
+
+    /// The recipe whose front end is measured with
+    #[arg(long, default_value = "quick")]
+    recipe: PathBuf,
+
+    /// Change a value of the recipe; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<Override>,
+}
+
+impl Stats {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let recipe = Recipe::load(&self.recipe, &self.overrides)?;
+        let manifest = Manifest::read(&self.manifest)?;
+        let found = statistics(&manifest, &recipe.front_end)?;
+        let (listed, digest) = (manifest.clips.len(), manifest.digest());
+        println!("{} of {listed} clips, {} frames, list {digest}", found.clips, found.frames);
+        println!("mean = {:.4}  # standard error {:.4}", found.mean, found.standard_error);
+        println!("std = {:.4}", found.std);
+        for skipped in &found.skipped {
+            eprintln!("warning: left out: {skipped}");
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
