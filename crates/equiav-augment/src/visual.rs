@@ -8,6 +8,7 @@ pub mod grayscale;
 mod placement;
 pub mod resize;
 pub mod rotation;
+mod turned;
 
 use ndarray::Array2;
 use rand::Rng;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use equiav_augment::{Image, Modality, ParameterVector, Purpose, Spectrogram};
-use ndarray::{Array2, Array3, Axis};
+use ndarray::{Array2, Array3};
 use rand::Rng;
 
 use crate::front_end::{IMAGE_MEAN, IMAGE_STD};
@@ -92,8 +92,17 @@ pub(crate) fn visual<R: Rng>(
 
 /// `[1, mels, frames]` of a spectrogram.
 pub(crate) fn audio_input(spectrogram: &Spectrogram) -> Array3<f32> {
-    let transposed = spectrogram.values().reversed_axes().as_standard_layout().into_owned();
-    transposed.insert_axis(Axis(0))
+    // Frames that are read side by side, so that each cache line is written whole.
+    const BLOCK: usize = 16;
+    let (frames, mels) = (spectrogram.frames(), spectrogram.mels());
+    let mut values = vec![0.0; frames * mels];
+    for (block, rows) in spectrogram.as_slice().chunks(BLOCK * mels).enumerate() {
+        for (mel, line) in values.chunks_exact_mut(frames).enumerate() {
+            let column = rows[mel..].iter().step_by(mels);
+            line[BLOCK * block..].iter_mut().zip(column).for_each(|(to, from)| *to = *from);
+        }
+    }
+    Array3::from_shape_vec((1, mels, frames), values).expect("one value per mel bin and frame")
 }
 
 /// `[3, height, width]` of a picture, standardised with ImageNet's statistics.

@@ -5,11 +5,13 @@ use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
+use symphonia::core::codecs::audio::well_known::CODEC_ID_PCM_S16LE;
+use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error as SymphoniaError;
 use symphonia::core::formats::probe::Hint;
 use symphonia::core::formats::{FormatReader, Track, TrackType};
 use symphonia::core::io::MediaSourceStream;
+use symphonia::core::packet::Packet;
 
 use crate::error::{MediaError, panic_message};
 
@@ -112,12 +114,38 @@ pub(crate) fn open(path: &Path) -> Result<File, MediaError> {
 /// A decoder of one track and what the file says about its length.
 struct Source {
     format: Box<dyn FormatReader>,
+    /// The channels of 16-bit samples as they lie in most wavs, which need no decoder.
+    plain: Option<Plain>,
     decoder: Box<dyn AudioDecoder>,
     track: u32,
     /// How many samples there must be, where the file says so exactly.
     promised: Option<u64>,
     /// Whether the end of the file may be the end of the sound; a wav's promise decides.
     open_ended: bool,
+}
+
+/// 16-bit little-endian samples, one channel beside another.
+#[derive(Clone, Copy)]
+struct Plain {
+    channels: usize,
+    rate: u32,
+}
+
+impl Plain {
+    /// How a track's samples lie, if they are of this kind.
+    fn of(parameters: &AudioCodecParameters) -> Option<Self> {
+        let channels = parameters.channels.as_ref()?.count();
+        let rate = parameters.sample_rate?;
+        let fits = parameters.codec == CODEC_ID_PCM_S16LE && channels > 0;
+        fits.then_some(Self { channels, rate })
+    }
+
+    /// Appends the first channel of a packet's `bytes`, which are whole frames.
+    fn extend(self, samples: &mut Vec<f32>, bytes: &[u8]) {
+        let (values, _) = bytes.as_chunks::<2>();
+        let first = values.iter().step_by(self.channels);
+        samples.extend(first.map(|value| f32::from(i16::from_le_bytes(*value)) / 32_768.0));
+    }
 }
 
 fn decode(mut file: File, path: &Path, extent: Extent) -> Result<Waveform, String> {
@@ -135,16 +163,34 @@ fn decode(mut file: File, path: &Path, extent: Extent) -> Result<Waveform, Strin
         if packet.track_id != source.track {
             continue;
         }
-        let buffer = source.decoder.decode(&packet).map_err(|error| reason(&error))?;
-        let rate = buffer.spec().rate();
-        check_rate(&mut waveform, rate)?;
-        buffer.copy_to_vecs_planar(&mut channels);
-        waveform.samples.extend_from_slice(channels.first().ok_or("has no channel")?);
+        let rate = source.take(&packet, &mut waveform, &mut channels)?;
         if waveform.samples.len() > extent.samples(rate) {
             break false;
         }
     };
     finish(waveform, &mut source, extent, complete)
+}
+
+impl Source {
+    /// Appends a packet's first channel to `waveform` and returns its rate; `channels` is scratch.
+    fn take(
+        &mut self,
+        packet: &Packet,
+        waveform: &mut Waveform,
+        channels: &mut Vec<Vec<f32>>,
+    ) -> Result<u32, String> {
+        if let Some(plain) = self.plain {
+            check_rate(waveform, plain.rate)?;
+            plain.extend(&mut waveform.samples, &packet.data);
+            return Ok(plain.rate);
+        }
+        let buffer = self.decoder.decode(packet).map_err(|error| reason(&error))?;
+        let rate = buffer.spec().rate();
+        check_rate(waveform, rate)?;
+        buffer.copy_to_vecs_planar(channels);
+        waveform.samples.extend_from_slice(channels.first().ok_or("has no channel")?);
+        Ok(rate)
+    }
 }
 
 /// Refuses what does not begin like a sound, before the probe looks for one anywhere in the file.
@@ -180,7 +226,8 @@ fn open_source(file: File) -> Result<Source, String> {
     let promised = promised(track, name);
     // A wav that was written to a pipe says nothing about its length.
     let open_ended = name == "wave";
-    Ok(Source { track: track.id, promised, open_ended, format, decoder })
+    let plain = Plain::of(parameters);
+    Ok(Source { track: track.id, plain, promised, open_ended, format, decoder })
 }
 
 /// The exact number of samples, if known: an mp3 without LAME's tag only estimates it.
