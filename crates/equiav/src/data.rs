@@ -1,11 +1,13 @@
 //! `equiav data`: corpora and what a recipe must know of one; one file a command.
 
+mod bench;
 mod stamps;
 mod stats;
 mod synth;
 
 use std::process::ExitCode;
 
+use bench::Bench;
 use stamps::Stamps;
 use stats::Stats;
 use synth::Synth;
@@ -16,6 +18,7 @@ pub(crate) enum Data {
     Synth(Synth),
     Stats(Stats),
     Stamps(Stamps),
+    Bench(Bench),
 }
 
 impl Data {
@@ -24,6 +27,7 @@ impl Data {
             Data::Synth(command) => command.run(),
             Data::Stats(command) => command.run(),
             Data::Stamps(command) => command.run(),
+            Data::Bench(command) => command.run(),
         }
     }
 }
