@@ -53,6 +53,6 @@ pub use picture::read_picture;
 pub use resample::{Resampler, resample};
 pub use sampler::Sampler;
 pub use sound::{LONGEST_SECONDS, Waveform, read_sound, read_sound_start};
-pub use statistics::{Statistics, statistics};
+pub use statistics::{Durations, Estimate, SILENT_PEAK, Statistics, statistics};
 pub use throughput::{LoaderRate, StageTimes, Timing, loader_rate, stage_times};
 pub use unreadable::Unreadable;
