@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::batch::batch;
+use crate::sampler::evenly;
 use crate::stage::{self, Stages};
 use crate::{ClipError, DataError, Dataset, Loader, LoaderOptions, Sampler};
 
@@ -133,19 +134,13 @@ fn readable(dataset: &Dataset) -> Result<Vec<usize>, DataError> {
             false
         }
     };
-    let clips: Vec<usize> = spread(dataset.len()).filter(|clip| works(clip)).collect();
+    let clips: Vec<usize> = evenly(dataset.len(), MOST_CLIPS).filter(|clip| works(clip)).collect();
     match first {
         Some(error) if clips.is_empty() => {
             Err(dataset.folder_gone(&error).unwrap_or(DataError::Clip(error)))
         }
         _ => Ok(clips),
     }
-}
-
-/// At most [`MOST_CLIPS`] positions of `len`, evenly from all of them.
-fn spread(len: usize) -> impl Iterator<Item = usize> {
-    let count = len.min(MOST_CLIPS);
-    (0..count).map(move |number| number * len / count)
 }
 
 /// Epochs without end, each with whole batches of `clips` in an order of its own.
@@ -161,14 +156,6 @@ fn rounds(clips: &[usize], seed: u64, batch: usize) -> impl Iterator<Item = (u64
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn clips_are_taken_evenly() {
-        assert_eq!(spread(3).collect::<Vec<_>>(), [0, 1, 2]);
-        let many: Vec<usize> = spread(10 * MOST_CLIPS).collect();
-        assert_eq!(many.len(), MOST_CLIPS);
-        assert!(many.windows(2).all(|pair| pair[1] - pair[0] == 10));
-    }
 
     #[test]
     fn rounds_are_whole_batches_even_of_few_clips() {

@@ -1,11 +1,12 @@
-//! What is measured of a data set: its statistics, and how fast it is read.
+//! What is measured and shown of a data set: statistics, speed, previews.
 
 use std::time::{Duration, Instant};
 
 use equiav_augment::Profile;
 use equiav_data::stage::{self, Stage};
 use equiav_data::{
-    Analyzer, DataError, Durations, Timing, loader_rate, read_sound, stage_times, statistics,
+    Analyzer, DataError, Durations, Timing, loader_rate, preview, read_sound, stage_times,
+    statistics,
 };
 
 use crate::corpus::{Corpus, tone, write_wav};
@@ -127,11 +128,12 @@ fn rates_count_whole_batches_and_pass_over_bad_clips() {
     corpus.break_sounds([2]);
     let dataset = corpus.dataset(Profile::Corrected, 0);
     let times = stage_times(&dataset, SHORT).unwrap();
-    assert!(times.samples > 0 && times.samples % 4 == 0);
+    assert!(times.samples > 0 && times.samples.is_multiple_of(4));
     assert!(times.stages.total() >= SHORT.time);
     for workers in [1, 3] {
         let rate = loader_rate(&dataset, workers, SHORT).unwrap();
-        assert!(rate.samples > 0 && rate.samples % 4 == 0 && rate.workers == workers);
+        assert!(rate.samples > 0 && rate.samples.is_multiple_of(4));
+        assert_eq!(rate.workers, workers);
         assert!(rate.time >= SHORT.time);
         let expected = rate.samples as f64 / rate.time.as_secs_f64();
         assert!((rate.per_second() - expected).abs() < 1e-9);
@@ -149,4 +151,22 @@ fn nothing_to_read_ends_a_measurement() {
     std::fs::remove_dir_all(corpus.folder.path()).unwrap();
     let error = stage_times(&dataset, SHORT).unwrap_err();
     assert!(matches!(error, DataError::FolderGone { .. }), "{error}");
+}
+
+#[test]
+fn a_preview_has_a_row_for_every_clip_that_can_be_read() {
+    let corpus = Corpus::new(6);
+    corpus.break_sounds([2]);
+    let dataset = corpus.dataset(Profile::Corrected, 0);
+    let drawn = preview(&dataset, 3).unwrap();
+    assert_eq!(drawn.clips, [0, 4], "taken evenly, without the bad one");
+    assert_eq!(drawn.left_out[0].id, "c2");
+    let one = preview(&dataset, 1).unwrap().sheet;
+    assert_eq!(drawn.sheet.width(), one.width());
+    let rows = drawn.sheet.height() - one.height();
+    assert!(rows >= 144, "a row is as high as its views, not {rows}");
+    assert_eq!(drawn.sheet, preview(&dataset, 3).unwrap().sheet, "equal clips, equal sheets");
+
+    corpus.break_sounds(0..6);
+    assert!(matches!(preview(&dataset, 2), Err(DataError::Clip(error)) if error.id == "c0"));
 }
