@@ -1,6 +1,6 @@
 //! `setup`: finds libtorch or fetches it, and links it where `.cargo/config.toml` looks.
 
-mod cache;
+pub(crate) mod cache;
 mod fetch;
 mod link;
 

@@ -60,6 +60,9 @@ impl Operation {
     /// The four in the order of their numbers.
     pub const ALL: [Self; 4] = [Self::Brightness, Self::Contrast, Self::Saturation, Self::Hue];
 
+    /// What the four are called.
+    const NAMES: [&str; 4] = ["brightness", "contrast", "saturation", "hue"];
+
     /// The four in random order.
     fn shuffled(rng: &mut impl Rng) -> [Self; 4] {
         let mut order = Self::ALL;
@@ -119,7 +122,9 @@ impl Jitter {
     /// Its nine slots.
     fn slots(&self, profile: Profile, meanings: [&'static str; 4]) -> Vec<Slot> {
         let last = order_number(Operation::Hue, profile);
-        let place = |name, meaning| Slot::range(name, 0.0, f64::from(last), meaning);
+        let place = |name, meaning| {
+            Slot::range(name, 0.0, f64::from(last), meaning).one_of(&Operation::NAMES)
+        };
         let less_one = |name, factor: Interval, meaning| {
             Slot::range(
                 name,

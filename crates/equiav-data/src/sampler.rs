@@ -44,6 +44,12 @@ impl Sampler {
     }
 }
 
+/// At most `most` positions of `len`, in order, evenly from all of them.
+pub(crate) fn evenly(len: usize, most: usize) -> impl Iterator<Item = usize> {
+    let count = len.min(most);
+    (0..count).map(move |number| number * len / count)
+}
+
 /// All of 0 to `len` in the order of (`seed`, `epoch`), by Fisher and Yates.
 fn permutation(seed: u64, epoch: u64, len: usize) -> Vec<usize> {
     let mut rng = stream(seed, epoch, 0, Purpose::Order);
@@ -85,6 +91,13 @@ mod tests {
             prop_assert_ne!(order(seed, epoch), order(seed, epoch + 1));
             prop_assert_ne!(order(seed, epoch), order(seed.wrapping_add(1), epoch));
         }
+    }
+
+    #[test]
+    fn positions_are_taken_evenly() {
+        assert_eq!(evenly(3, 5).collect::<Vec<_>>(), [0, 1, 2]);
+        assert_eq!(evenly(40, 4).collect::<Vec<_>>(), [0, 10, 20, 30]);
+        assert_eq!(evenly(7, 0).count() + evenly(0, 7).count(), 0);
     }
 
     #[test]

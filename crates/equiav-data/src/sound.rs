@@ -14,6 +14,8 @@ use symphonia::core::io::MediaSourceStream;
 use symphonia::core::packet::Packet;
 
 use crate::error::{MediaError, panic_message};
+use crate::reading::Reading;
+use crate::stage::{self, Stage};
 
 /// The longest sound that is read whole, in seconds: 115 MB at 48 kHz.
 pub const LONGEST_SECONDS: f64 = 600.0;
@@ -62,7 +64,7 @@ impl Extent {
 /// If the file is missing, no wav, flac, mp3 or ogg vorbis, empty, truncated or corrupt; if it is
 /// longer than [`LONGEST_SECONDS`]; if its rate is absurd or a sample is not finite.
 pub fn read_sound(path: &Path) -> Result<Waveform, MediaError> {
-    read(path, Extent::Whole)
+    stage::at(Stage::DecodeSound, || read(path, Extent::Whole))
 }
 
 /// Decodes the first `seconds` of the first channel of the file at `path`, which may be of any
@@ -72,11 +74,11 @@ pub fn read_sound(path: &Path) -> Result<Waveform, MediaError> {
 ///
 /// As [`read_sound`]; damage behind the first `seconds` is not noticed.
 pub fn read_sound_start(path: &Path, seconds: f64) -> Result<Waveform, MediaError> {
-    read(path, Extent::Start(seconds))
+    stage::at(Stage::DecodeSound, || read(path, Extent::Start(seconds)))
 }
 
 fn read(path: &Path, extent: Extent) -> Result<Waveform, MediaError> {
-    let file = open(path)?;
+    let file = stage::at(Stage::Read, || open(path))?;
     // The decoders are free of `unsafe`, yet a damaged file may run them into a panic.
     let decoded = catch_unwind(AssertUnwindSafe(|| decode(file, path, extent)));
     let waveform = match decoded {
@@ -210,7 +212,7 @@ fn sniff(file: &mut File, path: &Path) -> Result<(), String> {
 }
 
 fn open_source(file: File) -> Result<Source, String> {
-    let stream = MediaSourceStream::new(Box::new(file), Default::default());
+    let stream = MediaSourceStream::new(Box::new(Reading(file)), Default::default());
     let probe = symphonia::default::get_probe();
     let format = probe
         .probe(&Hint::new(), stream, Default::default(), Default::default())

@@ -235,7 +235,11 @@ impl<'a> Run<'a> {
 }
 
 /// The data set of `recipe` over `list`.
-pub(crate) fn dataset(recipe: &Settings, list: Manifest) -> anyhow::Result<Arc<Dataset>> {
+///
+/// # Errors
+///
+/// If the front end makes no sense, or the list is empty.
+pub fn dataset(recipe: &Settings, list: Manifest) -> anyhow::Result<Arc<Dataset>> {
     let dataset = Dataset::new(DatasetConfig {
         manifest: list,
         front_end: recipe.front_end.clone(),

@@ -1,21 +1,27 @@
-//! `equiav data`: corpora and what a recipe must know of one; one file a command.
+//! `equiav data`: corpora, and what there is to know, to see and to measure of one; one file a command.
 
+mod bench;
+mod preview;
 mod stamps;
 mod stats;
 mod synth;
 
 use std::process::ExitCode;
 
+use bench::Bench;
+use preview::Preview;
 use stamps::Stamps;
 use stats::Stats;
 use synth::Synth;
 
-/// Make, fetch and measure data
+/// Make, fetch, look at and measure data
 #[derive(clap::Subcommand)]
 pub(crate) enum Data {
     Synth(Synth),
     Stats(Stats),
     Stamps(Stamps),
+    Preview(Preview),
+    Bench(Bench),
 }
 
 impl Data {
@@ -24,6 +30,8 @@ impl Data {
             Data::Synth(command) => command.run(),
             Data::Stats(command) => command.run(),
             Data::Stamps(command) => command.run(),
+            Data::Preview(command) => command.run(),
+            Data::Bench(command) => command.run(),
         }
     }
 }
