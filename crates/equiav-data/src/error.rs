@@ -56,6 +56,14 @@ pub enum DataError {
         /// The entry and the key at fault, and what was expected.
         reason: String,
     },
+    /// A shard or its index is not what it should be.
+    #[error("{}: {reason}", path.display())]
+    Shard {
+        /// The tar file or its index.
+        path: PathBuf,
+        /// The member at fault, what is wrong with it, and the way out.
+        reason: String,
+    },
     /// The system refuses a file that is not a clip's own.
     #[error("{}: {source}", path.display())]
     Io {
@@ -118,6 +126,10 @@ pub enum DataError {
 impl DataError {
     pub(crate) fn io(path: &Path, source: io::Error) -> Self {
         Self::Io { path: path.to_owned(), source }
+    }
+
+    pub(crate) fn shard(path: &Path, reason: impl Into<String>) -> Self {
+        Self::Shard { path: path.to_owned(), reason: one_line(&reason.into()) }
     }
 
     pub(crate) fn manifest(path: &Path, reason: impl Into<String>) -> Self {

@@ -31,6 +31,7 @@ mod ordered;
 mod picture;
 mod resample;
 mod sampler;
+pub mod shard;
 mod sound;
 mod statistics;
 mod unreadable;

@@ -7,3 +7,4 @@ mod hostile;
 mod loading;
 mod manifests;
 mod measuring;
+mod shards;

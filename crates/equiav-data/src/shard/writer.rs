@@ -1,0 +1,335 @@
+//! Writing one shard: reproducible to the byte, and under its final name only when it is whole.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::DataError;
+use crate::entry::parse_labels;
+use crate::shard::index::{Head, Line, VERSION, index_path, read_head};
+use crate::shard::key::{check_key, check_suffix};
+
+/// The size of a tar file's blocks, in bytes.
+const BLOCK: u64 = 512;
+/// What the file system and tar readers bear as a member's path, in bytes.
+const LONGEST_PATH: usize = 4_096;
+
+/// One member of a sample: what follows the key and its dot, and the bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Member<'a> {
+    /// What the member is: `flac`, `0.jpg`, `json`.
+    pub suffix: &'a str,
+    /// Its content, as it goes into the tar file.
+    pub bytes: &'a [u8],
+}
+
+/// One shard in the making; nothing stands under a final name before [`finish`](Self::finish).
+///
+/// The same samples in the same order give the same bytes: no time, no owner, no mode enters.
+/// Dropped unfinished, it removes its temporary files; what a killed process left is overwritten by
+/// the next writer of that name.
+pub struct ShardWriter {
+    tar: PathBuf,
+    partial: Partial,
+    builder: tar::Builder<Counted>,
+    /// The lines of the index so far.
+    lines: Vec<u8>,
+    keys: HashSet<String>,
+    /// Whether a sample went in halfway.
+    torn: bool,
+}
+
+impl fmt::Debug for ShardWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (samples, bytes) = (self.len(), self.bytes());
+        write!(f, "ShardWriter({}, {samples} samples, {bytes} bytes)", self.tar.display())
+    }
+}
+
+impl ShardWriter {
+    /// Begins `folder/NAME.tar`; its bytes go to a temporary file beside it. `folder` is made if
+    /// it is not there.
+    ///
+    /// # Errors
+    ///
+    /// If `name` is no plain file name, the folder cannot be written to, or another process writes
+    /// the same shard.
+    pub fn create(folder: &Path, name: &str) -> Result<Self, DataError> {
+        let plain = !name.is_empty() && !name.starts_with('.') && !name.contains('/');
+        if !plain || name.chars().any(char::is_control) {
+            let reason = format!("`{}` is no name for a shard", name.escape_debug());
+            return Err(DataError::shard(folder, reason));
+        }
+        fs::create_dir_all(folder).map_err(|error| DataError::io(folder, error))?;
+        let tar = folder.join(format!("{name}.tar"));
+        let path = beside(&tar);
+        let file = open_alone(&path)?;
+        let mut builder = tar::Builder::new(Counted { file: BufWriter::new(file), bytes: 0 });
+        builder.mode(tar::HeaderMode::Deterministic);
+        let partial = Partial { path, renamed: false };
+        Ok(Self { tar, partial, builder, lines: Vec::new(), keys: HashSet::new(), torn: false })
+    }
+
+    /// Appends the sample `key`; its members are sorted by suffix.
+    ///
+    /// A member `json` is an object, whose `labels` (text with commas, or a list) go into the
+    /// index.
+    ///
+    /// # Errors
+    ///
+    /// If the key is empty, absolute, holds `..`, a control character or a dot in its last part, or
+    /// came before; if there is no member or a suffix comes twice; if the JSON is none; if the file
+    /// cannot be written. After a failure of the file the shard cannot be finished.
+    pub fn write(&mut self, key: &str, members: &[Member<'_>]) -> Result<(), DataError> {
+        let mut members = members.to_vec();
+        members.sort_by_key(|member| member.suffix);
+        let labels = check_sample(key, &members).and_then(|labels| {
+            let new = self.keys.insert(key.to_owned());
+            if new { Ok(labels) } else { Err("the key came before in this shard".to_owned()) }
+        });
+        let wrong = |reason| DataError::shard(&self.tar, format!("sample `{key}`: {reason}"));
+        let labels = labels.map_err(wrong)?;
+        let mut places = Vec::with_capacity(members.len());
+        self.torn = true;
+        for member in &members {
+            let offset = self.append(&format!("{key}.{}", member.suffix), member.bytes)?;
+            places.push((member.suffix, offset, member.bytes.len() as u64));
+        }
+        self.torn = false;
+        let line = Line { key, labels: &labels, members: &places };
+        push_line(&mut self.lines, &line).map_err(|error| DataError::io(&self.tar, error))
+    }
+
+    /// How many samples were written.
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether no sample was written yet.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// How long the tar file is so far, in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.builder.get_ref().bytes
+    }
+
+    /// Makes the shard final, with `statistics` as its `NAME.stats.json`; returns the tar's path.
+    ///
+    /// Everything reaches the disk first; then statistics, tar and index are renamed in this order,
+    /// so that a shard is finished exactly when its index exists and fits the tar's length.
+    ///
+    /// # Errors
+    ///
+    /// If a file cannot be written; then no index stands under its final name.
+    pub fn finish(mut self, statistics: &Value) -> Result<PathBuf, DataError> {
+        let tar = self.tar.clone();
+        let io = |error| DataError::io(&tar, error);
+        if self.torn {
+            return Err(DataError::shard(&tar, "a sample could not be written; begin again"));
+        }
+        // The index of an older shard of this name must not vouch for the new tar.
+        remove_if_there(&index_path(&tar)).map_err(io)?;
+        self.builder.finish().map_err(io)?;
+        let counted = self.builder.get_mut();
+        counted.flush().and_then(|()| counted.file.get_ref().sync_all()).map_err(io)?;
+        let head = Head { shard_index: VERSION, bytes: counted.bytes, samples: self.keys.len() };
+        let mut index = Vec::with_capacity(self.lines.len() + 128);
+        push_line(&mut index, &head).map_err(io)?;
+        index.extend_from_slice(&self.lines);
+        let statistics = format!("{statistics:#}\n");
+        put(&tar.with_extension("stats.json"), statistics.as_bytes())
+            .and_then(|()| self.partial.rename(&tar))
+            .and_then(|()| put(&index_path(&tar), &index))
+            .and_then(|()| sync_folder(&tar))
+            .map_err(io)?;
+        Ok(tar)
+    }
+
+    /// Appends one member and says where its content begins.
+    fn append(&mut self, path: &str, bytes: &[u8]) -> Result<u64, DataError> {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        header.set_mtime(0);
+        header.set_uid(0);
+        header.set_gid(0);
+        let appended = self.builder.append_data(&mut header, path, bytes);
+        appended.map_err(|error| DataError::io(&self.tar, error))?;
+        Ok(self.bytes() - (bytes.len() as u64).next_multiple_of(BLOCK))
+    }
+}
+
+/// Whether `folder/NAME.tar` is finished: its index is there and fits the tar's length.
+///
+/// # Errors
+///
+/// If index and tar contradict each other, or the index is none of this program's.
+pub fn finished(folder: &Path, name: &str) -> Result<bool, DataError> {
+    let tar = folder.join(format!("{name}.tar"));
+    let index = index_path(&tar);
+    match index.try_exists() {
+        Ok(true) => {}
+        Ok(false) => return Ok(false),
+        Err(error) => return Err(DataError::io(&index, error)),
+    }
+    let head = read_head(&index)?;
+    let found = match fs::metadata(&tar) {
+        Ok(metadata) => metadata.len(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let reason = "index of a tar file that is not there; delete it, or bring the tar back";
+            return Err(DataError::shard(&index, reason));
+        }
+        Err(error) => return Err(DataError::io(&tar, error)),
+    };
+    match found == head.bytes {
+        true => Ok(true),
+        false => Err(length_differs(&tar, head.bytes, found)),
+    }
+}
+
+/// The name of shard `number`: `clips-000012`.
+pub fn shard_name(number: usize) -> String {
+    format!("clips-{number:06}")
+}
+
+/// The error of a tar file that is not the one that its index was made of.
+pub(crate) fn length_differs(tar: &Path, expected: u64, found: u64) -> DataError {
+    let reason = format!(
+        "the file has {found} bytes, its index says {expected}: it was cut off or replaced; copy it \
+         again, or delete {} to use it as it is",
+        index_path(tar).display()
+    );
+    DataError::shard(tar, reason)
+}
+
+/// Checks a sample whose members are sorted, and takes the labels from its JSON.
+fn check_sample(key: &str, members: &[Member<'_>]) -> Result<Vec<String>, String> {
+    check_key(key)?;
+    if members.is_empty() {
+        return Err("a sample needs a member".to_owned());
+    }
+    if let Some(twice) = members.windows(2).find(|pair| pair[0].suffix == pair[1].suffix) {
+        return Err(format!("member `{}` comes twice", twice[0].suffix));
+    }
+    let mut labels = Vec::new();
+    for member in members {
+        check_suffix(member.suffix)?;
+        if key.len() + 1 + member.suffix.len() > LONGEST_PATH {
+            return Err(format!("its name is longer than {LONGEST_PATH} bytes"));
+        }
+        if member.suffix == "json" {
+            labels = json_labels(member.bytes)?;
+        }
+    }
+    Ok(labels)
+}
+
+/// The labels in a sample's JSON.
+pub(crate) fn json_labels(text: &[u8]) -> Result<Vec<String>, String> {
+    let value: Value =
+        serde_json::from_slice(text).map_err(|error| format!("member `json`: {error}"))?;
+    let object = value.as_object().ok_or("member `json` must be an object")?;
+    parse_labels(object.get("labels")).map_err(|reason| format!("member `json`: {reason}"))
+}
+
+fn push_line(lines: &mut Vec<u8>, line: &impl serde::Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *lines, line)?;
+    lines.push(b'\n');
+    Ok(())
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Makes the renames in the folder of `file` last.
+fn sync_folder(file: &Path) -> io::Result<()> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// Opens the temporary file at `path`, empty and locked against other processes.
+fn open_alone(path: &Path) -> Result<File, DataError> {
+    let io = |error| DataError::io(path, error);
+    let busy = || DataError::shard(path, "another process is writing this shard; let it end first");
+    let file =
+        OpenOptions::new().write(true).create(true).truncate(false).open(path).map_err(io)?;
+    file.try_lock().map_err(|error| match error {
+        fs::TryLockError::WouldBlock => busy(),
+        fs::TryLockError::Error(error) => io(error),
+    })?;
+    // Between opening and locking, its holder may have given the file its final name.
+    let same = fs::metadata(path).and_then(|there| Ok(there.ino() == file.metadata()?.ino()));
+    if !same.unwrap_or(false) {
+        return Err(busy());
+    }
+    file.set_len(0).map_err(io)?;
+    Ok(file)
+}
+
+/// The temporary file that is to become `path`; one name, so that nothing piles up.
+fn beside(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.partial"))
+}
+
+/// Writes a small file of the shard at once; the lock on the tar file covers it.
+fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut partial = Partial { path: beside(path), renamed: false };
+    let mut file = File::create(&partial.path)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    partial.rename(path)
+}
+
+/// A temporary file that goes when its maker does.
+#[derive(Debug)]
+struct Partial {
+    path: PathBuf,
+    renamed: bool,
+}
+
+impl Partial {
+    fn rename(&mut self, to: &Path) -> io::Result<()> {
+        fs::rename(&self.path, to)?;
+        self.renamed = true;
+        Ok(())
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        if !self.renamed {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// A file that knows how long it has become.
+#[derive(Debug)]
+struct Counted {
+    file: BufWriter<File>,
+    bytes: u64,
+}
+
+impl Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
