@@ -32,11 +32,20 @@ pub fn read_picture(path: &Path) -> Result<Image, MediaError> {
     if bytes.len() as u64 > MOST_BYTES {
         return Err(MediaError::broken(path, "is larger than 512 MiB"));
     }
-    match catch_unwind(AssertUnwindSafe(|| decode(&bytes))) {
-        Ok(decoded) => decoded.map_err(|reason| MediaError::broken(path, reason)),
+    decode_picture(&bytes, path)
+}
+
+/// As [`read_picture`] of a file that holds `bytes`; `name` is for errors.
+///
+/// # Errors
+///
+/// As [`read_picture`].
+pub fn decode_picture(bytes: &[u8], name: &Path) -> Result<Image, MediaError> {
+    match catch_unwind(AssertUnwindSafe(|| decode(bytes))) {
+        Ok(decoded) => decoded.map_err(|reason| MediaError::broken(name, reason)),
         Err(panic) => {
             let reason = format!("the decoder gave up: {}", panic_message(&*panic));
-            Err(MediaError::broken(path, reason))
+            Err(MediaError::broken(name, reason))
         }
     }
 }

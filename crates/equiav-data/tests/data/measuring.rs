@@ -10,7 +10,7 @@ fn statistics_equal_their_formula() {
     let corpus = Corpus::new(5);
     corpus.break_sounds([3]);
     let front_end = corpus.config(Profile::Corrected, 0).front_end;
-    let found = statistics(&corpus.manifest, &front_end).unwrap();
+    let found = statistics(&corpus.manifest.clone().into(), &front_end).unwrap();
 
     let analyzer = Analyzer::new(front_end).unwrap();
     let (mut values, mut means): (Vec<f64>, Vec<f64>) = (Vec::new(), Vec::new());
@@ -38,6 +38,6 @@ fn nothing_to_measure_is_an_error() {
     let corpus = Corpus::new(2);
     corpus.break_sounds(0..2);
     let front_end = corpus.config(Profile::Corrected, 0).front_end;
-    let error = statistics(&corpus.manifest, &front_end).unwrap_err();
+    let error = statistics(&corpus.manifest.clone().into(), &front_end).unwrap_err();
     assert!(matches!(error, DataError::Clip(error) if error.id == "c0"));
 }

@@ -3,14 +3,15 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use equiav_data::{Manifest, statistics};
+use equiav_data::{Clips, statistics};
 use equiav_train::{Override, Recipe};
 
 /// Measure the mean and standard deviation of the filterbank, for the front_end of a recipe
 #[derive(clap::Args)]
 pub(crate) struct Stats {
-    /// The clips
-    manifest: PathBuf,
+    /// The clips: a manifest, a folder of shards, or a pattern like clips-{000000..000009}.tar
+    #[arg(value_name = "CLIPS")]
+    clips: String,
 
     /// The recipe whose front end is measured with
     #[arg(long, default_value = "quick")]
@@ -24,9 +25,9 @@ pub(crate) struct Stats {
 impl Stats {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let recipe = Recipe::load(&self.recipe, &self.overrides)?;
-        let manifest = Manifest::read(&self.manifest)?;
-        let found = statistics(&manifest, &recipe.front_end)?;
-        let (listed, digest) = (manifest.clips.len(), manifest.digest());
+        let clips = Clips::open(&self.clips)?;
+        let found = statistics(&clips, &recipe.front_end)?;
+        let (listed, digest) = (clips.len(), clips.digest());
         println!("{} of {listed} clips, {} frames, list {digest}", found.clips, found.frames);
         println!("mean = {:.4}  # standard error {:.4}", found.mean, found.standard_error);
         println!("std = {:.4}", found.std);
