@@ -48,12 +48,12 @@ pub use example::{Example, ExamplePart, PlainExample};
 pub use filterbank::{Filterbank, LOG_FLOOR};
 pub use front_end::{Analyzer, FrontEnd, IMAGE_MEAN, IMAGE_STD, PaddedSpectrogram};
 pub use labels::{Label, Labels};
-pub use loader::{Loader, LoaderOptions, Pass};
+pub use loader::{Loader, LoaderOptions};
 pub use manifest::{Clip, DEFAULT_FRAMES, Found, Manifest, Pictures};
 pub use order::{Order, Portion};
 pub use picture::{decode_picture, read_picture};
 pub use resample::{Resampler, resample};
-pub use sampler::Sampler;
+pub use sampler::{Pass, Sampler};
 pub use sound::{
     LONGEST_SECONDS, Waveform, decode_sound, decode_sound_start, read_sound, read_sound_start,
 };

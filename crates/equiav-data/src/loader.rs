@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::batch::{Batch, Replaced, batch};
 use crate::ordered::{Effort, Ordered};
-use crate::{ClipError, DataError, Dataset, Evaluation, Example};
+use crate::{ClipError, DataError, Dataset, Evaluation, Example, Pass};
 
 /// How many clips are tried in the place of an unreadable one.
 const TRIES: usize = 16;
@@ -42,19 +42,6 @@ impl LoaderOptions {
         // Enough for every thread to be busy, and for the batches of the queue.
         Effort { workers, ahead: workers + self.queue.max(1) * batch }
     }
-}
-
-/// What a [`Loader`] goes through: the clips of one epoch, from some sample on.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Pass {
-    /// The epoch, by which examples are drawn.
-    pub epoch: u64,
-    /// The clips of the whole epoch, in their order.
-    pub order: Vec<usize>,
-    /// How many make a batch.
-    pub batch: usize,
-    /// How many were used before.
-    pub done: usize,
 }
 
 /// How examples make batches.

@@ -1,7 +1,19 @@
 //! The batches of an epoch, from seed, epoch and counts alone; split over processes.
 
-use crate::loader::Pass;
 use crate::order::{self, Order, Portion, order_stream, quotas};
+
+/// What a [`Loader`](crate::Loader) goes through: the clips of one epoch, from some sample on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pass {
+    /// The epoch, by which examples are drawn.
+    pub epoch: u64,
+    /// The clips of the whole epoch, in their order.
+    pub order: Vec<usize>,
+    /// How many make a batch.
+    pub batch: usize,
+    /// How many were used before.
+    pub done: usize,
+}
 
 /// Deals the clips of a data set into batches, in another order every epoch.
 ///

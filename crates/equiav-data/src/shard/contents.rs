@@ -6,6 +6,8 @@ use std::collections::HashMap;
 pub(crate) const BLOCK: u64 = 512;
 /// The most members that a shard may have; more belong into several shards.
 pub(crate) const MOST_MEMBERS: usize = 1 << 19;
+/// The most labels of one sample.
+const MOST_LABELS: usize = 1 << 12;
 /// The most different suffixes in one shard.
 const MOST_SUFFIXES: usize = 1 << u8::BITS;
 
@@ -179,9 +181,16 @@ impl Builder {
     }
 
     /// Closes a sample of the members since the last.
-    pub(crate) fn sample<'l>(&mut self, key: &str, labels: impl IntoIterator<Item = &'l str>) {
+    pub(crate) fn sample<'l>(
+        &mut self,
+        key: &str,
+        labels: impl IntoIterator<Item = &'l str>,
+    ) -> Result<(), String> {
         let contents = &mut self.contents;
-        for label in labels {
+        for (count, label) in labels.into_iter().enumerate() {
+            if count == MOST_LABELS {
+                return Err(format!("sample `{key}` has more than {MOST_LABELS} labels"));
+            }
             let number = match self.label_numbers.get(label) {
                 Some(number) => *number,
                 None => {
@@ -197,6 +206,7 @@ impl Builder {
         contents.key_ends.push(contents.keys.len() as u32);
         contents.member_ends.push(contents.blocks.len() as u32);
         contents.label_ends.push(contents.labels.len() as u32);
+        Ok(())
     }
 
     /// The contents, without spare room.
@@ -263,9 +273,9 @@ mod tests {
         for (suffix, place) in [("10.jpg", at(1, 7)), ("2.jpg", at(3, 8)), ("txt", at(5, 1))] {
             builder.member(suffix, place).unwrap();
         }
-        builder.sample("a", ["x", "y"]);
+        builder.sample("a", ["x", "y"]).unwrap();
         builder.member("wav", at(9, 0)).unwrap();
-        builder.sample("b/ü", []);
+        builder.sample("b/ü", []).unwrap();
         for (suffix, place, expected) in [
             ("wav", at(4000, 1), "beyond the end"),
             ("wav", Place { offset: u64::MAX, length: 2 }, "beyond the end"),

@@ -126,8 +126,7 @@ fn parse_line(line: &[u8], builder: &mut Builder) -> Result<(), String> {
         let wrong = |reason| format!("member `{key}.{}` {reason}", suffix.0);
         builder.member(&suffix.0, place).map_err(wrong)?;
     }
-    builder.sample(key, line.labels.iter().map(|label| &*label.0));
-    Ok(())
+    builder.sample(key, line.labels.iter().map(|label| &*label.0))
 }
 
 /// The head in `line`, of a version that is known.

@@ -126,7 +126,7 @@ impl Gathering {
                     labels = json_labels(&text).unwrap_or_default();
                 }
             }
-            builder.sample(key, labels.iter().map(String::as_str));
+            builder.sample(key, labels.iter().map(String::as_str))?;
         }
         Ok(Scan { contents: builder.finish(), out_of_order: self.out_of_order })
     }

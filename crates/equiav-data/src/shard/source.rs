@@ -60,3 +60,31 @@ impl From<&str> for ShardSource {
         Self { shards: pattern.to_owned(), weight: one() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize, Serialize)]
+    struct Lists {
+        train: Vec<ShardSource>,
+    }
+
+    #[test]
+    fn a_pattern_alone_has_the_weight_one() {
+        let text =
+            "train = [\"a-{0..9}.tar\", { shards = \"b\", weight = 2.5 }, { shards = \"c\" }]";
+        let lists: Lists = toml::from_str(text).unwrap();
+        let found = lists.train.iter().map(|source| (source.shards.as_str(), source.weight));
+        assert_eq!(found.collect::<Vec<_>>(), [("a-{0..9}.tar", 1.0), ("b", 2.5), ("c", 1.0)]);
+        let again: Lists = toml::from_str(&toml::to_string(&lists).unwrap()).unwrap();
+        assert_eq!(again.train, lists.train, "written and read");
+        for wrong in ["train = [1]", "train = [{ shards = \"a\", wait = 2 }]", "train = [{}]"] {
+            let error = toml::from_str::<Lists>(wrong).unwrap_err().to_string();
+            assert!(
+                error.contains("a pattern, or { shards = pattern, weight = number }"),
+                "{error}"
+            );
+        }
+    }
+}

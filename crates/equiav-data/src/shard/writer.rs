@@ -12,11 +12,8 @@ use crate::DataError;
 use crate::entry::parse_labels;
 use crate::shard::contents::BLOCK;
 use crate::shard::index::{Head, Line, VERSION, index_path};
-use crate::shard::key::{check_key, check_suffix};
+use crate::shard::key::{check_key, check_path, check_suffix};
 use crate::shard::partial::{Partial, beside, open_alone, put, remove_if_there, sync_folder};
-
-/// What the file system and tar readers bear as a member's path, in bytes.
-const LONGEST_PATH: usize = 4_096;
 
 /// One member of a sample: what follows the key and its dot, and the bytes.
 #[derive(Clone, Copy, Debug)]
@@ -182,9 +179,7 @@ fn check_sample(key: &str, members: &[Member<'_>]) -> Result<Vec<String>, String
     let mut labels = Vec::new();
     for member in members {
         check_suffix(member.suffix)?;
-        if key.len() + 1 + member.suffix.len() > LONGEST_PATH {
-            return Err(format!("its name is longer than {LONGEST_PATH} bytes"));
-        }
+        check_path(&format!("{key}.{}", member.suffix))?;
         if member.suffix == "json" {
             labels = json_labels(member.bytes)?;
         }
