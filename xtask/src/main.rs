@@ -7,6 +7,7 @@ mod check;
 mod doctor;
 mod edges;
 mod external;
+mod fuzz;
 mod libtorch;
 mod machine;
 mod markdown;
@@ -66,6 +67,12 @@ const COMMANDS: &[Command] = &[
         summary: "set up and run the criterion benches",
         help: bench::HELP,
         run: bench::command,
+    },
+    Command {
+        name: "fuzz",
+        summary: "feed the readers of foreign bytes with nonsense",
+        help: fuzz::HELP,
+        run: fuzz::command,
     },
     Command {
         name: "check",

@@ -66,7 +66,7 @@ fn parse_pictures(entry: &Map<String, Value>, root: &Path) -> Result<Pictures, S
     }
 }
 
-fn parse_labels(value: Option<&Value>) -> Result<Vec<String>, String> {
+pub(crate) fn parse_labels(value: Option<&Value>) -> Result<Vec<String>, String> {
     let wrong = |value: &Value| format!("`labels` must be text or a list, not {}", kind(value));
     match value {
         None | Some(Value::Null) => Ok(Vec::new()),

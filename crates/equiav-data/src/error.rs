@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{}: {reason}", path.display())]
 pub struct MediaError {
-    /// The file.
+    /// The file; of a member of a shard `SHARD.tar: MEMBER`.
     pub path: PathBuf,
     /// What is wrong with it, in one line.
     pub reason: String,
@@ -33,9 +33,9 @@ impl MediaError {
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("clip `{id}`: {source}")]
 pub struct ClipError {
-    /// The clip's position in the manifest.
+    /// The clip's position in its data set.
     pub clip: usize,
-    /// The clip's name in the manifest.
+    /// The clip's name.
     pub id: String,
     /// The file at fault.
     pub source: MediaError,
@@ -56,6 +56,14 @@ pub enum DataError {
         /// The entry and the key at fault, and what was expected.
         reason: String,
     },
+    /// A shard or its index is not what it should be.
+    #[error("{}: {reason}", path.display())]
+    Shard {
+        /// The tar file or its index.
+        path: PathBuf,
+        /// The member at fault, what is wrong with it, and the way out.
+        reason: String,
+    },
     /// The system refuses a file that is not a clip's own.
     #[error("{}: {source}", path.display())]
     Io {
@@ -67,7 +75,7 @@ pub enum DataError {
     /// The folder that all clips lie in is not there or empty: a missing disk, not a bad clip.
     #[error(
         "the data folder {} is missing or empty (noticed at clip `{id}`): mount its disk, or \
-         correct the manifest's paths",
+         correct its path",
         folder.display()
     )]
     FolderGone {
@@ -106,10 +114,12 @@ pub enum DataError {
     #[error("front end: {0}")]
     FrontEnd(String),
     /// A loader's thread panicked.
-    #[error("a loader thread panicked at clip `{id}`: {message}")]
+    #[error("a loader thread panicked at clip `{id}` ({}): {message}", file.display())]
     Panicked {
         /// The clip it was working on.
         id: String,
+        /// The clip's sound file, or its shard.
+        file: PathBuf,
         /// The panic's message.
         message: String,
     },
@@ -118,6 +128,10 @@ pub enum DataError {
 impl DataError {
     pub(crate) fn io(path: &Path, source: io::Error) -> Self {
         Self::Io { path: path.to_owned(), source }
+    }
+
+    pub(crate) fn shard(path: &Path, reason: impl Into<String>) -> Self {
+        Self::Shard { path: path.to_owned(), reason: one_line(&reason.into()) }
     }
 
     pub(crate) fn manifest(path: &Path, reason: impl Into<String>) -> Self {

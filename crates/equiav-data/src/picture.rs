@@ -26,13 +26,21 @@ const MOST_BYTES: u64 = 1 << 29;
 /// If the file is missing, no jpg, png or webp (by content, whatever its name), truncated or
 /// corrupt, or larger than 16384 pixels a side or 64 megapixels.
 pub fn read_picture(path: &Path) -> Result<Image, MediaError> {
-    let bytes = stage::at(Stage::Read, || read(path))?;
-    let decode = || stage::at(Stage::DecodeFrame, || decode(&bytes));
+    decode_picture(&stage::at(Stage::Read, || read(path))?, path)
+}
+
+/// As [`read_picture`] of a file that holds `bytes`; `name` is for errors.
+///
+/// # Errors
+///
+/// As [`read_picture`].
+pub fn decode_picture(bytes: &[u8], name: &Path) -> Result<Image, MediaError> {
+    let decode = || stage::at(Stage::DecodeFrame, || decode(bytes));
     match catch_unwind(AssertUnwindSafe(decode)) {
-        Ok(decoded) => decoded.map_err(|reason| MediaError::broken(path, reason)),
+        Ok(decoded) => decoded.map_err(|reason| MediaError::broken(name, reason)),
         Err(panic) => {
             let reason = format!("the decoder gave up: {}", panic_message(&*panic));
-            Err(MediaError::broken(path, reason))
+            Err(MediaError::broken(name, reason))
         }
     }
 }

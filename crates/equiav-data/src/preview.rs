@@ -118,7 +118,7 @@ fn words(dataset: &Dataset, example: &Example) -> Vec<String> {
         ("sound", Modality::Audio, dataset.audio().slots_at(size)),
         ("frame", Modality::Visual, dataset.visual().slots()),
     ];
-    let mut lines = wrapped(&dataset.manifest().clips[example.clip].id);
+    let mut lines = wrapped(dataset.clips().id(example.clip));
     for (name, modality, slots) in slots {
         let phrases = phrases(&slots, example.parts[&modality].vector.as_slice());
         lines.push(format!("{name}: {}", if phrases.is_empty() { "as it is" } else { "" }));

@@ -1,7 +1,7 @@
 //! Sound files to samples: wav, flac, mp3 and ogg vorbis, by content; no resampling here.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Cursor, Read, Seek};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDe
 use symphonia::core::errors::Error as SymphoniaError;
 use symphonia::core::formats::probe::Hint;
 use symphonia::core::formats::{FormatReader, Track, TrackType};
-use symphonia::core::io::MediaSourceStream;
+use symphonia::core::io::{MediaSource, MediaSourceStream};
 use symphonia::core::packet::Packet;
 
 use crate::error::{MediaError, panic_message};
@@ -64,7 +64,7 @@ impl Extent {
 /// If the file is missing, no wav, flac, mp3 or ogg vorbis, empty, truncated or corrupt; if it is
 /// longer than [`LONGEST_SECONDS`]; if its rate is absurd or a sample is not finite.
 pub fn read_sound(path: &Path) -> Result<Waveform, MediaError> {
-    stage::at(Stage::DecodeSound, || read(path, Extent::Whole))
+    read(path, Extent::Whole)
 }
 
 /// Decodes the first `seconds` of the first channel of the file at `path`, which may be of any
@@ -74,13 +74,45 @@ pub fn read_sound(path: &Path) -> Result<Waveform, MediaError> {
 ///
 /// As [`read_sound`]; damage behind the first `seconds` is not noticed.
 pub fn read_sound_start(path: &Path, seconds: f64) -> Result<Waveform, MediaError> {
-    stage::at(Stage::DecodeSound, || read(path, Extent::Start(seconds)))
+    read(path, Extent::Start(seconds))
+}
+
+/// As [`read_sound`] of a file that holds `bytes`; `name` is for errors, and its extension for an
+/// mp3 that begins with something else.
+///
+/// # Errors
+///
+/// As [`read_sound`].
+pub fn decode_sound(bytes: Vec<u8>, name: &Path) -> Result<Waveform, MediaError> {
+    decode_checked(Cursor::new(bytes), name, Extent::Whole)
+}
+
+/// As [`read_sound_start`] of a file that holds `bytes`; `name` as in [`decode_sound`].
+///
+/// # Errors
+///
+/// As [`read_sound_start`].
+pub fn decode_sound_start(
+    bytes: Vec<u8>,
+    name: &Path,
+    seconds: f64,
+) -> Result<Waveform, MediaError> {
+    decode_checked(Cursor::new(bytes), name, Extent::Start(seconds))
 }
 
 fn read(path: &Path, extent: Extent) -> Result<Waveform, MediaError> {
-    let file = stage::at(Stage::Read, || open(path))?;
+    decode_checked(stage::at(Stage::Read, || open(path))?, path, extent)
+}
+
+/// Decodes, and holds what comes out to what it has to be.
+fn decode_checked(
+    source: impl MediaSource + 'static,
+    path: &Path,
+    extent: Extent,
+) -> Result<Waveform, MediaError> {
     // The decoders are free of `unsafe`, yet a damaged file may run them into a panic.
-    let decoded = catch_unwind(AssertUnwindSafe(|| decode(file, path, extent)));
+    let decode = || stage::at(Stage::DecodeSound, || decode(source, path, extent));
+    let decoded = catch_unwind(AssertUnwindSafe(decode));
     let waveform = match decoded {
         Ok(Ok(waveform)) => waveform,
         Ok(Err(reason)) => return Err(MediaError::broken(path, reason)),
@@ -150,7 +182,11 @@ impl Plain {
     }
 }
 
-fn decode(mut file: File, path: &Path, extent: Extent) -> Result<Waveform, String> {
+fn decode(
+    mut file: impl MediaSource + 'static,
+    path: &Path,
+    extent: Extent,
+) -> Result<Waveform, String> {
     sniff(&mut file, path)?;
     let mut source = open_source(file)?;
     let mut waveform = Waveform { samples: Vec::new(), rate: 0 };
@@ -196,10 +232,10 @@ impl Source {
 }
 
 /// Refuses what does not begin like a sound, before the probe looks for one anywhere in the file.
-fn sniff(file: &mut File, path: &Path) -> Result<(), String> {
+fn sniff(file: &mut (impl Read + Seek), path: &Path) -> Result<(), String> {
     let mut head = Vec::new();
     let read = file.by_ref().take(12).read_to_end(&mut head);
-    let rewound = read.and_then(|_| io::Seek::rewind(file));
+    let rewound = read.and_then(|_| file.rewind());
     rewound.map_err(|error| error.to_string())?;
     let wave = head.starts_with(b"RIFF") && head[4..].ends_with(b"WAVE");
     let frame = head.len() > 1 && head[0] == 0xff && head[1] & 0xe0 == 0xe0;
@@ -211,7 +247,7 @@ fn sniff(file: &mut File, path: &Path) -> Result<(), String> {
     Err("is no wav, flac, mp3 or ogg vorbis sound".to_owned())
 }
 
-fn open_source(file: File) -> Result<Source, String> {
+fn open_source(file: impl MediaSource + 'static) -> Result<Source, String> {
     let stream = MediaSourceStream::new(Box::new(Reading(file)), Default::default());
     let probe = symphonia::default::get_probe();
     let format = probe

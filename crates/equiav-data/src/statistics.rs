@@ -7,8 +7,7 @@ use ndarray::Array2;
 use crate::error::MediaError;
 use crate::filterbank::LOG_FLOOR;
 use crate::ordered::Ordered;
-use crate::sound::{read_sound, read_sound_start};
-use crate::{Analyzer, ClipError, DataError, FrontEnd, LoaderOptions, Manifest, Waveform};
+use crate::{Analyzer, ClipError, Clips, DataError, FrontEnd, LoaderOptions, Waveform};
 
 /// A sound whose samples all stay below this is silent: -60 dB of full scale.
 pub const SILENT_PEAK: f32 = 1e-3;
@@ -80,7 +79,7 @@ struct Sums {
     empty_frames: u64,
 }
 
-/// Measures the filterbank over the sounds of `manifest`, cut to the front end's `frames`, without
+/// Measures the filterbank over the sounds of `clips`, cut to the front end's `frames`, without
 /// padding.
 ///
 /// The front end's own `mean` and `std` do not enter. Clips that cannot be read are left out and
@@ -89,21 +88,17 @@ struct Sums {
 /// # Errors
 ///
 /// If the front end makes no sense, no clip can be read, or the system gives no thread.
-pub fn statistics(manifest: &Manifest, front_end: &FrontEnd) -> Result<Statistics, DataError> {
-    let (analyzer, clips) = (Analyzer::new(front_end.clone())?, Arc::new(manifest.clips.clone()));
+pub fn statistics(clips: &Clips, front_end: &FrontEnd) -> Result<Statistics, DataError> {
+    let (analyzer, clips) = (Analyzer::new(front_end.clone())?, Arc::new(clips.clone()));
     let shared = Arc::clone(&clips);
     let measure = move |clip: usize| {
-        let (id, path) = (shared[clip].id.clone(), &shared[clip].sound);
-        let waveform = match analyzer.front_end().window {
-            Some(seconds) => read_sound_start(path, seconds),
-            None => read_sound(path),
-        };
+        let waveform = shared.sound(clip, analyzer.front_end().window);
         let sums = waveform.and_then(|waveform| {
             let log_mel = analyzer.log_mel(&waveform);
-            let log_mel = log_mel.map_err(|reason| MediaError::broken(path, reason))?;
-            Ok(Sums::of(&waveform, &log_mel))
+            let broken = |reason| MediaError::broken(&shared.sound_name(clip), reason);
+            Ok(Sums::of(&waveform, &log_mel.map_err(broken)?))
         });
-        sums.map_err(|source| ClipError { clip, id, source })
+        sums.map_err(|source| ClipError { clip, id: shared.id(clip).to_owned(), source })
     };
     let effort = LoaderOptions::default().effort(16);
     let results = Ordered::new(clips.len(), effort, measure)
@@ -113,9 +108,7 @@ pub fn statistics(manifest: &Manifest, front_end: &FrontEnd) -> Result<Statistic
         match result {
             Ok(Ok(one)) => sums.push(one),
             Ok(Err(error)) => skipped.push(error),
-            Err(message) => {
-                return Err(DataError::Panicked { id: clips[clip].id.clone(), message });
-            }
+            Err(message) => return Err(clips.panicked(clip, message)),
         }
     }
     match skipped.first() {

@@ -1,20 +1,24 @@
 //! `equiav data`: corpora, and what there is to know, to see and to measure of one; one file a command.
 
 mod bench;
+mod pack;
 mod preview;
 mod stamps;
 mod stats;
 mod synth;
+mod verify;
 
 use std::process::ExitCode;
 
 use bench::Bench;
+use pack::Pack;
 use preview::Preview;
 use stamps::Stamps;
 use stats::Stats;
 use synth::Synth;
+use verify::Verify;
 
-/// Make, fetch, look at and measure data
+/// Make, fetch, pack, look at and measure data
 #[derive(clap::Subcommand)]
 pub(crate) enum Data {
     Synth(Synth),
@@ -22,6 +26,8 @@ pub(crate) enum Data {
     Stamps(Stamps),
     Preview(Preview),
     Bench(Bench),
+    Pack(Pack),
+    Verify(Verify),
 }
 
 impl Data {
@@ -32,6 +38,8 @@ impl Data {
             Data::Stamps(command) => command.run(),
             Data::Preview(command) => command.run(),
             Data::Bench(command) => command.run(),
+            Data::Pack(command) => command.run(),
+            Data::Verify(command) => command.run(),
         }
     }
 }

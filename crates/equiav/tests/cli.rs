@@ -112,6 +112,33 @@ fn missing_data_is_named() {
     assert!(message.contains("nowhere is no run folder"), "{message}");
 }
 
+#[test]
+fn shards_are_packed_once_and_verified() {
+    let folder = tempfile::tempdir().expect("a folder");
+    corpus(folder.path());
+    let pack = ["data", "pack", "corpus/train.json", "--out", "shards", "--samples", "10"];
+    let said = succeeds(folder.path(), &pack);
+    assert!(said.contains("24 of 24 clips in 3 shards (0 were there), list "), "{said}");
+    let said = succeeds(folder.path(), &pack);
+    assert!(said.contains("24 of 24 clips in 3 shards (3 were there), list "), "{said}");
+    let pattern = "shards/clips-{000000..000002}.tar";
+    let said = succeeds(folder.path(), &["data", "verify", pattern]);
+    assert!(said.starts_with("3 shards, 24 samples, ") && said.ends_with(" 0 faults\n"), "{said}");
+
+    let tar = folder.path().join("shards/clips-000001.tar");
+    let mut bytes = fs::read(&tar).expect("a shard");
+    let sound = bytes.windows(4).position(|four| four == b"RIFF").expect("a sound");
+    bytes[sound] = b'x';
+    fs::write(&tar, bytes).expect("a damaged shard");
+    let output = equiav(folder.path(), &["data", "verify", "shards"]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.starts_with("shards/clips-000001.tar: train-000010.wav: is no wav"), "{said}");
+    assert!(said.ends_with(" 1 faults\n"), "{said}");
+    let message = fails(folder.path(), &["data", "verify", "nowhere-{0..9.tar"]);
+    assert!(message.contains("nowhere-{0..9.tar: a brace is not closed"), "{message}");
+}
+
 /// The first file with that ending below `folder`, in the order of names.
 fn first_file(folder: &Path, ending: &str) -> PathBuf {
     let mut entries: Vec<PathBuf> =

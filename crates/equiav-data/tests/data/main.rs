@@ -7,3 +7,6 @@ mod hostile;
 mod loading;
 mod manifests;
 mod measuring;
+mod shards;
+mod streaming;
+mod tars;

@@ -35,7 +35,7 @@ fn statistics_equal_their_formula() {
     corpus.break_sounds([3]);
     write_wav(&corpus.sound(4), &[0.0005; 3_000], 16_000);
     let front_end = corpus.config(Profile::Corrected, 0).front_end;
-    let found = statistics(&corpus.manifest, &front_end).unwrap();
+    let found = statistics(&corpus.manifest.clone().into(), &front_end).unwrap();
 
     let values = values(&corpus, &[0, 1, 2, 4]);
     let [mean, std] = mean_and_std(&values);
@@ -61,7 +61,10 @@ fn errors_are_those_of_leaving_out_a_clip_each() {
             tone(200.0 + 90.0 * clip as f32, 3_000 + 80 * clip).iter().map(|x| x * level).collect();
         write_wav(&corpus.sound(clip), &samples, 16_000);
     }
-    let found = statistics(&corpus.manifest, &corpus.config(Profile::Corrected, 0).front_end);
+    let found = statistics(
+        &corpus.manifest.clone().into(),
+        &corpus.config(Profile::Corrected, 0).front_end,
+    );
     let found = found.unwrap();
 
     let values = values(&corpus, &(0..24).collect::<Vec<_>>());
@@ -88,7 +91,7 @@ fn nothing_to_measure_is_an_error() {
     let corpus = Corpus::new(2);
     corpus.break_sounds(0..2);
     let front_end = corpus.config(Profile::Corrected, 0).front_end;
-    let error = statistics(&corpus.manifest, &front_end).unwrap_err();
+    let error = statistics(&corpus.manifest.clone().into(), &front_end).unwrap_err();
     assert!(matches!(error, DataError::Clip(error) if error.id == "c0"));
 }
 

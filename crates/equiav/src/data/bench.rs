@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use equiav_data::stage::Stage;
-use equiav_data::{Dataset, LoaderRate, Manifest, StageTimes, Timing, loader_rate, stage_times};
+use equiav_data::{Clips, Dataset, LoaderRate, StageTimes, Timing, loader_rate, stage_times};
 use equiav_train::{Override, Recipe};
 use serde_json::{Value, json};
 
@@ -15,8 +15,9 @@ use serde_json::{Value, json};
 /// Files are warm, nothing that was decoded is kept; of a long list 256 clips are used.
 #[derive(clap::Args)]
 pub(crate) struct Bench {
-    /// The clips
-    manifest: PathBuf,
+    /// The clips: a manifest, a folder of shards, or a pattern like clips-{000000..000009}.tar
+    #[arg(value_name = "CLIPS")]
+    clips: String,
 
     /// The recipe whose front end, augmentations and centroid are measured
     #[arg(long, default_value = "quick")]
@@ -55,7 +56,7 @@ impl Bench {
         let recipe = Recipe::load(&self.recipe, &self.overrides)?;
         let batch = self.batch.map_or(recipe.run.batch, NonZeroUsize::get);
         let timing = Timing { batch, time: self.seconds };
-        let dataset = equiav_train::dataset(&recipe, Manifest::read(&self.manifest)?)?;
+        let dataset = equiav_train::dataset(&recipe, Clips::open(&self.clips)?)?;
         let times = stage_times(&dataset, timing)?;
         let rate = |workers: &NonZeroUsize| loader_rate(&dataset, workers.get(), timing);
         let rates = self.workers.iter().map(rate).collect::<Result<_, _>>()?;
@@ -83,7 +84,7 @@ fn heading(dataset: &Dataset, recipe: &str, batch: usize) -> String {
         "{} clips, list {}; recipe {recipe}: spectrograms of {} x {}, frames of {image} x {image}, \
          {} centroid vectors, batches of {batch}; nothing cached",
         dataset.len(),
-        dataset.manifest().digest(),
+        dataset.clips().digest(),
         front_end.frames,
         front_end.mels,
         dataset.centroid(),
@@ -128,7 +129,7 @@ impl Figures {
         });
         json!({
             "clips": dataset.len(),
-            "list": dataset.manifest().digest(),
+            "list": dataset.clips().digest(),
             "loader": self.rates.iter().map(rate).collect::<Vec<_>>(),
             "samples": self.times.samples,
             "milliseconds_a_sample": stages.collect::<serde_json::Map<_, _>>(),

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use equiav_data::{Manifest, preview, sheet};
+use equiav_data::{Clips, preview, sheet};
 use equiav_train::{Override, Recipe};
 
 /// Draw clips before and after augmentation, with what was done to them in words
@@ -12,8 +12,9 @@ use equiav_train::{Override, Recipe};
 /// Clips are taken evenly from the list and augmented as in the first epoch of the recipe.
 #[derive(clap::Args)]
 pub(crate) struct Preview {
-    /// The clips
-    manifest: PathBuf,
+    /// The clips: a manifest, a folder of shards, or a pattern like clips-{000000..000009}.tar
+    #[arg(value_name = "CLIPS")]
+    clips: String,
 
     /// The recipe whose front end and augmentations are shown
     #[arg(long, default_value = "quick")]
@@ -35,7 +36,7 @@ pub(crate) struct Preview {
 impl Preview {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let recipe = Recipe::load(&self.recipe, &self.overrides)?;
-        let dataset = equiav_train::dataset(&recipe, Manifest::read(&self.manifest)?)?;
+        let dataset = equiav_train::dataset(&recipe, Clips::open(&self.clips)?)?;
         let drawn = preview(&dataset, self.clips.get())?;
         sheet::save(&drawn.sheet, &self.out)?;
         for left_out in &drawn.left_out {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use equiav_data::{Estimate, Manifest, Statistics, statistics};
+use equiav_data::{Clips, Estimate, Statistics, statistics};
 use equiav_train::{Override, Recipe};
 use serde_json::{Value, json};
 
@@ -14,8 +14,9 @@ use serde_json::{Value, json};
 /// holds any energy.
 #[derive(clap::Args)]
 pub(crate) struct Stats {
-    /// The clips
-    manifest: PathBuf,
+    /// The clips: a manifest, a folder of shards, or a pattern like clips-{000000..000009}.tar
+    #[arg(value_name = "CLIPS")]
+    clips: String,
 
     /// The recipe whose front end is measured with
     #[arg(long, default_value = "quick")]
@@ -33,12 +34,12 @@ pub(crate) struct Stats {
 impl Stats {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let recipe = Recipe::load(&self.recipe, &self.overrides)?;
-        let manifest = Manifest::read(&self.manifest)?;
-        let found = statistics(&manifest, &recipe.front_end)?;
+        let clips = Clips::open(&self.clips)?;
+        let found = statistics(&clips, &recipe.front_end)?;
         if self.json {
-            println!("{}", as_json(&manifest, &found));
+            println!("{}", as_json(&clips, &found));
         } else {
-            print!("{}", as_table(&manifest, &found));
+            print!("{}", as_table(&clips, &found));
         }
         for skipped in &found.skipped {
             eprintln!("warning: left out: {skipped}");
@@ -48,7 +49,7 @@ impl Stats {
 }
 
 /// Lines for people, and last those that go into a recipe.
-fn as_table(manifest: &Manifest, found: &Statistics) -> String {
+fn as_table(clips: &Clips, found: &Statistics) -> String {
     let share = |part: f64, whole: f64| 100.0 * part / whole;
     let lengths = &found.durations;
     let estimate = |estimate: &Estimate| {
@@ -56,7 +57,7 @@ fn as_table(manifest: &Manifest, found: &Statistics) -> String {
         format!("{:.4} nats, 95 % interval {low:.4} to {high:.4}", estimate.value)
     };
     let rows = [
-        ("clips", format!("{} of {}, list {}", found.clips, listed(manifest), manifest.digest())),
+        ("clips", format!("{} of {}, list {}", found.clips, clips.len(), clips.digest())),
         (
             "lengths",
             format!(
@@ -85,7 +86,7 @@ fn as_table(manifest: &Manifest, found: &Statistics) -> String {
     format!("{table}\n[front_end]\nmean = {mean:.4}\nstd = {std:.4}\n")
 }
 
-fn as_json(manifest: &Manifest, found: &Statistics) -> Value {
+fn as_json(clips: &Clips, found: &Statistics) -> Value {
     let estimate = |estimate: &Estimate| {
         json!({
             "value": estimate.value,
@@ -96,8 +97,8 @@ fn as_json(manifest: &Manifest, found: &Statistics) -> Value {
     let lengths = &found.durations;
     json!({
         "clips": found.clips,
-        "listed": listed(manifest),
-        "list": manifest.digest(),
+        "listed": clips.len(),
+        "list": clips.digest(),
         "frames": found.frames,
         "mean": estimate(&found.mean),
         "std": estimate(&found.std),
@@ -111,8 +112,4 @@ fn as_json(manifest: &Manifest, found: &Statistics) -> Value {
         "empty_frames": found.empty_frames,
         "left_out": found.skipped.iter().map(ToString::to_string).collect::<Vec<_>>(),
     })
-}
-
-fn listed(manifest: &Manifest) -> usize {
-    manifest.clips.len()
 }
