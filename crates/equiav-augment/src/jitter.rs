@@ -60,9 +60,6 @@ impl Operation {
     /// The four in the order of their numbers.
     pub const ALL: [Self; 4] = [Self::Brightness, Self::Contrast, Self::Saturation, Self::Hue];
 
-    /// What the four are called.
-    const NAMES: [&str; 4] = ["brightness", "contrast", "saturation", "hue"];
-
     /// The four in random order.
     fn shuffled(rng: &mut impl Rng) -> [Self; 4] {
         let mut order = Self::ALL;
@@ -123,15 +120,12 @@ impl Jitter {
     fn slots(&self, profile: Profile, meanings: [&'static str; 4]) -> Vec<Slot> {
         let last = order_number(Operation::Hue, profile);
         let place = |name, meaning| {
-            Slot::range(name, 0.0, f64::from(last), meaning).one_of(&Operation::NAMES)
+            let names = &["brightness", "contrast", "saturation", "hue"];
+            Slot::range(name, 0.0, f64::from(last), meaning).one_of(names)
         };
         let less_one = |name, factor: Interval, meaning| {
-            Slot::range(
-                name,
-                (factor.low() - 1.0).min(0.0),
-                (factor.high() - 1.0).max(0.0),
-                meaning,
-            )
+            let (low, high) = ((factor.low() - 1.0).min(0.0), (factor.high() - 1.0).max(0.0));
+            Slot::range(name, low, high, meaning)
         };
         let hue = self.hue.get();
         let numbers = match profile {

@@ -82,7 +82,7 @@ fn heading(dataset: &Dataset) -> RgbImage {
     // One frame every 10 ms.
     let seconds = dataset.front_end().frames as f64 / 100.0;
     let mels = dataset.front_end().mels;
-    let axes = format!("{seconds:.2} s >, {mels} mel bands up");
+    let axes = format!("{seconds:.2} s to the right, {mels} mels up");
     let titles = ["sound", "sound, augmented", "frame", "frame, augmented", "what was done"];
     for (left, title) in columns().into_iter().zip(titles) {
         glyphs::write(&mut picture, [left, GAP], title);
@@ -121,7 +121,8 @@ fn words(dataset: &Dataset, example: &Example) -> Vec<String> {
     let mut lines = wrapped(dataset.clips().id(example.clip));
     for (name, modality, slots) in slots {
         let phrases = phrases(&slots, example.parts[&modality].vector.as_slice());
-        lines.push(format!("{name}: {}", if phrases.is_empty() { "as it is" } else { "" }));
+        let what = if phrases.is_empty() { "as it is" } else { "" };
+        lines.push(format!("{name}: {what}"));
         lines.extend(phrases.iter().flat_map(|phrase| wrapped(&format!("- {phrase}"))));
     }
     lines

@@ -44,17 +44,19 @@ impl LoaderRate {
 }
 
 /// Where the time of a single thread went.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct StageTimes {
     /// Samples that were made.
     pub samples: usize,
     /// What each stage took for all of them.
     pub stages: Stages,
+    /// The clips that were to be measured with and cannot be read.
+    pub skipped: Vec<ClipError>,
 }
 
 /// Makes batches of `dataset` on this thread and looks where the time goes.
 ///
-/// Clips that cannot be read are passed over.
+/// Clips that cannot be read are passed over and listed.
 ///
 /// # Errors
 ///
@@ -65,7 +67,7 @@ pub struct StageTimes {
 /// If the batch is empty.
 #[track_caller]
 pub fn stage_times(dataset: &Dataset, timing: Timing) -> Result<StageTimes, DataError> {
-    let clips = readable(dataset)?;
+    let Readable { clips, skipped } = readable(dataset)?;
     let (samples, stages) = stage::measure(|| {
         let (started, mut samples) = (Instant::now(), 0);
         for (epoch, order) in rounds(&clips, dataset.seed(), timing.batch) {
@@ -84,7 +86,7 @@ pub fn stage_times(dataset: &Dataset, timing: Timing) -> Result<StageTimes, Data
         }
         samples
     });
-    Ok(StageTimes { samples, stages })
+    Ok(StageTimes { samples, stages, skipped })
 }
 
 /// Takes batches of `dataset` from a loader with `workers` threads as fast as they come.
@@ -104,7 +106,7 @@ pub fn loader_rate(
     workers: usize,
     timing: Timing,
 ) -> Result<LoaderRate, DataError> {
-    let clips = readable(dataset)?;
+    let Readable { clips, .. } = readable(dataset)?;
     let options = LoaderOptions { workers, max_unreadable: 1.0, ..LoaderOptions::default() };
     let (mut started, mut early, mut samples) = (Instant::now(), options.queue + 1, 0);
     for (epoch, order) in rounds(&clips, dataset.seed(), timing.batch) {
@@ -124,22 +126,26 @@ pub fn loader_rate(
     Err(DataError::Empty)
 }
 
-/// The clips to measure with that can be read; reading them makes their files warm.
-fn readable(dataset: &Dataset) -> Result<Vec<usize>, DataError> {
-    let mut first: Option<ClipError> = None;
-    let mut works = |clip: &usize| match dataset.example(0, *clip) {
-        Ok(_) => true,
-        Err(error) => {
-            first.get_or_insert(error);
-            false
+/// The clips to measure with.
+struct Readable {
+    clips: Vec<usize>,
+    skipped: Vec<ClipError>,
+}
+
+/// Those of at most [`MOST_CLIPS`] that can be read; reading them makes their files warm.
+fn readable(dataset: &Dataset) -> Result<Readable, DataError> {
+    let (mut clips, mut skipped) = (Vec::new(), Vec::new());
+    for clip in evenly(dataset.len(), MOST_CLIPS) {
+        match dataset.example(0, clip) {
+            Ok(_) => clips.push(clip),
+            Err(error) => skipped.push(error),
         }
-    };
-    let clips: Vec<usize> = evenly(dataset.len(), MOST_CLIPS).filter(|clip| works(clip)).collect();
-    match first {
-        Some(error) if clips.is_empty() => {
-            Err(dataset.folder_gone(&error).unwrap_or(DataError::Clip(error)))
+    }
+    match skipped.first() {
+        Some(first) if clips.is_empty() => {
+            Err(dataset.folder_gone(first).unwrap_or(DataError::Clip(first.clone())))
         }
-        _ => Ok(clips),
+        _ => Ok(Readable { clips, skipped }),
     }
 }
 

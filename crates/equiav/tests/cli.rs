@@ -193,6 +193,41 @@ fn bad_clips_are_named_and_never_trained_on_in_silence() {
 }
 
 #[test]
+fn data_is_measured_and_shown() {
+    let folder = tempfile::tempdir().expect("a folder");
+    corpus(folder.path());
+    let small = ["--set", "front_end.frames=96", "--set", "front_end.image=48"];
+    let run = |command: &str, options: &[&str]| {
+        let list = ["data", command, "corpus/valid.json"];
+        succeeds(folder.path(), &[&list[..], &small, options].concat())
+    };
+
+    let stats = run("stats", &[]);
+    assert!(stats.contains("8 of 8, list ") && stats.contains("95 % interval"), "{stats}");
+    let figures: serde_json::Value = serde_json::from_str(&run("stats", &["--json"])).unwrap();
+    let mean = figures["mean"]["value"].as_f64().expect("a mean");
+    assert!(stats.contains(&format!("\n[front_end]\nmean = {mean:.4}\nstd = ")), "{stats}");
+
+    let short = ["--seconds", "0.2", "--workers", "1,2", "--batch", "4"];
+    let table = run("bench", &short);
+    assert!(table.contains("filterbank") && table.contains("nothing cached"), "{table}");
+    let json = run("bench", &[&short[..], &["--json"]].concat());
+    let figures: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(figures["loader"][1]["workers"], 2);
+    assert!(figures["milliseconds_a_sample"]["read files"].as_f64() > Some(0.0), "{json}");
+
+    let printed = run("preview", &["--clips", "3", "--out", "sheet.png"]);
+    assert!(printed.contains("3 of 8 clips drawn to sheet.png"), "{printed}");
+    let bytes = fs::read(folder.path().join("sheet.png")).unwrap();
+    let sheet = image::load_from_memory(&bytes).expect("a picture");
+    assert!(sheet.height() > 3 * 144 && sheet.width() > 800);
+    let wrong = fails(folder.path(), &["data", "preview", "nowhere.json"]);
+    assert!(wrong.contains("nowhere.json: "), "{wrong}");
+    let nowhere = ["data", "preview", "corpus/valid.json", "--out", "nowhere/sheet.png"];
+    assert!(fails(folder.path(), &nowhere).contains("nowhere/sheet.png: "));
+}
+
+#[test]
 fn a_run_that_is_killed_again_and_again_ends_as_the_undisturbed_one() {
     let folder = tempfile::tempdir().expect("a folder");
     corpus(folder.path());

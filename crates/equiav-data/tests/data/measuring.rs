@@ -133,6 +133,7 @@ fn rates_count_whole_batches_and_pass_over_bad_clips() {
     let times = stage_times(&dataset, SHORT).unwrap();
     assert!(times.samples > 0 && times.samples.is_multiple_of(4));
     assert!(times.stages.total() >= SHORT.time);
+    assert_eq!(times.skipped.iter().map(|clip| &clip.id).collect::<Vec<_>>(), ["c2"]);
     for workers in [1, 3] {
         let rate = loader_rate(&dataset, workers, SHORT).unwrap();
         assert!(rate.samples > 0 && rate.samples.is_multiple_of(4));

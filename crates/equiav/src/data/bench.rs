@@ -67,6 +67,9 @@ impl Bench {
             println!("{}", heading(&dataset, &recipe.name, batch));
             print!("{}", figures.tables());
         }
+        for skipped in &figures.times.skipped {
+            eprintln!("warning: left out: {skipped}");
+        }
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -131,6 +134,7 @@ impl Figures {
             "clips": dataset.len(),
             "list": dataset.clips().digest(),
             "loader": self.rates.iter().map(rate).collect::<Vec<_>>(),
+            "left_out": self.times.skipped.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "samples": self.times.samples,
             "milliseconds_a_sample": stages.collect::<serde_json::Map<_, _>>(),
         })

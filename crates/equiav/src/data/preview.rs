@@ -14,7 +14,7 @@ use equiav_train::{Override, Recipe};
 pub(crate) struct Preview {
     /// The clips: a manifest, a folder of shards, or a pattern like clips-{000000..000009}.tar
     #[arg(value_name = "CLIPS")]
-    clips: String,
+    list: String,
 
     /// The recipe whose front end and augmentations are shown
     #[arg(long, default_value = "quick")]
@@ -36,7 +36,7 @@ pub(crate) struct Preview {
 impl Preview {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let recipe = Recipe::load(&self.recipe, &self.overrides)?;
-        let dataset = equiav_train::dataset(&recipe, Clips::open(&self.clips)?)?;
+        let dataset = equiav_train::dataset(&recipe, Clips::open(&self.list)?)?;
         let drawn = preview(&dataset, self.clips.get())?;
         sheet::save(&drawn.sheet, &self.out)?;
         for left_out in &drawn.left_out {
