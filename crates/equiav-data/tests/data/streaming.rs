@@ -115,7 +115,8 @@ fn rows(batches: Vec<Content>) -> Vec<(usize, Vec<f32>)> {
         for (row, clip) in clips.into_iter().enumerate() {
             let axis = ndarray::Axis(0);
             let numbers = parts.iter().flat_map(|(_, part)| {
-                let plain = part.plain.index_axis(axis, row).into_iter().copied().collect::<Vec<_>>();
+                let plain =
+                    part.plain.index_axis(axis, row).into_iter().copied().collect::<Vec<_>>();
                 let augmented = part.augmented.index_axis(axis, row).into_iter().copied();
                 let vectors = part.vectors.index_axis(axis, row).into_iter().copied();
                 let centroid = part.centroid.index_axis(axis, row).into_iter().copied();
