@@ -82,8 +82,7 @@ mod tests {
     fn arguments_are_understood_or_refused() {
         let parse = |text: &str| {
             let arguments: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
-            let parsed = parse(&arguments).map(|(targets, seconds)| (targets.join(" "), seconds));
-            parsed
+            parse(&arguments).map(|(targets, seconds)| (targets.join(" "), seconds))
         };
         assert_eq!(parse(""), Ok((TARGETS.join(" "), 30)));
         assert_eq!(parse("--seconds 600 --target tar"), Ok(("tar".to_owned(), 600)));

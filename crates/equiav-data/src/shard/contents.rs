@@ -49,7 +49,7 @@ pub struct Place {
     pub length: u64,
 }
 
-/// The samples of one shard; about 10 bytes a member.
+/// The samples of one shard; about 9 bytes a member.
 ///
 /// Columns instead of a structure for each sample: a million samples of twelve members fit in
 /// 150 MB. Members that are neither sound, picture nor JSON are not kept.
@@ -64,7 +64,8 @@ pub struct Contents {
     label_ends: Vec<u32>,
     labels: Vec<u32>,
     suffix_names: Vec<(String, Kind)>,
-    label_names: Vec<String>,
+    label_names: String,
+    label_name_ends: Vec<u32>,
 }
 
 impl Contents {
@@ -90,7 +91,8 @@ impl Contents {
     /// The labels of `sample`.
     pub fn labels(&self, sample: usize) -> impl Iterator<Item = &str> {
         let labels = &self.labels[range(&self.label_ends, sample)];
-        labels.iter().map(|label| self.label_names[*label as usize].as_str())
+        let name = |label: &u32| &self.label_names[range(&self.label_name_ends, *label as usize)];
+        labels.iter().map(name)
     }
 
     /// The members of `sample`: suffix, kind and place, in the order of the tar file.
@@ -194,8 +196,12 @@ impl Builder {
             let number = match self.label_numbers.get(label) {
                 Some(number) => *number,
                 None => {
-                    let number = contents.label_names.len() as u32;
-                    contents.label_names.push(label.to_owned());
+                    if contents.label_names.len() + label.len() > u32::MAX as usize {
+                        return Err("the shard has more than 4 GiB of labels".to_owned());
+                    }
+                    let number = contents.label_name_ends.len() as u32;
+                    contents.label_names.push_str(label);
+                    contents.label_name_ends.push(contents.label_names.len() as u32);
                     self.label_numbers.insert(label.to_owned(), number);
                     number
                 }
@@ -213,6 +219,7 @@ impl Builder {
     pub(crate) fn finish(self) -> Contents {
         let mut contents = self.contents;
         contents.keys.shrink_to_fit();
+        contents.label_names.shrink_to_fit();
         contents.suffixes.shrink_to_fit();
         let Contents { key_ends, member_ends, blocks, lengths, label_ends, labels, .. } =
             &mut contents;

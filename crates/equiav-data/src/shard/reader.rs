@@ -36,8 +36,11 @@ struct Opened {
     starts: Vec<usize>,
     /// The shards of each source, and its weight.
     sources: Vec<(Range<usize>, f64)>,
-    files: Vec<Mutex<Option<(usize, Arc<File>)>>>,
+    files: Vec<OpenFile>,
 }
+
+/// A place for one open file, and the number of its shard.
+type OpenFile = Mutex<Option<(usize, Arc<File>)>>;
 
 #[derive(Debug)]
 struct Shard {
