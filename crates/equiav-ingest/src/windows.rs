@@ -99,7 +99,19 @@ pub(crate) fn expression(windows: &[Window], settings: &Settings) -> String {
     }
     let ends = cut.iter().flat_map(|window| window.moments(settings.frames));
     terms.extend(ends.map(|moment| format!("eq(n,{moment})")));
-    terms.join("+")
+    sum(&terms)
+}
+
+/// The sum as a balanced tree: FFmpeg's parser refuses expressions that are a hundred deep.
+fn sum(terms: &[String]) -> String {
+    match terms {
+        [] => String::new(),
+        [term] => term.clone(),
+        terms => {
+            let (left, right) = terms.split_at(terms.len() / 2);
+            format!("({}+{})", sum(left), sum(right))
+        }
+    }
 }
 
 #[cfg(test)]
