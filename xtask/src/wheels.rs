@@ -275,6 +275,9 @@ mod tests {
         assert!(message.contains("plan9 on mips") && message.contains("LIBTORCH"), "{message}");
         assert!(plan("macos", "aarch64", true).is_err());
         let message = ffmpeg("plan9", "mips").err().unwrap();
-        assert!(message.contains("plan9 on mips") && message.contains("EQUIAV_FFMPEG"), "{message}");
+        assert!(
+            message.contains("plan9 on mips") && message.contains("EQUIAV_FFMPEG"),
+            "{message}"
+        );
     }
 }

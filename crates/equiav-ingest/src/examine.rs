@@ -2,30 +2,23 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use equiav_data::Resampler;
 use image::RgbImage;
 
-use crate::child::Limits;
 use crate::clip::Clip;
+use crate::notes::{Notes, Stop, Tools};
 use crate::pictures::{FrameStream, Pictures, still};
 use crate::probe::{Probe, SoundTrack, VideoTrack, probe};
 use crate::sound::{Material, SoundStream};
 use crate::windows::{Clock, Window};
 use crate::{
-    Action, Ffmpeg, FileReport, Finding, IngestError, Kind, Media, Reason, Settings, Source,
+    FileReport, Finding, IngestError, Kind, Media, Reason, Settings, Source,
 };
 
 /// How fast a disk is at least, in bytes per second; a large file has that much longer.
 const SLOW_DISK: f64 = 1e7;
-
-/// What every file is examined with.
-#[derive(Clone, Copy)]
-pub(crate) struct Tools<'a> {
-    pub(crate) ffmpeg: &'a Ffmpeg,
-    pub(crate) settings: &'a Settings,
-}
 
 /// Where clips go; its error ends everything.
 pub(crate) type Take<'a> = dyn FnMut(Clip) -> Result<(), IngestError> + 'a;
@@ -57,71 +50,6 @@ pub(crate) fn examine(
         Err(Stop::Error(error)) => return Err(error),
     }
     Ok(notes.report)
-}
-
-/// Why a file is examined no further.
-enum Stop {
-    /// A finding, which is in the report.
-    LeftOut,
-    Error(IngestError),
-}
-
-/// The report in the making, under the policy.
-struct Notes<'a> {
-    tools: Tools<'a>,
-    report: FileReport,
-}
-
-impl Notes<'_> {
-    /// Notes what concerns the whole file; goes on only where the policy keeps it.
-    fn add(&mut self, finding: Finding) -> Result<(), Stop> {
-        let action = self.tools.settings.policy.action(finding.reason);
-        let reason = finding.to_string();
-        self.report.findings.push(finding);
-        match action {
-            Action::Keep => Ok(()),
-            Action::Drop => Err(Stop::LeftOut),
-            Action::Fail => {
-                let file = self.report.file.clone();
-                Err(Stop::Error(IngestError::Refused { file, reason }))
-            }
-        }
-    }
-
-    /// The value, or the end of the examination with the finding that took its place.
-    fn expect<T>(&mut self, found: Result<T, Finding>) -> Result<T, Stop> {
-        match found {
-            Ok(value) => Ok(value),
-            Err(finding) => self.add(finding).and(Err(Stop::LeftOut)),
-        }
-    }
-
-    /// Notes a finding about one clip; whether the clip is kept.
-    fn clip(&mut self, reason: Reason, window: Window) -> Result<bool, Stop> {
-        let findings = &mut self.report.findings;
-        let known = findings.iter_mut().find(|finding| finding.reason == reason);
-        if let Some(finding) = known {
-            finding.windows.push(window.number);
-        } else {
-            findings.push(Finding { windows: vec![window.number], ..Finding::new(reason, "") });
-        }
-        match self.tools.settings.policy.action(reason) {
-            Action::Keep => Ok(true),
-            Action::Drop => Ok(false),
-            Action::Fail => {
-                let seconds = window.start as f64 / 1e3;
-                let reason = format!("{reason} in the clip from {seconds} s on");
-                let file = self.report.file.clone();
-                Err(Stop::Error(IngestError::Refused { file, reason }))
-            }
-        }
-    }
-
-    fn limits(&self, begin: Instant, seconds: f64) -> Limits {
-        let settings = self.tools.settings;
-        let patience = Duration::from_secs_f64(settings.time_limit + seconds);
-        Limits { deadline: begin + patience, memory_mb: settings.memory_limit_mb }
-    }
 }
 
 /// The two streams of a file that clips are cut from.

@@ -8,7 +8,8 @@ use equiav_data::shard::{ShardWriter, finished, shard_name};
 use serde_json::{Value, json};
 
 use crate::clip::Clip;
-use crate::examine::{Tools, examine};
+use crate::examine::examine;
+use crate::notes::Tools;
 use crate::parallel::{Teller, for_each, guarded, threads};
 use crate::plan::{self, OutputFolder, write_whole};
 use crate::spool::Spool;

@@ -19,6 +19,7 @@ mod examine;
 mod ffmpeg;
 mod ingest;
 mod key;
+mod notes;
 mod page;
 mod parallel;
 mod pictures;

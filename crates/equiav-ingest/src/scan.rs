@@ -6,7 +6,8 @@ use std::sync::Arc;
 use image::imageops::{self, FilterType};
 
 use crate::clip::{Clip, jpeg};
-use crate::examine::{Tools, examine};
+use crate::examine::examine;
+use crate::notes::Tools;
 use crate::parallel::{Teller, for_each, guarded, threads};
 use crate::{
     Action, Ffmpeg, FileReport, Finding, IngestError, Policy, Reason, Settings, Source,
