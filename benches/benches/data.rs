@@ -60,7 +60,7 @@ fn dataset(clips: &[Clip], cache_bytes: usize) -> Arc<Dataset> {
         window: None,
     };
     let config = DatasetConfig {
-        manifest: Manifest { clips: clips.to_vec() },
+        clips: Manifest { clips: clips.to_vec() }.into(),
         front_end,
         audio: AudioAugment::corrected(AudioVector::P24),
         visual: VisualAugment::corrected(VisualVector::P18),

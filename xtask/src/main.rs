@@ -8,6 +8,7 @@ mod doctor;
 mod edges;
 mod external;
 mod ffmpeg;
+mod fuzz;
 mod libtorch;
 mod machine;
 mod markdown;
@@ -73,6 +74,12 @@ const COMMANDS: &[Command] = &[
         summary: "set up and run the criterion benches",
         help: bench::HELP,
         run: bench::command,
+    },
+    Command {
+        name: "fuzz",
+        summary: "feed the readers of foreign bytes with nonsense",
+        help: fuzz::HELP,
+        run: fuzz::command,
     },
     Command {
         name: "check",

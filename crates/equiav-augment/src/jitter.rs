@@ -119,14 +119,13 @@ impl Jitter {
     /// Its nine slots.
     fn slots(&self, profile: Profile, meanings: [&'static str; 4]) -> Vec<Slot> {
         let last = order_number(Operation::Hue, profile);
-        let place = |name, meaning| Slot::range(name, 0.0, f64::from(last), meaning);
+        let place = |name, meaning| {
+            let names = &["brightness", "contrast", "saturation", "hue"];
+            Slot::range(name, 0.0, f64::from(last), meaning).one_of(names)
+        };
         let less_one = |name, factor: Interval, meaning| {
-            Slot::range(
-                name,
-                (factor.low() - 1.0).min(0.0),
-                (factor.high() - 1.0).max(0.0),
-                meaning,
-            )
+            let (low, high) = ((factor.low() - 1.0).min(0.0), (factor.high() - 1.0).max(0.0));
+            Slot::range(name, low, high, meaning)
         };
         let hue = self.hue.get();
         let numbers = match profile {

@@ -57,6 +57,7 @@ mod setting;
 mod slot;
 mod spectrogram;
 pub mod visual;
+mod words;
 
 pub use audio::{AudioAugment, AudioDraw, AudioVector};
 pub use family::{Context, Draw, Family, View, Views};
@@ -68,3 +69,4 @@ pub use setting::{Chance, Interval, Positive, Setting, SettingError, Share};
 pub use slot::{ParameterVector, Slot};
 pub use spectrogram::{Spectrogram, SpectrogramSize};
 pub use visual::{VisualAugment, VisualDraw, VisualVector};
+pub use words::phrases;

@@ -66,7 +66,13 @@ pub(crate) struct Taps<W> {
 }
 
 impl<W> Taps<W> {
+    /// How many outputs there are.
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
     /// First input and weights, output by output.
+    #[inline(always)]
     pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &[W])> {
         let mut begin = 0;
         self.ends.iter().map(move |&(first, end)| {

@@ -11,17 +11,24 @@ pub struct Slot {
     pub max: f32,
     /// What it says, unit included.
     pub meaning: &'static str,
+    /// What its values stand for, evenly from `min` to `max`; empty where they are amounts.
+    pub choices: &'static [&'static str],
 }
 
 impl Slot {
     /// A slot that is 0 or 1.
     pub const fn flag(name: &'static str, meaning: &'static str) -> Self {
-        Self { name, min: 0.0, max: 1.0, meaning }
+        Self { name, min: 0.0, max: 1.0, meaning, choices: &[] }
     }
 
     /// A slot with values from `min` to `max`.
     pub fn range(name: &'static str, min: f64, max: f64, meaning: &'static str) -> Self {
-        Self { name, min: min as f32, max: max as f32, meaning }
+        Self { name, min: min as f32, max: max as f32, meaning, choices: &[] }
+    }
+
+    /// The slot, whose values stand for `choices`, evenly from `min` to `max`.
+    pub const fn one_of(self, choices: &'static [&'static str]) -> Self {
+        Self { choices, ..self }
     }
 }
 

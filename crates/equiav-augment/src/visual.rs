@@ -8,6 +8,7 @@ pub mod grayscale;
 mod placement;
 pub mod resize;
 pub mod rotation;
+mod turned;
 
 use ndarray::Array2;
 use rand::Rng;
@@ -15,7 +16,7 @@ use rand::Rng;
 use crate::blur::Blur;
 use crate::chain::chain;
 use crate::jitter::Jitter;
-use crate::{Context, Image, ImageSize, Profile, Slot, Views};
+use crate::{Context, Image, ImageSize, ParameterVector, Profile, Slot, Views};
 
 chain! {
     /// What happens to the visual view, in this order; also the `visual` part of a recipe.
@@ -91,17 +92,25 @@ impl VisualAugment {
         output: ImageSize,
         rng: &mut impl Rng,
     ) -> Views<Image> {
+        let (augmented, vector) = self.augmented(plain_source, augmented_source, output, rng);
+        Views { plain: self.plain(plain_source, output), augmented, vector }
+    }
+
+    /// The augmented one of both [`views`](Self::views), and its vector.
+    pub fn augmented(
+        &self,
+        plain_source: &Image,
+        augmented_source: &Image,
+        output: ImageSize,
+        rng: &mut impl Rng,
+    ) -> (Image, ParameterVector) {
         let source = match self.profile {
             // PUBLISHED: two-frames, the views show two frames of the clip, drawn independently.
             Profile::Published => augmented_source,
             Profile::Corrected => plain_source,
         };
         let drawn = self.draw(source.size(), output, rng);
-        Views {
-            plain: self.plain(plain_source, output),
-            augmented: drawn.apply(source),
-            vector: drawn.encode(),
-        }
+        (drawn.apply(source), drawn.encode())
     }
 
     /// The vectors of `count` draws, without a picture: those of the centroid.

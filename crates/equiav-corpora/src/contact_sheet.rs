@@ -1,17 +1,14 @@
 //! A picture of the procedural corpus: what is seen beside what is heard.
 
-use std::fs::File;
-use std::io::BufWriter;
 use std::path::Path;
 
-use anyhow::Context;
 use equiav_data::Filterbank;
-use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+use equiav_data::sheet::glyphs::{self, GLYPH_HEIGHT};
+use equiav_data::sheet::{save, viridis};
 use image::imageops;
 use image::{Rgb, RgbImage};
 
 use crate::Synthetic;
-use crate::glyphs::{self, GLYPH_HEIGHT};
 use crate::synthetic::Specimen;
 
 const SPECTROGRAM_WIDTH: u32 = 128;
@@ -21,15 +18,6 @@ const GAP: u32 = 6;
 const SPAN: f32 = 11.0;
 /// Steps of color; few, so that the file stays small.
 const STEPS: f32 = 10.0;
-/// Matplotlib's viridis at five points, from quiet to loud.
-const VIRIDIS: [[f32; 3]; 5] = [
-    [68.0, 1.0, 84.0],
-    [59.0, 82.0, 139.0],
-    [33.0, 145.0, 140.0],
-    [94.0, 201.0, 98.0],
-    [253.0, 231.0, 37.0],
-];
-
 /// Draws scenes with their spectrograms to the PNG file `path`.
 ///
 /// In each of the upper rows one factor changes and everything else stays; the last rows show
@@ -54,7 +42,7 @@ pub fn contact_sheet(synthetic: &Synthetic, path: &Path) -> anyhow::Result<()> {
             draw_cell(&mut sheet, corner, specimen, &bank);
         }
     }
-    save(&sheet, path).with_context(|| format!("cannot write {}", path.display()))
+    Ok(save(&sheet, path)?)
 }
 
 fn draw_cell(sheet: &mut RgbImage, [left, top]: [u32; 2], specimen: &Specimen, bank: &Filterbank) {
@@ -75,23 +63,9 @@ fn spectrogram(samples: &[i16], bank: &Filterbank, height: u32) -> RgbImage {
     RgbImage::from_fn(SPECTROGRAM_WIDTH, height, |x, y| {
         let frame = x as usize * frames / SPECTROGRAM_WIDTH as usize;
         let mel = mels - 1 - y as usize * mels / height as usize;
-        viridis(1.0 + (levels[[frame, mel]] - loudest) / SPAN)
+        let level = 1.0 + (levels[[frame, mel]] - loudest) / SPAN;
+        viridis((level * STEPS).round() / STEPS)
     })
-}
-
-/// The color of a level, which is 0 for quiet to 1 for loud.
-fn viridis(level: f32) -> Rgb<u8> {
-    let level = (level.clamp(0.0, 1.0) * STEPS).round() / STEPS * (VIRIDIS.len() - 1) as f32;
-    let below = (level as usize).min(VIRIDIS.len() - 2);
-    let share = level - below as f32;
-    let mix = |i: usize| VIRIDIS[below][i] * (1.0 - share) + VIRIDIS[below + 1][i] * share;
-    Rgb([mix(0), mix(1), mix(2)].map(|part| part.round() as u8))
-}
-
-fn save(sheet: &RgbImage, path: &Path) -> anyhow::Result<()> {
-    let file = BufWriter::new(File::create(path)?);
-    let encoder = PngEncoder::new_with_quality(file, CompressionType::Best, FilterType::Adaptive);
-    Ok(sheet.write_with_encoder(encoder)?)
 }
 
 #[cfg(test)]
@@ -112,12 +86,5 @@ mod tests {
         let picture = sheet.pixels().filter(|pixel| pixel.0[0] > 200 && pixel.0[1] < 60).count();
         assert!(picture > 100, "no red object among {picture} pixels");
         Ok(())
-    }
-
-    #[test]
-    fn viridis_runs_from_violet_to_yellow() {
-        assert_eq!(viridis(-1.0), Rgb([68, 1, 84]));
-        assert_eq!(viridis(0.5), Rgb([33, 145, 140]));
-        assert_eq!(viridis(2.0), Rgb([253, 231, 37]));
     }
 }

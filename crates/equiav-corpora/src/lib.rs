@@ -6,7 +6,6 @@
 mod cache;
 mod contact_sheet;
 mod finished;
-mod glyphs;
 mod parallel;
 mod stamps;
 mod synthetic;

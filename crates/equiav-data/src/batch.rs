@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use equiav_augment::Modality;
 use ndarray::{Array2, Array3, Array4, ArrayView2, ArrayView3, Axis, stack};
 
+use crate::stage::{self, Stage};
 use crate::{ClipError, Example, ExamplePart, PlainExample};
 
 /// A batch in training.
@@ -65,9 +66,10 @@ pub(crate) fn batch(examples: &[Example]) -> Batch {
             examples.iter().map(|example| &example.parts[modality]).collect();
         (*modality, join(&parts))
     };
+    let parts = stage::at(Stage::Assemble, || examples[0].parts.keys().map(part).collect());
     Batch {
         clips: examples.iter().map(|example| example.clip).collect(),
-        parts: examples[0].parts.keys().map(part).collect(),
+        parts,
         replaced: Vec::new(),
         substituted: 0,
     }

@@ -1,6 +1,6 @@
-//! A manifest with everything that turns its clips into examples.
+//! Clips with everything that turns them into examples.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use equiav_augment::random::below;
@@ -8,18 +8,16 @@ use equiav_augment::{AudioAugment, Image, Modality, Profile, Purpose, VisualAugm
 
 use crate::cache::Cache;
 use crate::example::{self, Example, PlainExample};
-use crate::sound::{read_sound, read_sound_start};
 use crate::unreadable::Tally;
 use crate::{
-    Analyzer, Clip, ClipError, DataError, FrontEnd, Manifest, MediaError, PaddedSpectrogram,
-    Unreadable, read_picture,
+    Analyzer, ClipError, Clips, DataError, FrontEnd, MediaError, PaddedSpectrogram, Unreadable,
 };
 
 /// What a [`Dataset`] is made from.
 #[derive(Clone, Debug)]
 pub struct DatasetConfig {
     /// The clips.
-    pub manifest: Manifest,
+    pub clips: Clips,
     /// How they become inputs.
     pub front_end: FrontEnd,
     /// The augmentations of sound.
@@ -42,8 +40,7 @@ pub struct Dataset {
     analyzer: Analyzer,
     cache: Cache,
     tally: Mutex<Tally>,
-    sound_root: PathBuf,
-    picture_root: PathBuf,
+    roots: Vec<PathBuf>,
 }
 
 impl Dataset {
@@ -51,30 +48,23 @@ impl Dataset {
     ///
     /// # Errors
     ///
-    /// If the front end makes no sense, or the manifest is empty.
+    /// If the front end makes no sense, or the list of clips is empty.
     pub fn new(config: DatasetConfig) -> Result<Self, DataError> {
-        let clips = &config.manifest.clips;
-        if clips.is_empty() {
+        if config.clips.is_empty() {
             return Err(DataError::Empty);
         }
-        let sounds = clips.iter().map(|clip| parent(&clip.sound));
-        let pictures = clips.iter().map(|clip| match &clip.pictures {
-            crate::Pictures::Frames { folder, .. } => folder.as_path(),
-            crate::Pictures::Still(path) => parent(path),
-        });
         Ok(Self {
             analyzer: Analyzer::new(config.front_end.clone())?,
             cache: Cache::new(config.cache_bytes),
             tally: Mutex::default(),
-            sound_root: common_folder(sounds),
-            picture_root: common_folder(pictures),
+            roots: config.clips.roots(),
             config,
         })
     }
 
     /// The clips.
-    pub fn manifest(&self) -> &Manifest {
-        &self.config.manifest
+    pub fn clips(&self) -> &Clips {
+        &self.config.clips
     }
 
     /// How they become inputs.
@@ -104,7 +94,7 @@ impl Dataset {
 
     /// How many clips there are.
     pub fn len(&self) -> usize {
-        self.config.manifest.clips.len()
+        self.config.clips.len()
     }
 
     /// Whether there is no clip; never.
@@ -158,7 +148,7 @@ impl Dataset {
     ///
     /// If there is no such clip.
     pub fn plain(&self, clip: usize) -> Result<PlainExample, ClipError> {
-        self.plain_frame(clip, self.clip(clip).middle_frame())
+        self.plain_frame(clip, self.config.clips.middle_frame(clip))
     }
 
     /// As [`plain`](Self::plain), with frame `frame`.
@@ -180,7 +170,7 @@ impl Dataset {
 
     /// The frames of the plain and of the augmented view.
     fn frames(&self, epoch: u64, clip: usize) -> (usize, usize) {
-        let count = self.clip(clip).frames();
+        let count = self.config.clips.frames(clip);
         let mut rng = stream(self.config.seed, epoch, clip as u64, Purpose::Frame);
         let plain = below(count, &mut rng);
         // PUBLISHED: two-frames, published code draws the frame of the augmented view again; here
@@ -191,72 +181,56 @@ impl Dataset {
         }
     }
 
-    fn clip(&self, clip: usize) -> &Clip {
-        &self.config.manifest.clips[clip]
-    }
-
     fn sound(&self, clip: usize) -> Result<Arc<PaddedSpectrogram>, ClipError> {
-        let path = &self.clip(clip).sound;
+        let clips = &self.config.clips;
         let make = || {
-            let waveform = match self.config.front_end.window {
-                Some(seconds) => read_sound_start(path, seconds)?,
-                None => read_sound(path)?,
-            };
+            let waveform = clips.sound(clip, self.config.front_end.window)?;
             let spectrogram = self.analyzer.spectrogram(&waveform);
-            spectrogram.map_err(|reason| MediaError::broken(path, reason))
+            spectrogram.map_err(|reason| MediaError::broken(&clips.sound_name(clip), reason))
         };
         self.cache.sound(clip, make).map_err(|error| self.clip_error(clip, error))
     }
 
     fn picture(&self, clip: usize, frame: usize) -> Result<Arc<Image>, ClipError> {
-        let make = || read_frame(self.clip(clip), frame);
+        let make = || self.config.clips.picture(clip, frame);
         self.cache.picture(clip, frame, make).map_err(|error| self.clip_error(clip, error))
     }
 
+    /// A key of the bytes of the sound, or of the middle frame, of `clip`; equal material has equal
+    /// keys, see [`content_key`](crate::content_key).
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such clip.
+    pub fn content_key(&self, clip: usize, modality: Modality) -> Result<u64, ClipError> {
+        let key = self.config.clips.content_key(clip, modality);
+        key.map_err(|error| self.clip_error(clip, error))
+    }
+
     fn clip_error(&self, clip: usize, source: MediaError) -> ClipError {
-        ClipError { clip, id: self.clip(clip).id.clone(), source }
+        ClipError { clip, id: self.config.clips.id(clip).to_owned(), source }
+    }
+
+    /// The error of a thread that panicked at `clip`.
+    pub(crate) fn panicked(&self, clip: usize, message: String) -> DataError {
+        self.config.clips.panicked(clip, message)
     }
 
     /// The error of a whole folder that is gone, if that is why `error` happened.
     pub fn folder_gone(&self, error: &ClipError) -> Option<DataError> {
         // A disk that drops out refuses files with other errors than a missing one too.
-        let roots = [&self.sound_root, &self.picture_root];
-        let gone = roots.into_iter().find(|root| error.source.path.starts_with(root) && gone(root));
+        let path = &error.source.path;
+        let gone = self.roots.iter().find(|root| path.starts_with(root) && gone(root));
         gone.map(|folder| DataError::FolderGone { folder: folder.clone(), id: error.id.clone() })
     }
 }
 
-/// Frame `frame`, or the next earlier one that exists: short videos have fewer frames, as in
-/// CAV-MAE's lists.
-fn read_frame(clip: &Clip, frame: usize) -> Result<Image, MediaError> {
-    let wanted = clip.frame_path(frame);
-    let mut read = read_picture(&wanted);
-    for earlier in (0..frame).rev() {
-        if !matches!(&read, Err(error) if error.missing) {
-            return read;
-        }
-        read = read_picture(&clip.frame_path(earlier));
-    }
-    read.map_err(|error| if error.missing { MediaError { path: wanted, ..error } } else { error })
-}
-
-/// The folder that a file lies in.
-fn parent(path: &Path) -> &Path {
-    path.parent().unwrap_or(Path::new(""))
-}
-
-/// The deepest folder that all `folders` lie in.
-fn common_folder<'a>(mut folders: impl Iterator<Item = &'a Path>) -> PathBuf {
-    let first = folders.next().unwrap_or(Path::new("")).to_owned();
-    let common = |common: PathBuf, folder: &Path| {
-        let pairs = common.components().zip(folder.components());
-        pairs.take_while(|(left, right)| left == right).map(|(left, _)| left).collect()
-    };
-    folders.fold(first, common)
-}
-
 /// Whether a folder is not there, or is empty as the mount point of a missing disk is.
-fn gone(folder: &Path) -> bool {
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+fn gone(folder: &std::path::Path) -> bool {
+    let folder = if folder.as_os_str().is_empty() { std::path::Path::new(".") } else { folder };
     std::fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_none())
 }

@@ -25,9 +25,19 @@ pub fn content_key(path: &Path) -> io::Result<u64> {
         }
         hash.update(&buffer[..read]);
     }
+    Ok(head(hash))
+}
+
+/// As [`content_key`] of a file that holds `bytes`.
+pub(crate) fn bytes_key(bytes: &[u8]) -> u64 {
+    head(Sha256::new_with_prefix(bytes))
+}
+
+/// The first eight bytes of a finished hash.
+fn head(hash: Sha256) -> u64 {
     let digest = hash.finalize();
     let (head, _) = digest.as_chunks::<8>();
-    Ok(u64::from_be_bytes(head[0]))
+    u64::from_be_bytes(head[0])
 }
 
 /// The first 12 hexadecimal digits of the SHA-256 of `fields`, each closed by a zero byte.
@@ -50,7 +60,9 @@ mod tests {
         let write = |name: &str, bytes: &[u8]| {
             let path = folder.path().join(name);
             std::fs::write(&path, bytes).unwrap();
-            content_key(&path).unwrap()
+            let key = content_key(&path).unwrap();
+            assert_eq!(key, bytes_key(bytes));
+            key
         };
         assert_eq!(write("a", b"abc"), write("b", b"abc"));
         assert_ne!(write("a", b"abc"), write("b", b"abd"));

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{}: {reason}", path.display())]
 pub struct MediaError {
-    /// The file.
+    /// The file; of a member of a shard `SHARD.tar: MEMBER`.
     pub path: PathBuf,
     /// What is wrong with it, in one line.
     pub reason: String,
@@ -33,9 +33,9 @@ impl MediaError {
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("clip `{id}`: {source}")]
 pub struct ClipError {
-    /// The clip's position in the manifest.
+    /// The clip's position in its data set.
     pub clip: usize,
-    /// The clip's name in the manifest.
+    /// The clip's name.
     pub id: String,
     /// The file at fault.
     pub source: MediaError,
@@ -75,7 +75,7 @@ pub enum DataError {
     /// The folder that all clips lie in is not there or empty: a missing disk, not a bad clip.
     #[error(
         "the data folder {} is missing or empty (noticed at clip `{id}`): mount its disk, or \
-         correct the manifest's paths",
+         correct its path",
         folder.display()
     )]
     FolderGone {
@@ -114,10 +114,12 @@ pub enum DataError {
     #[error("front end: {0}")]
     FrontEnd(String),
     /// A loader's thread panicked.
-    #[error("a loader thread panicked at clip `{id}`: {message}")]
+    #[error("a loader thread panicked at clip `{id}` ({}): {message}", file.display())]
     Panicked {
         /// The clip it was working on.
         id: String,
+        /// The clip's sound file, or its shard.
+        file: PathBuf,
         /// The panic's message.
         message: String,
     },

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::batch::plain_batch;
-use crate::loader::{LoaderOptions, clip_id};
+use crate::loader::LoaderOptions;
 use crate::ordered::Ordered;
 use crate::{ClipError, DataError, Dataset, PlainBatch, PlainExample};
 
@@ -75,8 +75,8 @@ impl Evaluation {
                     None => self.skipped.push(error),
                 },
                 Err(message) => {
-                    let id = clip_id(&self.dataset, self.clips[self.position - 1]);
-                    return Some(Err(DataError::Panicked { id, message }));
+                    let clip = self.clips[self.position - 1];
+                    return Some(Err(self.dataset.panicked(clip, message)));
                 }
             }
         }

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use equiav_augment::{Image, Modality, ParameterVector, Purpose, Spectrogram};
-use ndarray::{Array2, Array3, Axis};
+use ndarray::{Array2, Array3};
 use rand::Rng;
 
 use crate::front_end::{IMAGE_MEAN, IMAGE_STD};
+use crate::stage::{self, Stage};
 use crate::{DatasetConfig, PaddedSpectrogram};
 
 /// A clip in training.
@@ -58,14 +59,16 @@ pub(crate) fn audio<R: Rng>(
 ) -> ExamplePart {
     let augment = &config.audio;
     let mut rng = random(Purpose::Augmentation(Modality::Audio));
-    let views = augment.views(sound.spectrogram.clone(), &mut rng);
+    let views =
+        stage::at(Stage::AugmentAudio, || augment.views(sound.spectrogram.clone(), &mut rng));
     let mut rng = random(Purpose::Centroid(Modality::Audio));
     let size = config.front_end.spectrogram_size();
+    let sample = || augment.sample(size, config.centroid, &mut rng);
     ExamplePart {
         plain: audio_input(&views.plain),
         augmented: audio_input(&views.augmented),
         vector: views.vector,
-        centroid: augment.sample(size, config.centroid, &mut rng),
+        centroid: stage::at(Stage::Vectors, sample),
         valid: sound.valid,
     }
 }
@@ -79,24 +82,38 @@ pub(crate) fn visual<R: Rng>(
 ) -> ExamplePart {
     let (augment, size) = (&config.visual, config.front_end.image_size());
     let mut rng = random(Purpose::Augmentation(Modality::Visual));
-    let views = augment.views(plain, augmented, size, &mut rng);
+    let (augmented, vector) =
+        stage::at(Stage::AugmentVisual, || augment.augmented(plain, augmented, size, &mut rng));
+    let plain = stage::at(Stage::PlainFrame, || augment.plain(plain, size));
     let mut rng = random(Purpose::Centroid(Modality::Visual));
+    let sample = || augment.sample(size, config.centroid, &mut rng);
     ExamplePart {
-        plain: visual_input(&views.plain),
-        augmented: visual_input(&views.augmented),
-        vector: views.vector,
-        centroid: augment.sample(size, config.centroid, &mut rng),
+        plain: visual_input(&plain),
+        augmented: visual_input(&augmented),
+        vector,
+        centroid: stage::at(Stage::Vectors, sample),
         valid: size.width,
     }
 }
 
 /// `[1, mels, frames]` of a spectrogram.
 pub(crate) fn audio_input(spectrogram: &Spectrogram) -> Array3<f32> {
-    let transposed = spectrogram.values().reversed_axes().as_standard_layout().into_owned();
-    transposed.insert_axis(Axis(0))
+    stage::at(Stage::Assemble, || {
+        // Frames that are read side by side, so that each cache line is written whole.
+        const BLOCK: usize = 16;
+        let (frames, mels) = (spectrogram.frames(), spectrogram.mels());
+        let mut values = vec![0.0; frames * mels];
+        for (block, rows) in spectrogram.as_slice().chunks(BLOCK * mels).enumerate() {
+            for (mel, line) in values.chunks_exact_mut(frames).enumerate() {
+                let column = rows[mel..].iter().step_by(mels);
+                line[BLOCK * block..].iter_mut().zip(column).for_each(|(to, from)| *to = *from);
+            }
+        }
+        Array3::from_shape_vec((1, mels, frames), values).expect("one value per mel bin and frame")
+    })
 }
 
 /// `[3, height, width]` of a picture, standardised with ImageNet's statistics.
 pub(crate) fn visual_input(image: &Image) -> Array3<f32> {
-    image.standardized(IMAGE_MEAN, IMAGE_STD)
+    stage::at(Stage::Assemble, || image.standardized(IMAGE_MEAN, IMAGE_STD))
 }

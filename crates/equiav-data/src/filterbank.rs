@@ -4,11 +4,11 @@ use std::f64::consts::PI;
 use std::ops::Range;
 use std::sync::Arc;
 
-use ndarray::Array2;
+use multiversion::multiversion;
+use ndarray::{Array2, Axis};
 use realfft::num_complex::Complex64;
 use realfft::{RealFftPlanner, RealToComplex};
-
-use crate::resample::dot;
+use wide::f32x8;
 
 /// Window and shift, in milliseconds.
 const WINDOW_MS: f64 = 25.0;
@@ -38,12 +38,18 @@ struct Band {
     weights: Vec<f32>,
 }
 
+/// Frames whose bands are summed at once, one to a lane of a vector.
+const LANES: usize = 8;
+
 /// What one call needs beside the filterbank.
 struct Scratch {
-    /// The window, and behind it zeros to the length of the transform.
+    /// The window without its mean.
+    centered: Vec<f32>,
+    /// The input of the transform: the window, and behind it zeros.
     frame: Vec<f64>,
     spectrum: Vec<Complex64>,
-    power: Vec<f32>,
+    /// The power spectra of a block of frames, bin by bin.
+    power: Vec<[f32; LANES]>,
     transform: Vec<Complex64>,
 }
 
@@ -99,56 +105,79 @@ impl Filterbank {
     pub fn compute_first(&self, samples: &[f32], at_most: usize) -> Array2<f32> {
         let frames = self.frames(samples.len()).min(at_most);
         let mean = mean(samples);
-        let mut scratch = Scratch::new(&*self.transform);
+        let mut scratch = Scratch::new(&*self.transform, self.window.len());
         let mut output = Array2::zeros((frames, self.mels()));
-        for (frame, mut row) in output.rows_mut().into_iter().enumerate() {
-            let start = frame * self.shift;
-            self.spectrum(&samples[start..start + self.window.len()], mean, &mut scratch);
-            for (value, band) in row.iter_mut().zip(&self.bands) {
-                let energy = dot(&band.weights, &scratch.power[band.bins.clone()]);
-                *value = energy.max(f32::EPSILON).ln();
+        for (block, mut rows) in output.axis_chunks_iter_mut(Axis(0), LANES).enumerate() {
+            for lane in 0..rows.nrows() {
+                let start = (LANES * block + lane) * self.shift;
+                let window = &samples[start..start + self.window.len()];
+                self.spectrum(window, mean, lane, &mut scratch);
+            }
+            for (mut column, band) in rows.columns_mut().into_iter().zip(&self.bands) {
+                let log_energies = log_energies(band, &scratch.power);
+                column.iter_mut().zip(log_energies).for_each(|(value, energy)| *value = energy);
             }
         }
         output
     }
 
-    /// Writes the power spectrum of one window of a sound with the mean `mean` to `scratch.power`.
+    /// Writes the power spectrum of one window of a sound with the mean `mean` to `lane` of
+    /// `scratch.power`.
     ///
     /// All but the transform is rounded to f32 as torchaudio rounds it. The transform is in f64: an
     /// f32 one adds a floor of its own, which in the empty bands of a pure tone is all there is.
-    fn spectrum(&self, window: &[f32], mean: f32, scratch: &mut Scratch) {
-        let total: f64 = window.iter().map(|sample| f64::from(sample - mean)).sum();
-        let offset = (total / window.len() as f64) as f32;
-        let (frame, zeros) = scratch.frame.split_at_mut(window.len());
-        let mut previous = window[0] - mean - offset;
-        for ((value, sample), weight) in frame.iter_mut().zip(window).zip(&self.window) {
-            let sample = sample - mean - offset;
-            *value = f64::from((sample - PREEMPHASIS * previous) * weight);
-            previous = sample;
-        }
-        // The transform uses its input as scratch.
-        zeros.fill(0.0);
-        let done = self.transform.process_with_scratch(
-            &mut scratch.frame,
-            &mut scratch.spectrum,
-            &mut scratch.transform,
-        );
+    fn spectrum(&self, window: &[f32], mean: f32, lane: usize, scratch: &mut Scratch) {
+        let Scratch { centered, frame, spectrum, power, transform } = scratch;
+        emphasise(window, &self.window, mean, centered, frame);
+        let done = self.transform.process_with_scratch(frame, spectrum, transform);
         done.expect("the buffers are made for this transform");
-        for (power, value) in scratch.power.iter_mut().zip(&scratch.spectrum) {
-            *power = value.norm_sqr() as f32;
+        for (power, value) in power.iter_mut().zip(spectrum) {
+            power[lane] = value.norm_sqr() as f32;
         }
     }
+}
+
+/// Writes `window` without `mean` and its own mean, pre-emphasised and times `weights`, to `frame`,
+/// with zeros behind it.
+#[multiversion(targets("x86_64+avx+avx2+fma+bmi1+bmi2"))]
+fn emphasise(window: &[f32], weights: &[f32], mean: f32, centered: &mut [f32], frame: &mut [f64]) {
+    centered.iter_mut().zip(window).for_each(|(value, sample)| *value = sample - mean);
+    let offset = (sum(centered) / window.len() as f64) as f32;
+    centered.iter_mut().for_each(|value| *value -= offset);
+    let emphasised = |sample: f32, previous: f32| sample - PREEMPHASIS * previous;
+    // The transform uses its input as scratch.
+    frame[window.len()..].fill(0.0);
+    frame[0] = f64::from(emphasised(centered[0], centered[0]) * weights[0]);
+    let neighbors = centered[1..].iter().zip(&centered[..]);
+    for ((value, (sample, previous)), weight) in
+        frame[1..].iter_mut().zip(neighbors).zip(&weights[1..])
+    {
+        *value = f64::from(emphasised(*sample, *previous) * weight);
+    }
+}
+
+/// The logarithms of one band's energies in a block of frames.
+#[multiversion(targets("x86_64+avx+avx2+fma+bmi1+bmi2"))]
+fn log_energies(band: &Band, power: &[[f32; LANES]]) -> [f32; LANES] {
+    let mut energies = [0.0; LANES];
+    for (weight, power) in band.weights.iter().zip(&power[band.bins.clone()]) {
+        for (energy, power) in energies.iter_mut().zip(power) {
+            *energy += weight * power;
+        }
+    }
+    f32x8::from(energies.map(|energy| energy.max(f32::EPSILON))).ln().to_array()
 }
 
 /// The value of a band without energy: ln of the f32 epsilon, about -15.94.
 pub const LOG_FLOOR: f32 = -15.942_385;
 
 impl Scratch {
-    fn new(transform: &dyn RealToComplex<f64>) -> Self {
+    fn new(transform: &dyn RealToComplex<f64>, window: usize) -> Self {
         let spectrum = transform.make_output_vec();
         Self {
+            centered: vec![0.0; window],
             frame: transform.make_input_vec(),
-            power: vec![0.0; spectrum.len()],
+            power: vec![[0.0; LANES]; spectrum.len()],
             spectrum,
             transform: transform.make_scratch_vec(),
         }
@@ -163,9 +192,19 @@ impl std::fmt::Debug for Filterbank {
     }
 }
 
+/// The sum of `samples`, in lanes so that none waits for another.
+#[multiversion(targets("x86_64+avx+avx2+fma+bmi1+bmi2"))]
+fn sum(samples: &[f32]) -> f64 {
+    let (chunks, rest) = samples.as_chunks::<LANES>();
+    let mut sums = [0.0; LANES];
+    for chunk in chunks {
+        sums.iter_mut().zip(chunk).for_each(|(sum, sample)| *sum += f64::from(*sample));
+    }
+    sums.into_iter().chain(rest.iter().copied().map(f64::from)).sum()
+}
+
 fn mean(samples: &[f32]) -> f32 {
-    let sum: f64 = samples.iter().map(|sample| f64::from(*sample)).sum();
-    (sum / samples.len().max(1) as f64) as f32
+    (sum(samples) / samples.len().max(1) as f64) as f32
 }
 
 /// The symmetric Hann window (Kaldi's `hanning`), rounded step by step as torch rounds it.

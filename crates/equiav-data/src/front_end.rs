@@ -8,6 +8,7 @@ use ndarray::{Array2, s};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::filterbank::LOG_FLOOR;
+use crate::stage::{self, Stage};
 use crate::{DataError, Filterbank, Resampler, Waveform};
 
 /// ImageNet's mean of red, green and blue, as shares of white.
@@ -188,7 +189,8 @@ impl Analyzer {
     ///
     /// If the sound is shorter than one frame of 25 ms; the message says so.
     pub fn spectrogram(&self, waveform: &Waveform) -> Result<PaddedSpectrogram, String> {
-        Ok(self.front_end.standardise(&self.log_mel(waveform)?))
+        let log_mel = self.log_mel(waveform)?;
+        Ok(stage::at(Stage::Filterbank, || self.front_end.standardise(&log_mel)))
     }
 
     /// The filterbank of `waveform`: [frames, mels], at most `frames` of them, not standardised.
@@ -199,12 +201,15 @@ impl Analyzer {
     pub fn log_mel(&self, waveform: &Waveform) -> Result<Array2<f32>, String> {
         let rate = self.front_end.sample_rate.unwrap_or(waveform.rate);
         let bank = kept(&self.banks, rate, || Filterbank::new(rate, self.front_end.mels));
+        let compute = |samples: &[f32]| {
+            stage::at(Stage::Filterbank, || bank.compute_first(samples, self.front_end.frames))
+        };
         let log_mel = if rate == waveform.rate {
-            bank.compute_first(&waveform.samples, self.front_end.frames)
+            compute(&waveform.samples)
         } else {
             let resampler =
                 kept(&self.resamplers, waveform.rate, || Resampler::new(waveform.rate, rate));
-            bank.compute_first(&resampler.apply(&waveform.samples), self.front_end.frames)
+            compute(&stage::at(Stage::Resample, || resampler.apply(&waveform.samples)))
         };
         if log_mel.nrows() == 0 {
             let (samples, milliseconds) = (waveform.samples.len(), 1e3 * waveform.seconds());

@@ -1,10 +1,10 @@
-//! From a manifest to batches: decoding, filterbank, frames, sampler and loader; no model.
+//! From a list of clips to batches: shards, decoding, filterbank, frames, sampler and loader; no model.
 //!
 //! A clip's journey, one file a step:
 //!
 //! 1. [`Sampler`]: seed and epoch to an order of positions
-//! 2. [`Manifest`]: a position to a [`Clip`]
-//! 3. [`read_sound`], [`read_picture`]: its files to a [`Waveform`] and an `Image`
+//! 2. [`Clips`]: a position to files of a [`Manifest`], or to members of [`shard::Shards`]
+//! 3. [`read_sound`], [`read_picture`]: these to a [`Waveform`] and an `Image`
 //! 4. [`Filterbank`] (by way of [`Resampler`] and [`Analyzer`]): the waveform to a spectrogram
 //! 5. [`Dataset::example`]: both to plain and augmented views with their parameter vectors
 //! 6. [`Loader`]: examples to [`Batch`]es, by threads, in the order of a single one
@@ -15,6 +15,7 @@
 
 mod batch;
 mod cache;
+mod clips;
 mod dataset;
 mod digest;
 mod entry;
@@ -27,16 +28,23 @@ mod jpeg;
 mod labels;
 mod loader;
 mod manifest;
+mod order;
 mod ordered;
 mod picture;
+mod preview;
+mod reading;
 mod resample;
 mod sampler;
 pub mod shard;
+pub mod sheet;
 mod sound;
+pub mod stage;
 mod statistics;
+mod throughput;
 mod unreadable;
 
 pub use batch::{Batch, Part, PlainBatch, Replaced};
+pub use clips::Clips;
 pub use dataset::{Dataset, DatasetConfig};
 pub use digest::content_key;
 pub use error::{ClipError, DataError, MediaError};
@@ -47,9 +55,14 @@ pub use front_end::{Analyzer, FrontEnd, IMAGE_MEAN, IMAGE_STD, PaddedSpectrogram
 pub use labels::{Label, Labels};
 pub use loader::{Loader, LoaderOptions};
 pub use manifest::{Clip, DEFAULT_FRAMES, Found, Manifest, Pictures};
-pub use picture::read_picture;
+pub use order::{Order, Portion};
+pub use picture::{decode_picture, read_picture};
+pub use preview::{Preview, preview};
 pub use resample::{Resampler, resample};
-pub use sampler::Sampler;
-pub use sound::{LONGEST_SECONDS, Waveform, read_sound, read_sound_start};
-pub use statistics::{Statistics, statistics};
+pub use sampler::{Pass, Sampler};
+pub use sound::{
+    LONGEST_SECONDS, Waveform, decode_sound, decode_sound_start, read_sound, read_sound_start,
+};
+pub use statistics::{Durations, Estimate, SILENT_PEAK, Statistics, statistics};
+pub use throughput::{LoaderRate, StageTimes, Timing, loader_rate, stage_times};
 pub use unreadable::Unreadable;

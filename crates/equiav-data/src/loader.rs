@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::batch::{Batch, Replaced, batch};
 use crate::ordered::{Effort, Ordered};
-use crate::{ClipError, DataError, Dataset, Evaluation, Example};
+use crate::{ClipError, DataError, Dataset, Evaluation, Example, Pass};
 
 /// How many clips are tried in the place of an unreadable one.
 const TRIES: usize = 16;
@@ -42,6 +42,14 @@ impl LoaderOptions {
         // Enough for every thread to be busy, and for the batches of the queue.
         Effort { workers, ahead: workers + self.queue.max(1) * batch }
     }
+}
+
+/// How examples make batches.
+#[derive(Clone, Copy)]
+struct Shape {
+    size: usize,
+    /// The position of the first example in its epoch.
+    done: usize,
 }
 
 /// An iterator over the batches of an epoch.
@@ -83,27 +91,53 @@ impl Loader {
     pub fn new(
         dataset: Arc<Dataset>,
         epoch: u64,
-        mut order: Vec<usize>,
+        order: Vec<usize>,
         batch: usize,
         options: LoaderOptions,
     ) -> Result<Self, DataError> {
-        assert!(batch > 0, "Loader::new: a batch needs a clip");
-        assert!(order.iter().all(|clip| *clip < dataset.len()), "Loader::new: no such clip");
-        order.truncate(order.len() / batch * batch);
-        let (order, source) = (Arc::new(order), Arc::clone(&dataset));
+        Self::resume(dataset, Pass { epoch, order, batch, done: 0 }, options)
+    }
+
+    /// Goes on with `pass` behind the samples that are done.
+    ///
+    /// The batches are those of an undisturbed pass to the byte; where its last one stopped in the
+    /// middle, the first holds the rest of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    ///
+    /// # Panics
+    ///
+    /// As [`new`](Self::new).
+    #[track_caller]
+    pub fn resume(
+        dataset: Arc<Dataset>,
+        mut pass: Pass,
+        options: LoaderOptions,
+    ) -> Result<Self, DataError> {
+        let (epoch, size) = (pass.epoch, pass.batch);
+        assert!(size > 0, "Loader: a batch needs a clip");
+        assert!(pass.order.iter().all(|clip| *clip < dataset.len()), "Loader: no such clip");
+        pass.order.truncate(pass.order.len() / size * size);
+        let done = pass.done.min(pass.order.len());
+        let (order, source) = (Arc::new(pass.order), Arc::clone(&dataset));
         let clips = Arc::clone(&order);
         let read = move |position: usize| {
-            let start = position / batch * batch;
-            read_or_replace(&source, epoch, clips[position], &clips[start..start + batch])
+            let position = done + position;
+            let start = position / size * size;
+            read_or_replace(&source, epoch, clips[position], &clips[start..start + size])
         };
         let thread_error = |error| DataError::io("starting a loader thread".as_ref(), error);
-        let examples =
-            Ordered::new(order.len(), options.effort(batch), read).map_err(thread_error)?;
+        let examples = Ordered::new(order.len() - done, options.effort(size), read);
+        let examples = examples.map_err(thread_error)?;
         let (sender, batches) = bounded(options.queue.max(1));
         let names = Arc::clone(&dataset);
         let assembler = std::thread::Builder::new().name("data-batches".to_owned());
+        let panicked = move |position: usize, message| names.panicked(order[position], message);
+        let shape = Shape { size, done };
         let assembler = assembler
-            .spawn(move || assemble(examples, batch, &sender, |at| clip_id(&names, order[at])))
+            .spawn(move || assemble(examples, shape, &sender, panicked))
             .map_err(thread_error)?;
         Ok(Self {
             dataset,
@@ -114,7 +148,7 @@ impl Loader {
         })
     }
 
-    /// The plain examples of all clips in the manifest's order, for evaluation; see [`Evaluation`].
+    /// The plain examples of all clips in the data set's order, for evaluation; see [`Evaluation`].
     ///
     /// # Errors
     ///
@@ -195,21 +229,17 @@ impl Drop for Loader {
     }
 }
 
-pub(crate) fn clip_id(dataset: &Dataset, clip: usize) -> String {
-    dataset.manifest().clips[clip].id.clone()
-}
-
 /// Sends batches of `examples` until they end, one fails or nobody takes them.
 fn assemble(
     examples: Ordered<Result<Read, DataError>>,
-    size: usize,
+    shape: Shape,
     sender: &Sender<Result<Loaded, DataError>>,
-    id: impl Fn(usize) -> String,
+    panicked: impl Fn(usize, String) -> DataError,
 ) {
+    let Shape { size, done } = shape;
     let (mut read, mut failures) = (Vec::with_capacity(size), Vec::with_capacity(size));
-    for (position, result) in examples.enumerate() {
-        let result =
-            result.unwrap_or_else(|message| Err(DataError::Panicked { id: id(position), message }));
+    for (position, result) in (done..).zip(examples) {
+        let result = result.unwrap_or_else(|message| Err(panicked(position, message)));
         match result {
             Ok(one) => {
                 read.push(one.example);
@@ -221,7 +251,7 @@ fn assemble(
                 return;
             }
         }
-        if read.len() == size {
+        if (position + 1).is_multiple_of(size) {
             let loaded = Loaded { batch: batch(&read), failures: std::mem::take(&mut failures) };
             read.clear();
             if sender.send(Ok(loaded)).is_err() {
@@ -282,14 +312,19 @@ mod tests {
         for workers in [1, 2, 4] {
             let examples = Ordered::new(6, Effort { workers, ahead: 6 }, work).unwrap();
             let (sender, batches) = bounded(6);
-            assemble(examples, 1, &sender, |clip| format!("c{clip}"));
+            let panicked = |clip, message| {
+                let (id, file) = (format!("c{clip}"), format!("{clip}.wav").into());
+                DataError::Panicked { id, file, message }
+            };
+            assemble(examples, Shape { size: 1, done: 0 }, &sender, panicked);
             drop(sender);
             let results: Vec<_> = batches.iter().collect();
             assert_eq!(results.len(), 3, "nothing comes after the panic");
             let clips = |at: usize| results[at].as_ref().unwrap().batch.clips.clone();
             assert_eq!((clips(0), clips(1)), (vec![0], vec![1]));
             let message = results[2].as_ref().err().unwrap().to_string();
-            let expected = "a loader thread panicked at clip `c2`: the decoder met its master";
+            let expected =
+                "a loader thread panicked at clip `c2` (2.wav): the decoder met its master";
             assert_eq!(message, expected);
         }
     }

@@ -110,7 +110,12 @@ impl Manifest {
         Self::parse(&text, root).map_err(|reason| DataError::manifest(path, reason))
     }
 
-    fn parse(text: &[u8], root: &Path) -> Result<Self, String> {
+    /// As [`read`](Self::read) of a file that holds `text`; relative paths are relative to `root`.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read), in one line without the list's name.
+    pub fn parse(text: &[u8], root: &Path) -> Result<Self, String> {
         let value: Value =
             serde_json::from_slice(text).map_err(|error| format!("no JSON: {error}"))?;
         let entries = value.get("data").ok_or("missing key `data`, the list of clips")?;

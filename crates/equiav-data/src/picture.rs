@@ -9,6 +9,7 @@ use image::{DynamicImage, ImageFormat, ImageReader, Limits};
 use ndarray::Array3;
 
 use crate::error::{MediaError, panic_message};
+use crate::stage::{self, Stage};
 use crate::{jpeg, sound};
 
 /// The largest width or height that is read, in pixels.
@@ -25,6 +26,27 @@ const MOST_BYTES: u64 = 1 << 29;
 /// If the file is missing, no jpg, png or webp (by content, whatever its name), truncated or
 /// corrupt, or larger than 16384 pixels a side or 64 megapixels.
 pub fn read_picture(path: &Path) -> Result<Image, MediaError> {
+    decode_picture(&stage::at(Stage::Read, || read(path))?, path)
+}
+
+/// As [`read_picture`] of a file that holds `bytes`; `name` is for errors.
+///
+/// # Errors
+///
+/// As [`read_picture`].
+pub fn decode_picture(bytes: &[u8], name: &Path) -> Result<Image, MediaError> {
+    let decode = || stage::at(Stage::DecodeFrame, || decode(bytes));
+    match catch_unwind(AssertUnwindSafe(decode)) {
+        Ok(decoded) => decoded.map_err(|reason| MediaError::broken(name, reason)),
+        Err(panic) => {
+            let reason = format!("the decoder gave up: {}", panic_message(&*panic));
+            Err(MediaError::broken(name, reason))
+        }
+    }
+}
+
+/// The bytes of a regular file, unless they are too many.
+fn read(path: &Path) -> Result<Vec<u8>, MediaError> {
     let file = sound::open(path)?;
     let mut bytes = Vec::new();
     let read = file.take(MOST_BYTES + 1).read_to_end(&mut bytes);
@@ -32,13 +54,7 @@ pub fn read_picture(path: &Path) -> Result<Image, MediaError> {
     if bytes.len() as u64 > MOST_BYTES {
         return Err(MediaError::broken(path, "is larger than 512 MiB"));
     }
-    match catch_unwind(AssertUnwindSafe(|| decode(&bytes))) {
-        Ok(decoded) => decoded.map_err(|reason| MediaError::broken(path, reason)),
-        Err(panic) => {
-            let reason = format!("the decoder gave up: {}", panic_message(&*panic));
-            Err(MediaError::broken(path, reason))
-        }
-    }
+    Ok(bytes)
 }
 
 fn decode(bytes: &[u8]) -> Result<Image, String> {

@@ -1,57 +1,110 @@
-//! The order of clips in an epoch, from seed and epoch alone.
+//! The batches of an epoch, from seed, epoch and counts alone; split over processes.
 
-use equiav_augment::random::below;
-use equiav_augment::{Purpose, stream};
+use crate::order::{self, Order, Portion, order_stream, quotas};
+
+/// What a [`Loader`](crate::Loader) goes through: the clips of one epoch, from some sample on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pass {
+    /// The epoch, by which examples are drawn.
+    pub epoch: u64,
+    /// The clips of the whole epoch, in their order.
+    pub order: Vec<usize>,
+    /// How many make a batch.
+    pub batch: usize,
+    /// How many were used before.
+    pub done: usize,
+}
 
 /// Deals the clips of a data set into batches, in another order every epoch.
 ///
-/// The order depends on seed, epoch and number of clips only: not on the machine, nor on what came
-/// before, so that an interrupted epoch goes on at the batch where it stopped.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// The order depends on seed, epoch and numbers of clips only: not on the machine, nor on what came
+/// before, so that an interrupted epoch goes on at the sample where it stopped.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Sampler {
     seed: u64,
-    len: usize,
+    portions: Vec<Portion>,
+    order: Order,
     batch: usize,
+    rank: usize,
+    world: usize,
 }
 
 impl Sampler {
-    /// A sampler of `len` clips in batches of `batch`.
+    /// A sampler of `len` clips in batches of `batch`, shuffled as a whole.
     ///
     /// # Panics
     ///
     /// If `batch` is 0.
     #[track_caller]
     pub fn new(seed: u64, len: usize, batch: usize) -> Self {
-        assert!(batch > 0, "Sampler::new: a batch needs a clip");
-        Self { seed, len, batch }
+        let portions = vec![Portion { shards: vec![len], weight: 1.0 }];
+        Self::over(seed, portions, Order::Shuffled, batch)
     }
 
-    /// Batches in an epoch; the last, incomplete one is dropped.
+    /// A sampler of the clips of `portions` in batches of `batch`.
+    ///
+    /// Of a portion with a smaller weight than another each epoch sees a part only, another one
+    /// each time: at half the weight, half of its clips.
+    ///
+    /// # Panics
+    ///
+    /// If `batch` is 0 or a weight is not above 0.
+    #[track_caller]
+    pub fn over(seed: u64, portions: Vec<Portion>, order: Order, batch: usize) -> Self {
+        assert!(batch > 0, "Sampler: a batch needs a clip");
+        let fine = |portion: &Portion| portion.weight.is_finite() && portion.weight > 0.0;
+        assert!(portions.iter().all(fine), "Sampler: a weight must be above 0");
+        Self { seed, portions, order, batch, rank: 0, world: 1 }
+    }
+
+    /// The part of process `rank` of `world`.
+    ///
+    /// All have the same number of batches, known before the epoch. Step by step, the batches of
+    /// all processes in the order of their ranks are the batch of a single process of `world` times
+    /// the size.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such rank.
+    #[track_caller]
+    pub fn split(self, rank: usize, world: usize) -> Self {
+        assert!(rank < world, "Sampler::split: there is no rank {rank} of {world}");
+        Self { rank, world, ..self }
+    }
+
+    /// Batches in an epoch, of this process as of every other; the last, incomplete one is dropped.
     pub fn batches(&self) -> usize {
-        self.len / self.batch
+        quotas(&self.portions).iter().sum::<usize>() / (self.batch * self.world)
     }
 
     /// The clips of epoch `epoch`: every clip at most once, a whole number of batches.
     pub fn order(&self, epoch: u64) -> Vec<usize> {
-        let mut order = permutation(self.seed, epoch, self.len);
-        order.truncate(self.batches() * self.batch);
-        order
+        let mut rng = order_stream(self.seed, epoch);
+        let mut order = order::clips(self.order, &self.portions, &mut rng);
+        order.truncate(self.batches() * self.batch * self.world);
+        if self.world == 1 {
+            return order;
+        }
+        let own = self.rank * self.batch..(self.rank + 1) * self.batch;
+        let steps = order.chunks(self.batch * self.world);
+        steps.flat_map(|step| step[own.clone()].iter().copied()).collect()
     }
 
     /// The clips of epoch `epoch` that come after its first `done` batches.
     pub fn order_from(&self, epoch: u64, done: usize) -> Vec<usize> {
         self.order(epoch).split_off((done * self.batch).min(self.batches() * self.batch))
     }
+
+    /// What a loader goes through in `epoch` once `done` samples of it were used.
+    pub fn pass(&self, epoch: u64, done: usize) -> Pass {
+        Pass { epoch, order: self.order(epoch), batch: self.batch, done }
+    }
 }
 
-/// All of 0 to `len` in the order of (`seed`, `epoch`), by Fisher and Yates.
-fn permutation(seed: u64, epoch: u64, len: usize) -> Vec<usize> {
-    let mut rng = stream(seed, epoch, 0, Purpose::Order);
-    let mut order: Vec<usize> = (0..len).collect();
-    for last in (1..len).rev() {
-        order.swap(last, below(last + 1, &mut rng));
-    }
-    order
+/// At most `most` positions of `len`, in order, evenly from all of them.
+pub(crate) fn evenly(len: usize, most: usize) -> impl Iterator<Item = usize> {
+    let count = len.min(most);
+    (0..count).map(move |number| number * len / count)
 }
 
 #[cfg(test)]
@@ -62,13 +115,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_epoch_is_a_permutation_without_its_last_incomplete_batch(
+        fn an_epoch_is_every_clip_once_without_its_last_incomplete_batch(
             seed: u64, epoch: u64, len in 0usize..200, batch in 1usize..20,
         ) {
             let sampler = Sampler::new(seed, len, batch);
             let order = sampler.order(epoch);
             prop_assert_eq!(order.len(), len / batch * batch);
-            let mut all = permutation(seed, epoch, len);
+            let mut all = Sampler::new(seed, len, 1).order(epoch);
             prop_assert_eq!(&all[..order.len()], &order[..]);
             all.sort_unstable();
             prop_assert_eq!(all, (0..len).collect::<Vec<_>>());
@@ -80,25 +133,40 @@ mod tests {
 
         #[test]
         fn epochs_and_seeds_differ(seed: u64, epoch in 0u64..1_000) {
-            let order = |seed, epoch| permutation(seed, epoch, 64);
+            let order = |seed, epoch| Sampler::new(seed, 64, 1).order(epoch);
             prop_assert_eq!(order(seed, epoch), order(seed, epoch));
             prop_assert_ne!(order(seed, epoch), order(seed, epoch + 1));
             prop_assert_ne!(order(seed, epoch), order(seed.wrapping_add(1), epoch));
         }
+
+        #[test]
+        fn ranks_together_make_the_batches_of_one_process(
+            shards in prop::collection::vec(0usize..40, 1..6), world in 1usize..5,
+            batch in 1usize..6, buffer in 0usize..20, seed: u64,
+        ) {
+            let portions = vec![
+                Portion { shards, weight: 1.0 }, Portion { shards: vec![50], weight: 0.5 },
+            ];
+            for order in [Order::Shuffled, Order::Streamed { buffer }] {
+                let sampler = |batch| Sampler::over(seed, portions.clone(), order, batch);
+                let one = sampler(world * batch);
+                let ranks: Vec<Vec<usize>> =
+                    (0..world).map(|rank| sampler(batch).split(rank, world).order(2)).collect();
+                for rank in &ranks {
+                    prop_assert_eq!(rank.len(), one.batches() * batch);
+                }
+                let steps = (0..one.batches()).flat_map(|step| {
+                    ranks.iter().flat_map(move |rank| &rank[step * batch..(step + 1) * batch])
+                });
+                prop_assert_eq!(steps.copied().collect::<Vec<_>>(), one.order(2));
+            }
+        }
     }
 
     #[test]
-    fn every_place_is_equally_likely() {
-        let mut counts = [[0u32; 6]; 6];
-        for epoch in 0..6_000 {
-            for (place, clip) in permutation(7, epoch, 6).into_iter().enumerate() {
-                counts[place][clip] += 1;
-            }
-        }
-        // 1000 expected, standard deviation 29.
-        assert!(
-            counts.as_flattened().iter().all(|count| (850..1_150).contains(count)),
-            "{counts:?}"
-        );
+    fn positions_are_taken_evenly() {
+        assert_eq!(evenly(3, 5).collect::<Vec<_>>(), [0, 1, 2]);
+        assert_eq!(evenly(40, 4).collect::<Vec<_>>(), [0, 10, 20, 30]);
+        assert_eq!(evenly(7, 0).count() + evenly(0, 7).count(), 0);
     }
 }

@@ -1,17 +1,21 @@
 //! Sound files to samples: wav, flac, mp3 and ogg vorbis, by content; no resampling here.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Cursor, Read, Seek};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
+use symphonia::core::codecs::audio::well_known::CODEC_ID_PCM_S16LE;
+use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error as SymphoniaError;
 use symphonia::core::formats::probe::Hint;
 use symphonia::core::formats::{FormatReader, Track, TrackType};
-use symphonia::core::io::MediaSourceStream;
+use symphonia::core::io::{MediaSource, MediaSourceStream};
+use symphonia::core::packet::Packet;
 
 use crate::error::{MediaError, panic_message};
+use crate::reading::Reading;
+use crate::stage::{self, Stage};
 
 /// The longest sound that is read whole, in seconds: 115 MB at 48 kHz.
 pub const LONGEST_SECONDS: f64 = 600.0;
@@ -73,10 +77,42 @@ pub fn read_sound_start(path: &Path, seconds: f64) -> Result<Waveform, MediaErro
     read(path, Extent::Start(seconds))
 }
 
+/// As [`read_sound`] of a file that holds `bytes`; `name` is for errors, and its extension for an
+/// mp3 that begins with something else.
+///
+/// # Errors
+///
+/// As [`read_sound`].
+pub fn decode_sound(bytes: Vec<u8>, name: &Path) -> Result<Waveform, MediaError> {
+    decode_checked(Cursor::new(bytes), name, Extent::Whole)
+}
+
+/// As [`read_sound_start`] of a file that holds `bytes`; `name` as in [`decode_sound`].
+///
+/// # Errors
+///
+/// As [`read_sound_start`].
+pub fn decode_sound_start(
+    bytes: Vec<u8>,
+    name: &Path,
+    seconds: f64,
+) -> Result<Waveform, MediaError> {
+    decode_checked(Cursor::new(bytes), name, Extent::Start(seconds))
+}
+
 fn read(path: &Path, extent: Extent) -> Result<Waveform, MediaError> {
-    let file = open(path)?;
+    decode_checked(stage::at(Stage::Read, || open(path))?, path, extent)
+}
+
+/// Decodes, and holds what comes out to what it has to be.
+fn decode_checked(
+    source: impl MediaSource + 'static,
+    path: &Path,
+    extent: Extent,
+) -> Result<Waveform, MediaError> {
     // The decoders are free of `unsafe`, yet a damaged file may run them into a panic.
-    let decoded = catch_unwind(AssertUnwindSafe(|| decode(file, path, extent)));
+    let decode = || stage::at(Stage::DecodeSound, || decode(source, path, extent));
+    let decoded = catch_unwind(AssertUnwindSafe(decode));
     let waveform = match decoded {
         Ok(Ok(waveform)) => waveform,
         Ok(Err(reason)) => return Err(MediaError::broken(path, reason)),
@@ -112,6 +148,8 @@ pub(crate) fn open(path: &Path) -> Result<File, MediaError> {
 /// A decoder of one track and what the file says about its length.
 struct Source {
     format: Box<dyn FormatReader>,
+    /// The channels of 16-bit samples as they lie in most wavs, which need no decoder.
+    plain: Option<Plain>,
     decoder: Box<dyn AudioDecoder>,
     track: u32,
     /// How many samples there must be, where the file says so exactly.
@@ -120,7 +158,35 @@ struct Source {
     open_ended: bool,
 }
 
-fn decode(mut file: File, path: &Path, extent: Extent) -> Result<Waveform, String> {
+/// 16-bit little-endian samples, one channel beside another.
+#[derive(Clone, Copy)]
+struct Plain {
+    channels: usize,
+    rate: u32,
+}
+
+impl Plain {
+    /// How a track's samples lie, if they are of this kind.
+    fn of(parameters: &AudioCodecParameters) -> Option<Self> {
+        let channels = parameters.channels.as_ref()?.count();
+        let rate = parameters.sample_rate?;
+        let fits = parameters.codec == CODEC_ID_PCM_S16LE && channels > 0;
+        fits.then_some(Self { channels, rate })
+    }
+
+    /// Appends the first channel of a packet's `bytes`, which are whole frames.
+    fn extend(self, samples: &mut Vec<f32>, bytes: &[u8]) {
+        let (values, _) = bytes.as_chunks::<2>();
+        let first = values.iter().step_by(self.channels);
+        samples.extend(first.map(|value| f32::from(i16::from_le_bytes(*value)) / 32_768.0));
+    }
+}
+
+fn decode(
+    mut file: impl MediaSource + 'static,
+    path: &Path,
+    extent: Extent,
+) -> Result<Waveform, String> {
     sniff(&mut file, path)?;
     let mut source = open_source(file)?;
     let mut waveform = Waveform { samples: Vec::new(), rate: 0 };
@@ -135,11 +201,7 @@ fn decode(mut file: File, path: &Path, extent: Extent) -> Result<Waveform, Strin
         if packet.track_id != source.track {
             continue;
         }
-        let buffer = source.decoder.decode(&packet).map_err(|error| reason(&error))?;
-        let rate = buffer.spec().rate();
-        check_rate(&mut waveform, rate)?;
-        buffer.copy_to_vecs_planar(&mut channels);
-        waveform.samples.extend_from_slice(channels.first().ok_or("has no channel")?);
+        let rate = source.take(&packet, &mut waveform, &mut channels)?;
         if waveform.samples.len() > extent.samples(rate) {
             break false;
         }
@@ -147,11 +209,33 @@ fn decode(mut file: File, path: &Path, extent: Extent) -> Result<Waveform, Strin
     finish(waveform, &mut source, extent, complete)
 }
 
+impl Source {
+    /// Appends a packet's first channel to `waveform` and returns its rate; `channels` is scratch.
+    fn take(
+        &mut self,
+        packet: &Packet,
+        waveform: &mut Waveform,
+        channels: &mut Vec<Vec<f32>>,
+    ) -> Result<u32, String> {
+        if let Some(plain) = self.plain {
+            check_rate(waveform, plain.rate)?;
+            plain.extend(&mut waveform.samples, &packet.data);
+            return Ok(plain.rate);
+        }
+        let buffer = self.decoder.decode(packet).map_err(|error| reason(&error))?;
+        let rate = buffer.spec().rate();
+        check_rate(waveform, rate)?;
+        buffer.copy_to_vecs_planar(channels);
+        waveform.samples.extend_from_slice(channels.first().ok_or("has no channel")?);
+        Ok(rate)
+    }
+}
+
 /// Refuses what does not begin like a sound, before the probe looks for one anywhere in the file.
-fn sniff(file: &mut File, path: &Path) -> Result<(), String> {
+fn sniff(file: &mut (impl Read + Seek), path: &Path) -> Result<(), String> {
     let mut head = Vec::new();
     let read = file.by_ref().take(12).read_to_end(&mut head);
-    let rewound = read.and_then(|_| io::Seek::rewind(file));
+    let rewound = read.and_then(|_| file.rewind());
     rewound.map_err(|error| error.to_string())?;
     let wave = head.starts_with(b"RIFF") && head[4..].ends_with(b"WAVE");
     let frame = head.len() > 1 && head[0] == 0xff && head[1] & 0xe0 == 0xe0;
@@ -163,8 +247,8 @@ fn sniff(file: &mut File, path: &Path) -> Result<(), String> {
     Err("is no wav, flac, mp3 or ogg vorbis sound".to_owned())
 }
 
-fn open_source(file: File) -> Result<Source, String> {
-    let stream = MediaSourceStream::new(Box::new(file), Default::default());
+fn open_source(file: impl MediaSource + 'static) -> Result<Source, String> {
+    let stream = MediaSourceStream::new(Box::new(Reading(file)), Default::default());
     let probe = symphonia::default::get_probe();
     let format = probe
         .probe(&Hint::new(), stream, Default::default(), Default::default())
@@ -180,7 +264,8 @@ fn open_source(file: File) -> Result<Source, String> {
     let promised = promised(track, name);
     // A wav that was written to a pipe says nothing about its length.
     let open_ended = name == "wave";
-    Ok(Source { track: track.id, promised, open_ended, format, decoder })
+    let plain = Plain::of(parameters);
+    Ok(Source { track: track.id, plain, promised, open_ended, format, decoder })
 }
 
 /// The exact number of samples, if known: an mp3 without LAME's tag only estimates it.

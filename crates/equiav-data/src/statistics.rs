@@ -1,40 +1,85 @@
-//! Mean and standard deviation of the filterbank over a data set, by which inputs are standardised.
+//! What a front end must know of a data set: mean and deviation of the filterbank, and how sure they are.
 
 use std::sync::Arc;
 
+use ndarray::Array2;
+
 use crate::error::MediaError;
+use crate::filterbank::LOG_FLOOR;
 use crate::ordered::Ordered;
-use crate::sound::{read_sound, read_sound_start};
-use crate::{Analyzer, ClipError, DataError, FrontEnd, LoaderOptions, Manifest};
+use crate::{Analyzer, ClipError, Clips, DataError, FrontEnd, LoaderOptions, Waveform};
+
+/// A sound whose samples all stay below this is silent: -60 dB of full scale.
+pub const SILENT_PEAK: f32 = 1e-3;
 
 /// What [`statistics`] found.
 #[derive(Clone, Debug)]
 pub struct Statistics {
     /// Mean of all values, in nats.
-    pub mean: f64,
+    pub mean: Estimate,
     /// Standard deviation of all values, in nats.
-    pub std: f64,
-    /// Standard error of the mean, from the spread of the clips' own means; not a number for one
-    /// clip.
-    pub standard_error: f64,
+    pub std: Estimate,
     /// Clips that entered.
     pub clips: usize,
     /// Frames that entered.
     pub frames: u64,
+    /// How long the sounds are, as far as they are read.
+    pub durations: Durations,
+    /// Clips that entered and never reach [`SILENT_PEAK`].
+    pub silent: usize,
+    /// Frames that entered and hold no energy in any band.
+    pub empty_frames: u64,
     /// Clips that cannot be read.
     pub skipped: Vec<ClipError>,
 }
 
-/// Sums of one clip's values.
-#[derive(Clone, Copy)]
-struct Sums {
-    frames: u64,
-    values: u64,
-    sum: f64,
-    squares: f64,
+/// A figure of a data set, and how far another draw of as many clips might be off.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Estimate {
+    /// The figure.
+    pub value: f64,
+    /// Its standard error; not a number for one clip.
+    ///
+    /// Values within a clip resemble each other, so clips are what is counted: the error is that of
+    /// a ratio of sums over clips, linearised, which lets long clips weigh more.
+    pub standard_error: f64,
 }
 
-/// Measures the filterbank over the sounds of `manifest`, cut to the front end's `frames`, without
+impl Estimate {
+    /// The interval that covers the figure of all such clips in 95 of 100 cases: 1.96 standard
+    /// errors to either side, as for a normal distribution.
+    pub fn interval(&self) -> [f64; 2] {
+        const NORMAL_95: f64 = 1.959_963_985;
+        [-NORMAL_95, NORMAL_95].map(|errors| self.value + errors * self.standard_error)
+    }
+}
+
+/// Lengths of sounds, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Durations {
+    /// The shortest.
+    pub shortest: f64,
+    /// As many are shorter as are longer.
+    pub median: f64,
+    /// The longest.
+    pub longest: f64,
+    /// All together.
+    pub total: f64,
+}
+
+/// What is kept of one clip.
+#[derive(Clone, Copy, Debug)]
+struct Sums {
+    frames: u64,
+    values: f64,
+    sum: f64,
+    squares: f64,
+    seconds: f64,
+    silent: bool,
+    empty_frames: u64,
+}
+
+/// Measures the filterbank over the sounds of `clips`, cut to the front end's `frames`, without
 /// padding.
 ///
 /// The front end's own `mean` and `std` do not enter. Clips that cannot be read are left out and
@@ -43,19 +88,17 @@ struct Sums {
 /// # Errors
 ///
 /// If the front end makes no sense, no clip can be read, or the system gives no thread.
-pub fn statistics(manifest: &Manifest, front_end: &FrontEnd) -> Result<Statistics, DataError> {
-    let (analyzer, clips) = (Analyzer::new(front_end.clone())?, Arc::new(manifest.clips.clone()));
+pub fn statistics(clips: &Clips, front_end: &FrontEnd) -> Result<Statistics, DataError> {
+    let (analyzer, clips) = (Analyzer::new(front_end.clone())?, Arc::new(clips.clone()));
     let shared = Arc::clone(&clips);
     let measure = move |clip: usize| {
-        let (id, path) = (shared[clip].id.clone(), &shared[clip].sound);
-        let waveform = match analyzer.front_end().window {
-            Some(seconds) => read_sound_start(path, seconds),
-            None => read_sound(path),
-        };
-        let log_mel = waveform.and_then(|waveform| {
-            analyzer.log_mel(&waveform).map_err(|reason| MediaError::broken(path, reason))
+        let waveform = shared.sound(clip, analyzer.front_end().window);
+        let sums = waveform.and_then(|waveform| {
+            let log_mel = analyzer.log_mel(&waveform);
+            let broken = |reason| MediaError::broken(&shared.sound_name(clip), reason);
+            Ok(Sums::of(&waveform, &log_mel.map_err(broken)?))
         });
-        log_mel.map(|values| Sums::of(&values)).map_err(|source| ClipError { clip, id, source })
+        sums.map_err(|source| ClipError { clip, id: shared.id(clip).to_owned(), source })
     };
     let effort = LoaderOptions::default().effort(16);
     let results = Ordered::new(clips.len(), effort, measure)
@@ -65,9 +108,7 @@ pub fn statistics(manifest: &Manifest, front_end: &FrontEnd) -> Result<Statistic
         match result {
             Ok(Ok(one)) => sums.push(one),
             Ok(Err(error)) => skipped.push(error),
-            Err(message) => {
-                return Err(DataError::Panicked { id: clips[clip].id.clone(), message });
-            }
+            Err(message) => return Err(clips.panicked(clip, message)),
         }
     }
     match skipped.first() {
@@ -77,31 +118,62 @@ pub fn statistics(manifest: &Manifest, front_end: &FrontEnd) -> Result<Statistic
 }
 
 impl Sums {
-    fn of(values: &ndarray::Array2<f32>) -> Self {
+    fn of(waveform: &Waveform, log_mel: &Array2<f32>) -> Self {
         let (mut sum, mut squares) = (0.0, 0.0);
-        for value in values {
+        for value in log_mel {
             sum += f64::from(*value);
             squares += f64::from(*value).powi(2);
         }
-        Self { frames: values.nrows() as u64, values: values.len() as u64, sum, squares }
+        let empty = log_mel.rows().into_iter().filter(|row| row.iter().all(|v| *v <= LOG_FLOOR));
+        Self {
+            frames: log_mel.nrows() as u64,
+            values: log_mel.len() as f64,
+            sum,
+            squares,
+            seconds: waveform.seconds(),
+            silent: waveform.samples.iter().all(|sample| sample.abs() < SILENT_PEAK),
+            empty_frames: empty.count() as u64,
+        }
     }
 }
 
 fn gather(sums: &[Sums], skipped: Vec<ClipError>) -> Statistics {
     let total = |part: fn(&Sums) -> f64| sums.iter().map(part).sum::<f64>();
-    let values = total(|one| one.values as f64);
+    let values = total(|one| one.values);
     let mean = total(|one| one.sum) / values;
-    let variance = total(|one| one.squares) / values - mean * mean;
-    let clips = sums.len() as f64;
-    let means: Vec<f64> = sums.iter().map(|one| one.sum / one.values as f64).collect();
-    let middle = means.iter().sum::<f64>() / clips;
-    let spread = means.iter().map(|mean| (mean - middle).powi(2)).sum::<f64>() / (clips - 1.0);
+    let variance = (total(|one| one.squares) / values - mean * mean).max(0.0);
+    let std = variance.sqrt();
+    // How far each clip pulls the two sums, over all values, away from where they are.
+    let off_mean = |one: &Sums| one.sum - mean * one.values;
+    let off_variance =
+        |one: &Sums| one.squares - 2.0 * mean * one.sum + (mean * mean - variance) * one.values;
+    let error = |off: &dyn Fn(&Sums) -> f64| {
+        let clips = sums.len() as f64;
+        let squares = sums.iter().map(|one| off(one).powi(2)).sum::<f64>();
+        (squares * clips / (clips - 1.0)).sqrt() / values
+    };
     Statistics {
-        mean,
-        std: variance.max(0.0).sqrt(),
-        standard_error: (spread / clips).sqrt(),
+        mean: Estimate { value: mean, standard_error: error(&off_mean) },
+        std: Estimate { value: std, standard_error: error(&off_variance) / (2.0 * std) },
         clips: sums.len(),
         frames: sums.iter().map(|one| one.frames).sum(),
+        durations: Durations::of(sums.iter().map(|one| one.seconds).collect()),
+        silent: sums.iter().filter(|one| one.silent).count(),
+        empty_frames: sums.iter().map(|one| one.empty_frames).sum(),
         skipped,
+    }
+}
+
+impl Durations {
+    /// Of at least one length.
+    fn of(mut seconds: Vec<f64>) -> Self {
+        seconds.sort_by(f64::total_cmp);
+        let (middle, last) = (seconds.len() / 2, seconds.len() - 1);
+        Self {
+            shortest: seconds[0],
+            median: 0.5 * (seconds[middle] + seconds[last - middle]),
+            longest: seconds[last],
+            total: seconds.iter().sum(),
+        }
     }
 }

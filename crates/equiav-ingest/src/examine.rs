@@ -13,9 +13,7 @@ use crate::pictures::{FrameStream, Pictures, still};
 use crate::probe::{Probe, SoundTrack, VideoTrack, probe};
 use crate::sound::{Material, SoundStream};
 use crate::windows::{Clock, Window};
-use crate::{
-    FileReport, Finding, IngestError, Kind, Media, Reason, Settings, Source,
-};
+use crate::{FileReport, Finding, IngestError, Kind, Media, Reason, Settings, Source};
 
 /// How fast a disk is at least, in bytes per second; a large file has that much longer.
 const SLOW_DISK: f64 = 1e7;
@@ -188,7 +186,8 @@ impl Streams {
         let pictures = match tracks.shown {
             Shown::Still(picture) => Pictures::Still(Arc::new(picture)),
             Shown::Video(video) => {
-                Pictures::Frames(FrameStream::open(material, video, windows, settings)?)
+                let frames = FrameStream::open(material, video, windows, settings)?;
+                Pictures::Frames(Box::new(frames))
             }
         };
         let resampler = Resampler::new(tracks.sound.rate, settings.sample_rate);

@@ -1,7 +1,6 @@
 //! Which FFmpeg is used; starting it on a file is `child`'s.
 
 use std::env;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -35,7 +34,7 @@ impl Ffmpeg {
                 IngestError::Ffmpeg(format!("{VARIABLE}={shown}: {reason}; correct or unset it"))
             });
         }
-        let path = env::var_os("PATH").unwrap_or_else(OsString::new);
+        let path = env::var_os("PATH").unwrap_or_default();
         let on_path = env::split_paths(&path).map(|folder| folder.join("ffmpeg"));
         let mut candidates = on_path.chain([cache.join(FETCHED)]).filter(|path| path.is_file());
         candidates.find_map(|program| Self::at(&program).ok()).ok_or_else(|| {

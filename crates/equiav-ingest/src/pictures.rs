@@ -21,7 +21,7 @@ const MOST_PIXELS: usize = 1 << 26;
 /// Where the pictures of a file come from.
 pub(crate) enum Pictures {
     /// The frames of a video.
-    Frames(FrameStream),
+    Frames(Box<FrameStream>),
     /// The picture of a pair, which is every frame.
     Still(Arc<RgbImage>),
 }

@@ -167,7 +167,7 @@ mod tests {
             [moment] => n == moment,
             [from, to, start, stride] => {
                 assert_eq!(from, start);
-                (from..=to).contains(&n) && (n - from) % stride == 0
+                (from..=to).contains(&n) && (n - from).is_multiple_of(stride)
             }
             _ => panic!("{term}"),
         })

@@ -12,12 +12,17 @@
 #include <ATen/ops/stack.h>
 #include <c10/core/GradMode.h>
 
+#include <climits>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <stdexcept>
 #include <string>
 #include <vector>
+
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #ifdef __linux__
 #include <dlfcn.h>
@@ -165,6 +170,15 @@ char* equiav_matmul_precision(std::int32_t* level) {
     }
     throw std::runtime_error("libtorch reports an unknown matrix product precision");
   });
+}
+
+// Has the C library keep freed memory for the next allocation instead of handing it back.
+void equiav_keep_freed_memory() {
+#ifdef __GLIBC__
+  // The largest block that the library takes from its own heap, and no trimming of that.
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  mallopt(M_TRIM_THRESHOLD, INT_MAX);
+#endif
 }
 
 // Loads libtorch_cuda from beside libtorch_cpu; loading is what registers its kernels.

@@ -48,6 +48,7 @@ unsafe extern "C" {
     fn equiav_set_matmul_precision(level: i32) -> *mut c_char;
     fn equiav_matmul_precision(level: *mut i32) -> *mut c_char;
     fn equiav_load_cuda() -> *mut c_char;
+    fn equiav_keep_freed_memory();
 }
 
 /// Updates every parameter that has a gradient, in place.
@@ -100,6 +101,12 @@ pub(crate) fn matmul_precision() -> Result<i32, TorchError> {
     // SAFETY: `level` is written before the call ends.
     check(unsafe { equiav_matmul_precision(&mut level) })?;
     Ok(level)
+}
+
+/// Has the C library keep freed memory.
+pub(crate) fn keep_freed_memory() {
+    // SAFETY: the function sets two numbers of the C library, under its own lock.
+    unsafe { equiav_keep_freed_memory() }
 }
 
 /// Loads libtorch's CUDA library from beside its CPU library.

@@ -1,5 +1,5 @@
-//! What tch lacks: AdamW with state that can be saved, gradient norms, matrix product precision, and
-//! CUDA found at run time; it knows no batches and no models.
+//! What tch lacks: AdamW with state that can be saved, gradient norms, matrix product precision, memory
+//! that is kept, and CUDA found at run time; it knows no batches and no models.
 //!
 //! The crate is a thin C++ border to libtorch. Every C++ exception becomes a [`TorchError`].
 
@@ -7,11 +7,13 @@ mod adamw;
 mod border;
 mod device;
 mod gradients;
+mod memory;
 mod precision;
 
 pub use adamw::{AdamW, AdamWConfig, StateError};
 pub use device::{cuda_device, load_cuda, set_threads, threads};
 pub use gradients::clip_grad_norm;
+pub use memory::keep_freed_memory;
 pub use precision::{MatmulPrecision, matmul_precision, set_matmul_precision};
 
 /// A failure inside libtorch, in libtorch's own words.

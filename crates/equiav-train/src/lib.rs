@@ -23,6 +23,6 @@ pub mod watch;
 
 pub use overrides::Override;
 pub use recipe::Recipe;
-pub use run::{Summary, device, pretrain};
+pub use run::{Summary, dataset, device, pretrain};
 pub use trained::Trained;
 pub use watch::{Event, Silent, StepReport, Watch};

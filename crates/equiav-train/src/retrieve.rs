@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use equiav_augment::{Modality, Purpose, stream};
-use equiav_data::{Clip, Dataset, Loader, PlainBatch, content_key};
+use equiav_data::{Dataset, Loader, PlainBatch};
 use equiav_eval::{Retrieval, retrieval_of_embeddings};
 use equiav_models::Inter;
 use ndarray::{Array2, ArrayD, ArrayView2, Axis, concatenate};
@@ -58,10 +58,9 @@ pub fn retrieve(
     network: &Network,
     recipe: &Settings,
 ) -> anyhow::Result<Retrieved> {
-    let manifest = dataset.manifest().clone();
-    let embedded = embed(dataset, network, recipe)?;
+    let embedded = embed(dataset.clone(), network, recipe)?;
     ensure!(!embedded.clips.is_empty(), "no clip of `{list}` can be read");
-    let (sound, picture) = answer_keys(&manifest.clips, &embedded.clips, recipe)?;
+    let (sound, picture) = answer_keys(&dataset, &embedded.clips, recipe)?;
     let correct = |row: usize, column: usize| {
         row == column || sound[row] == sound[column] || picture[row] == picture[column]
     };
@@ -71,9 +70,9 @@ pub fn retrieve(
     Ok(Retrieved {
         list: list.to_owned(),
         found: embedded.clips.len(),
-        listed: manifest.clips.len(),
+        listed: dataset.len(),
         left_out: embedded.left_out,
-        digest: manifest.digest(),
+        digest: dataset.clips().digest(),
         visual_to_audio: both.rows_to_columns,
         audio_to_visual: both.columns_to_rows,
     })
@@ -82,7 +81,7 @@ pub fn retrieve(
 /// Keys by which clips share a sound or a picture: of the bytes, or all different when duplicates do
 /// not count as correct.
 fn answer_keys(
-    clips: &[Clip],
+    dataset: &Dataset,
     rows: &[usize],
     recipe: &Settings,
 ) -> anyhow::Result<(Vec<u64>, Vec<u64>)> {
@@ -90,15 +89,11 @@ fn answer_keys(
         let each: Vec<u64> = (0..rows.len() as u64).collect();
         return Ok((each.clone(), each));
     }
-    let key = |path: &std::path::Path| {
-        content_key(path).with_context(|| format!("reading {}", path.display()))
+    let keys = |modality| {
+        let key = |clip: &usize| Ok(dataset.content_key(*clip, modality)?);
+        rows.iter().map(key).collect::<anyhow::Result<Vec<u64>>>()
     };
-    let sound = rows.iter().map(|row| key(&clips[*row].sound)).collect::<anyhow::Result<_>>()?;
-    let picture = rows
-        .iter()
-        .map(|row| key(&clips[*row].frame_path(clips[*row].middle_frame())))
-        .collect::<anyhow::Result<_>>()?;
-    Ok((sound, picture))
+    Ok((keys(Modality::Audio)?, keys(Modality::Visual)?))
 }
 
 /// Embeds every readable clip of `dataset` for retrieval.

@@ -6,9 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
-use equiav_data::{
-    Batch, Dataset, DatasetConfig, Loader, LoaderOptions, Manifest, Replaced, Sampler,
-};
+use equiav_data::{Batch, Clips, Dataset, DatasetConfig, Loader, LoaderOptions, Replaced, Sampler};
 use equiav_torch::{AdamW, AdamWConfig, cuda_device, set_matmul_precision, set_threads};
 use tch::Device;
 
@@ -102,7 +100,7 @@ impl<'a> Run<'a> {
         let evaluate = evaluate.map(|(name, list)| Ok((name, dataset(recipe, list)?)));
         let evaluate = evaluate.collect::<anyhow::Result<_>>()?;
         let (clips, batch) = (train.len(), recipe.run.batch);
-        let sampler = Sampler::new(recipe.seed, clips, batch);
+        let sampler = Sampler::over(recipe.seed, train.clips().portions(), corpus.order, batch);
         ensure!(
             sampler.batches() > 0,
             "{clips} training clips do not fill one batch of run.batch = {batch}"
@@ -234,10 +232,14 @@ impl<'a> Run<'a> {
     }
 }
 
-/// The data set of `recipe` over `list`.
-pub(crate) fn dataset(recipe: &Settings, list: Manifest) -> anyhow::Result<Arc<Dataset>> {
+/// The data set of `recipe` over `clips`.
+///
+/// # Errors
+///
+/// If the front end makes no sense, or there is no clip.
+pub fn dataset(recipe: &Settings, clips: Clips) -> anyhow::Result<Arc<Dataset>> {
     let dataset = Dataset::new(DatasetConfig {
-        manifest: list,
+        clips,
         front_end: recipe.front_end.clone(),
         audio: recipe.augment.audio.clone(),
         visual: recipe.augment.visual.clone(),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use equiav_data::Manifest;
+use equiav_data::Clips;
 
 use crate::checkpoint;
 use crate::folder;
@@ -63,13 +63,13 @@ impl Trained {
         import::write(&self.network, recipe, &body, out)
     }
 
-    /// Measures retrieval on the clips of `list`, called `name` in the figures.
+    /// Measures retrieval on `clips`, called `name` in the figures.
     ///
     /// # Errors
     ///
     /// If no clip can be read.
-    pub fn retrieve(&self, name: &str, list: Manifest) -> anyhow::Result<Retrieved> {
-        let dataset = run::dataset(&self.recipe, list)?;
+    pub fn retrieve(&self, name: &str, clips: Clips) -> anyhow::Result<Retrieved> {
+        let dataset = run::dataset(&self.recipe, clips)?;
         retrieve::retrieve(name, dataset, &self.network, &self.recipe)
     }
 

@@ -116,6 +116,45 @@ fn the_number_of_workers_and_the_cache_change_nothing() {
 }
 
 #[test]
+fn shards_train_as_their_files_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (files, shards) = (folder.path().join("files"), folder.path().join("from-shards"));
+    let recipe = tiny(folder.path(), &["run.epochs=1"]);
+    let from_files = run(&recipe, &files).expect("a run");
+    let ten = std::num::NonZeroUsize::new(10).expect("not zero");
+    for list in ["train", "valid"] {
+        let manifest = folder.path().join(format!("corpus/{list}.json"));
+        let manifest = equiav_data::Manifest::read(&manifest).expect("a manifest");
+        let out = folder.path().join(list);
+        equiav_data::shard::pack(&manifest, &out, ten, &mut |_, _| ()).expect("shards");
+    }
+    let source = |more: &str| {
+        format!(
+            "data.source={{ kind = \"shards\", train = [\"{0}/train/clips-{{000000..000003}}.tar\"], \
+             evaluate = {{ held-out = \"{0}/valid\" }}{more} }}",
+            folder.path().display()
+        )
+    };
+    let recipe = tiny(folder.path(), &[&source(""), "run.epochs=1"]);
+    let from_shards = run(&recipe, &shards).expect("a run");
+    let (a, b) = (checkpoint(&files, 1), checkpoint(&shards, 1));
+    assert!(a.iter().all(|(name, tensor)| tensor.equal(&b[name])), "the same weights");
+    let figures = |summary: &Summary| {
+        let held_out = &summary.retrieved[0];
+        format!("{} {:?} {:?}", held_out.list, held_out.visual_to_audio, held_out.audio_to_visual)
+    };
+    assert_eq!(figures(&from_files), figures(&from_shards));
+
+    let recipe = tiny(folder.path(), &[&source(", buffer = 6"), "run.epochs=1"]);
+    let streamed = folder.path().join("streamed");
+    assert_eq!(run(&recipe, &streamed).expect("a run").steps, 4);
+    assert!(a.iter().any(|(name, tensor)| !tensor.equal(&checkpoint(&streamed, 1)[name])));
+    let recipe = tiny(folder.path(), &[&source(", buffer = 0"), "run.epochs=1"]);
+    let error = format!("{:#}", run(&recipe, &folder.path().join("none")).unwrap_err());
+    assert!(error.contains("data.source.buffer = 0: expected at least 1 clip"), "{error}");
+}
+
+#[test]
 fn a_damaged_checkpoint_gives_way_to_the_one_before() {
     let folder = tempfile::tempdir().expect("a folder");
     let recipe = tiny(folder.path(), &[]);

@@ -1,21 +1,29 @@
-//! `equiav data`: corpora and what a recipe must know of one; one file a command.
+//! `equiav data`: corpora, and what there is to know, to see and to measure of one; one file a command.
 
+mod bench;
 mod cutting;
 mod ingest;
+mod pack;
+mod preview;
 mod scan;
 mod stamps;
 mod stats;
 mod synth;
+mod verify;
 
 use std::process::ExitCode;
 
+use bench::Bench;
 use ingest::Ingest;
+use pack::Pack;
+use preview::Preview;
 use scan::Scan;
 use stamps::Stamps;
 use stats::Stats;
 use synth::Synth;
+use verify::Verify;
 
-/// Make, fetch, ingest, scan and measure data
+/// Make, fetch, ingest, pack, look at and measure data
 #[derive(clap::Subcommand)]
 pub(crate) enum Data {
     Synth(Synth),
@@ -23,6 +31,10 @@ pub(crate) enum Data {
     Stamps(Stamps),
     Ingest(Box<Ingest>),
     Scan(Box<Scan>),
+    Preview(Preview),
+    Bench(Bench),
+    Pack(Pack),
+    Verify(Verify),
 }
 
 impl Data {
@@ -33,6 +45,10 @@ impl Data {
             Data::Stamps(command) => command.run(),
             Data::Ingest(command) => command.run(),
             Data::Scan(command) => command.run(),
+            Data::Preview(command) => command.run(),
+            Data::Bench(command) => command.run(),
+            Data::Pack(command) => command.run(),
+            Data::Verify(command) => command.run(),
         }
     }
 }

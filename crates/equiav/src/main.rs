@@ -37,6 +37,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    equiav_torch::keep_freed_memory();
     let result = match Cli::parse().command {
         Command::Pretrain(command) => command.run(),
         Command::Retrieve(command) => command.run(),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use equiav_data::Manifest;
+use equiav_data::Clips;
 use equiav_train::Trained;
 
 use crate::progress::Progress;
@@ -18,9 +18,9 @@ pub(crate) struct Retrieve {
     /// The run folder
     run: PathBuf,
 
-    /// Measure these clips instead of the recipe's own lists; may be repeated
-    #[arg(long = "list", value_name = "MANIFEST")]
-    lists: Vec<PathBuf>,
+    /// Measure these clips instead of the recipe's own lists: a manifest or shards; may be repeated
+    #[arg(long = "list", value_name = "CLIPS")]
+    lists: Vec<String>,
 
     /// Print one JSON object a list instead of a table
     #[arg(long)]
@@ -34,9 +34,7 @@ impl Retrieve {
         let retrieved = if self.lists.is_empty() {
             trained.retrieve_all(&mut progress)?
         } else {
-            let measure = |path: &PathBuf| {
-                trained.retrieve(&path.display().to_string(), Manifest::read(path)?)
-            };
+            let measure = |list: &String| trained.retrieve(list, Clips::open(list)?);
             self.lists.iter().map(measure).collect::<anyhow::Result<_>>()?
         };
         if self.json {

@@ -112,6 +112,33 @@ fn missing_data_is_named() {
     assert!(message.contains("nowhere is no run folder"), "{message}");
 }
 
+#[test]
+fn shards_are_packed_once_and_verified() {
+    let folder = tempfile::tempdir().expect("a folder");
+    corpus(folder.path());
+    let pack = ["data", "pack", "corpus/train.json", "--out", "shards", "--samples", "10"];
+    let said = succeeds(folder.path(), &pack);
+    assert!(said.contains("24 of 24 clips in 3 shards (0 were there), list "), "{said}");
+    let said = succeeds(folder.path(), &pack);
+    assert!(said.contains("24 of 24 clips in 3 shards (3 were there), list "), "{said}");
+    let pattern = "shards/clips-{000000..000002}.tar";
+    let said = succeeds(folder.path(), &["data", "verify", pattern]);
+    assert!(said.starts_with("3 shards, 24 samples, ") && said.ends_with(" 0 faults\n"), "{said}");
+
+    let tar = folder.path().join("shards/clips-000001.tar");
+    let mut bytes = fs::read(&tar).expect("a shard");
+    let sound = bytes.windows(4).position(|four| four == b"RIFF").expect("a sound");
+    bytes[sound] = b'x';
+    fs::write(&tar, bytes).expect("a damaged shard");
+    let output = equiav(folder.path(), &["data", "verify", "shards"]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.starts_with("shards/clips-000001.tar: train-000010.wav: is no wav"), "{said}");
+    assert!(said.ends_with(" 1 faults\n"), "{said}");
+    let message = fails(folder.path(), &["data", "verify", "nowhere-{0..9.tar"]);
+    assert!(message.contains("nowhere-{0..9.tar: a brace is not closed"), "{message}");
+}
+
 /// The first file with that ending below `folder`, in the order of names.
 fn first_file(folder: &Path, ending: &str) -> PathBuf {
     let mut entries: Vec<PathBuf> =
@@ -163,6 +190,41 @@ fn bad_clips_are_named_and_never_trained_on_in_silence() {
     let printed = succeeds(folder.path(), &pretrain(&["data.max_unreadable=0.5"]));
     let warnings = printed.lines().filter(|line| line.starts_with("warning: another clip")).count();
     assert_eq!(warnings, 1, "each bad clip is told once: {printed}");
+}
+
+#[test]
+fn data_is_measured_and_shown() {
+    let folder = tempfile::tempdir().expect("a folder");
+    corpus(folder.path());
+    let small = ["--set", "front_end.frames=96", "--set", "front_end.image=48"];
+    let run = |command: &str, options: &[&str]| {
+        let list = ["data", command, "corpus/valid.json"];
+        succeeds(folder.path(), &[&list[..], &small, options].concat())
+    };
+
+    let stats = run("stats", &[]);
+    assert!(stats.contains("8 of 8, list ") && stats.contains("95 % interval"), "{stats}");
+    let figures: serde_json::Value = serde_json::from_str(&run("stats", &["--json"])).unwrap();
+    let mean = figures["mean"]["value"].as_f64().expect("a mean");
+    assert!(stats.contains(&format!("\n[front_end]\nmean = {mean:.4}\nstd = ")), "{stats}");
+
+    let short = ["--seconds", "0.2", "--workers", "1,2", "--batch", "4"];
+    let table = run("bench", &short);
+    assert!(table.contains("filterbank") && table.contains("nothing cached"), "{table}");
+    let json = run("bench", &[&short[..], &["--json"]].concat());
+    let figures: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(figures["loader"][1]["workers"], 2);
+    assert!(figures["milliseconds_a_sample"]["read files"].as_f64() > Some(0.0), "{json}");
+
+    let printed = run("preview", &["--clips", "3", "--out", "sheet.png"]);
+    assert!(printed.contains("3 of 8 clips drawn to sheet.png"), "{printed}");
+    let bytes = fs::read(folder.path().join("sheet.png")).unwrap();
+    let sheet = image::load_from_memory(&bytes).expect("a picture");
+    assert!(sheet.height() > 3 * 144 && sheet.width() > 800);
+    let wrong = fails(folder.path(), &["data", "preview", "nowhere.json"]);
+    assert!(wrong.contains("nowhere.json: "), "{wrong}");
+    let nowhere = ["data", "preview", "corpus/valid.json", "--out", "nowhere/sheet.png"];
+    assert!(fails(folder.path(), &nowhere).contains("nowhere/sheet.png: "));
 }
 
 #[test]

@@ -5,6 +5,9 @@
 
 use std::ops::Range;
 
+use multiversion::multiversion;
+
+use super::turned::turned;
 use crate::crop::Region;
 pub use crate::resample::Filter;
 use crate::resample::{FIXED_POINT_BITS, Stretch, Taps, pillow};
@@ -88,11 +91,14 @@ pub(super) fn resized_window(
 
 /// First along the rows, for those rows that are needed, then along the columns.
 fn resample(image: &Image, along_rows: &Taps<i32>, along_columns: &Taps<i32>) -> Image {
-    let needed = along_columns.inputs();
-    let width = along_rows.iter().count();
-    let height = along_columns.iter().count();
-    let narrow = resample_rows(image, needed.clone(), along_rows, width);
-    let bytes = resample_columns(&narrow, needed.start, along_columns, 3 * width);
+    let (rows, columns) = (along_columns.inputs(), along_rows.inputs());
+    let (width, height) = (along_rows.len(), along_columns.len());
+    // Whole rows are summed at once, so the picture is turned on its side for its own rows.
+    let needed = &image.colors()[rows.start * image.width()..rows.end * image.width()];
+    let sideways = turned(needed, image.width(), columns.clone());
+    let narrow = resample_columns(&sideways, columns.start, along_rows, 3 * rows.len());
+    let upright = turned(narrow.as_chunks().0, rows.len(), 0..rows.len());
+    let bytes = resample_columns(&upright, rows.start, along_columns, 3 * width);
     Image::from_rows(ImageSize { height, width }, bytes)
 }
 
@@ -100,34 +106,17 @@ fn resample(image: &Image, along_rows: &Taps<i32>, along_columns: &Taps<i32>) ->
 const HALF: i32 = 1 << (FIXED_POINT_BITS - 1);
 
 /// A sum in fixed point as a level.
+#[inline(always)]
 fn level(sum: i32) -> u8 {
     (sum >> FIXED_POINT_BITS).clamp(0, 255) as u8
 }
 
-/// The rows of `needed`, each resampled to `width` pixels.
-fn resample_rows(image: &Image, needed: Range<usize>, taps: &Taps<i32>, width: usize) -> Vec<u8> {
-    let mut narrow = vec![0; 3 * width * needed.len()];
-    let rows = image.colors().chunks_exact(image.width());
-    let (pixels, _) = narrow.as_chunks_mut::<3>();
-    for (row, pixels) in rows.skip(needed.start).zip(pixels.chunks_exact_mut(width)) {
-        for (pixel, (first, weights)) in pixels.iter_mut().zip(taps.iter()) {
-            let mut sums = [HALF; 3];
-            for (weight, color) in weights.iter().zip(&row[first..]) {
-                for (sum, channel) in sums.iter_mut().zip(color) {
-                    *sum += weight * i32::from(*channel);
-                }
-            }
-            *pixel = sums.map(level);
-        }
-    }
-    narrow
-}
-
 /// Rows of `stride` bytes, each a weighted sum of those in `bytes`, whose first is number `top`.
+#[multiversion(targets("x86_64+avx+avx2+fma+bmi1+bmi2"))]
 fn resample_columns(bytes: &[u8], top: usize, taps: &Taps<i32>, stride: usize) -> Vec<u8> {
-    let mut resampled = Vec::new();
+    let mut resampled = vec![0; taps.len() * stride];
     let mut sums = vec![HALF; stride];
-    for (first, weights) in taps.iter() {
+    for (levels, (first, weights)) in resampled.chunks_exact_mut(stride).zip(taps.iter()) {
         sums.fill(HALF);
         let rows = bytes[(first - top) * stride..].chunks_exact(stride);
         for (weight, row) in weights.iter().zip(rows) {
@@ -135,7 +124,7 @@ fn resample_columns(bytes: &[u8], top: usize, taps: &Taps<i32>, stride: usize) -
                 *sum += weight * i32::from(*channel);
             }
         }
-        resampled.extend(sums.iter().map(|sum| level(*sum)));
+        levels.iter_mut().zip(&sums).for_each(|(byte, sum)| *byte = level(*sum));
     }
     resampled
 }

@@ -1,5 +1,8 @@
 //! What a sample may be called, and how a member's path splits into key and suffix.
 
+/// The longest path that a member may have, in bytes; as long as file systems have it.
+const LONGEST_PATH: usize = 4_096;
+
 /// Why `key` cannot name a sample that is to be written, if it cannot.
 ///
 /// WebDataset splits a path at the first dot of its last part, so that part must hold none.
@@ -7,9 +10,10 @@ pub(crate) fn check_key(key: &str) -> Result<(), String> {
     check_path(key)?;
     let last = key.rsplit('/').next().unwrap_or_default();
     match last.contains('.') {
-        true => Err(format!(
-            "key `{key}` holds a dot, at which readers of shards cut it; put another character"
-        )),
+        true => {
+            Err("its key holds a dot, at which readers of shards would cut it; replace it"
+                .to_owned())
+        }
         false => Ok(()),
     }
 }
@@ -24,18 +28,20 @@ pub(crate) fn check_suffix(suffix: &str) -> Result<(), String> {
 
 /// Why `path` is no plain path below the shard, if it is none.
 pub(crate) fn check_path(path: &str) -> Result<(), String> {
-    let shown = path.escape_debug();
+    if path.len() > LONGEST_PATH {
+        return Err(format!("its name is longer than {LONGEST_PATH} bytes"));
+    }
     if path.chars().any(char::is_control) {
-        return Err(format!("the name `{shown}` holds a control character"));
+        return Err("its name holds a control character".to_owned());
     }
     if path.starts_with('/') {
-        return Err(format!("the name `{shown}` is absolute; a shard's names are relative"));
+        return Err("its name is absolute, and must be relative".to_owned());
     }
     if path.split('/').any(|part| part == "..") {
-        return Err(format!("the name `{shown}` leads out of the shard with `..`"));
+        return Err("its name leads out of the shard with `..`".to_owned());
     }
     if path.split('/').any(str::is_empty) {
-        return Err(format!("the name `{shown}` has an empty part"));
+        return Err("its name has an empty part".to_owned());
     }
     Ok(())
 }

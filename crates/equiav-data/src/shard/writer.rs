@@ -2,22 +2,18 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use crate::DataError;
 use crate::entry::parse_labels;
-use crate::shard::index::{Head, Line, VERSION, index_path, read_head};
-use crate::shard::key::{check_key, check_suffix};
-
-/// The size of a tar file's blocks, in bytes.
-const BLOCK: u64 = 512;
-/// What the file system and tar readers bear as a member's path, in bytes.
-const LONGEST_PATH: usize = 4_096;
+use crate::shard::contents::BLOCK;
+use crate::shard::index::{Head, Line, VERSION, index_path};
+use crate::shard::key::{check_key, check_path, check_suffix};
+use crate::shard::partial::{Partial, beside, open_alone, put, remove_if_there, sync_folder};
 
 /// One member of a sample: what follows the key and its dot, and the bytes.
 #[derive(Clone, Copy, Debug)]
@@ -166,47 +162,9 @@ impl ShardWriter {
     }
 }
 
-/// Whether `folder/NAME.tar` is finished: its index is there and fits the tar's length.
-///
-/// # Errors
-///
-/// If index and tar contradict each other, or the index is none of this program's.
-pub fn finished(folder: &Path, name: &str) -> Result<bool, DataError> {
-    let tar = folder.join(format!("{name}.tar"));
-    let index = index_path(&tar);
-    match index.try_exists() {
-        Ok(true) => {}
-        Ok(false) => return Ok(false),
-        Err(error) => return Err(DataError::io(&index, error)),
-    }
-    let head = read_head(&index)?;
-    let found = match fs::metadata(&tar) {
-        Ok(metadata) => metadata.len(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let reason = "index of a tar file that is not there; delete it, or bring the tar back";
-            return Err(DataError::shard(&index, reason));
-        }
-        Err(error) => return Err(DataError::io(&tar, error)),
-    };
-    match found == head.bytes {
-        true => Ok(true),
-        false => Err(length_differs(&tar, head.bytes, found)),
-    }
-}
-
 /// The name of shard `number`: `clips-000012`.
 pub fn shard_name(number: usize) -> String {
     format!("clips-{number:06}")
-}
-
-/// The error of a tar file that is not the one that its index was made of.
-pub(crate) fn length_differs(tar: &Path, expected: u64, found: u64) -> DataError {
-    let reason = format!(
-        "the file has {found} bytes, its index says {expected}: it was cut off or replaced; copy it \
-         again, or delete {} to use it as it is",
-        index_path(tar).display()
-    );
-    DataError::shard(tar, reason)
 }
 
 /// Checks a sample whose members are sorted, and takes the labels from its JSON.
@@ -221,9 +179,7 @@ fn check_sample(key: &str, members: &[Member<'_>]) -> Result<Vec<String>, String
     let mut labels = Vec::new();
     for member in members {
         check_suffix(member.suffix)?;
-        if key.len() + 1 + member.suffix.len() > LONGEST_PATH {
-            return Err(format!("its name is longer than {LONGEST_PATH} bytes"));
-        }
+        check_path(&format!("{key}.{}", member.suffix))?;
         if member.suffix == "json" {
             labels = json_labels(member.bytes)?;
         }
@@ -243,76 +199,6 @@ fn push_line(lines: &mut Vec<u8>, line: &impl serde::Serialize) -> io::Result<()
     serde_json::to_writer(&mut *lines, line)?;
     lines.push(b'\n');
     Ok(())
-}
-
-fn remove_if_there(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
-/// Makes the renames in the folder of `file` last.
-fn sync_folder(file: &Path) -> io::Result<()> {
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
-}
-
-/// Opens the temporary file at `path`, empty and locked against other processes.
-fn open_alone(path: &Path) -> Result<File, DataError> {
-    let io = |error| DataError::io(path, error);
-    let busy = || DataError::shard(path, "another process is writing this shard; let it end first");
-    let file =
-        OpenOptions::new().write(true).create(true).truncate(false).open(path).map_err(io)?;
-    file.try_lock().map_err(|error| match error {
-        fs::TryLockError::WouldBlock => busy(),
-        fs::TryLockError::Error(error) => io(error),
-    })?;
-    // Between opening and locking, its holder may have given the file its final name.
-    let same = fs::metadata(path).and_then(|there| Ok(there.ino() == file.metadata()?.ino()));
-    if !same.unwrap_or(false) {
-        return Err(busy());
-    }
-    file.set_len(0).map_err(io)?;
-    Ok(file)
-}
-
-/// The temporary file that is to become `path`; one name, so that nothing piles up.
-fn beside(path: &Path) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.partial"))
-}
-
-/// Writes a small file of the shard at once; the lock on the tar file covers it.
-fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut partial = Partial { path: beside(path), renamed: false };
-    let mut file = File::create(&partial.path)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    partial.rename(path)
-}
-
-/// A temporary file that goes when its maker does.
-#[derive(Debug)]
-struct Partial {
-    path: PathBuf,
-    renamed: bool,
-}
-
-impl Partial {
-    fn rename(&mut self, to: &Path) -> io::Result<()> {
-        fs::rename(&self.path, to)?;
-        self.renamed = true;
-        Ok(())
-    }
-}
-
-impl Drop for Partial {
-    fn drop(&mut self) {
-        if !self.renamed {
-            let _ = fs::remove_file(&self.path);
-        }
-    }
 }
 
 /// A file that knows how long it has become.

@@ -102,7 +102,7 @@ impl Corpus {
             profile,
             window: None,
         };
-        let manifest = self.manifest.clone();
-        DatasetConfig { manifest, front_end, audio, visual, centroid: 3, seed: 11, cache_bytes }
+        let clips = self.manifest.clone().into();
+        DatasetConfig { clips, front_end, audio, visual, centroid: 3, seed: 11, cache_bytes }
     }
 }

@@ -8,3 +8,5 @@ mod loading;
 mod manifests;
 mod measuring;
 mod shards;
+mod streaming;
+mod tars;

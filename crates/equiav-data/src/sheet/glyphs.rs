@@ -5,13 +5,15 @@ use image::{Rgb, RgbImage};
 /// Pixels of the sheet along each side of a dot.
 const DOT: u32 = 2;
 /// Height of a caption in pixels.
-pub(crate) const GLYPH_HEIGHT: u32 = 5 * DOT;
+pub const GLYPH_HEIGHT: u32 = 5 * DOT;
+/// Pixels from one sign of a caption to the next.
+pub const GLYPH_ADVANCE: u32 = 4 * DOT;
 
 /// Writes `text` in capitals with its upper left corner at `corner`; unknown signs are blanks.
-pub(crate) fn write(sheet: &mut RgbImage, corner: [u32; 2], text: &str) {
+pub fn write(sheet: &mut RgbImage, corner: [u32; 2], text: &str) {
     for (index, sign) in text.chars().enumerate() {
         let dots = dots(sign.to_ascii_uppercase());
-        let left = corner[0] + index as u32 * 4 * DOT;
+        let left = corner[0] + index as u32 * GLYPH_ADVANCE;
         for dot in (0..15_u32).filter(|dot| dots >> (14 - dot) & 1 == 1) {
             let (x, y) = (left + dot % 3 * DOT, corner[1] + dot / 3 * DOT);
             for (dx, dy) in (0..DOT * DOT).map(|at| (at % DOT, at / DOT)) {
@@ -66,6 +68,12 @@ fn dots(sign: char) -> u16 {
         '-' => 0b000_000_111_000_000,
         ':' => 0b000_010_000_010_000,
         '>' => 0b100_010_001_010_100,
+        '+' => 0b000_010_111_010_000,
+        ',' => 0b000_000_000_010_100,
+        '/' => 0b001_001_010_100_100,
+        '_' => 0b000_000_000_000_111,
+        '(' => 0b001_010_010_010_001,
+        ')' => 0b100_010_010_010_100,
         _ => 0,
     }
 }
@@ -87,7 +95,7 @@ mod tests {
 
     #[test]
     fn no_two_signs_look_alike() {
-        let signs = "0123456789ABCDEFGHIJKLMNPQRSTUVWXYZ.-:>";
+        let signs = "0123456789ABCDEFGHIJKLMNPQRSTUVWXYZ.-:>+,/_()";
         let mut seen: Vec<_> = signs.chars().map(dots).collect();
         seen.sort_unstable();
         seen.dedup();

@@ -1,0 +1,188 @@
+//! Orders of clips: all shuffled, or shard by shard through a buffer; sources mixed by weight.
+
+use equiav_augment::random::below;
+use equiav_augment::{Purpose, stream};
+use rand::Rng;
+
+/// How an epoch goes through the clips.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Order {
+    /// Every order is equally likely.
+    Shuffled,
+    /// Shards in a random order, each read front to back, through a buffer of `buffer` clips of
+    /// which a random one comes next: few seeks, for disks and networks that need it.
+    Streamed {
+        /// Clips in the buffer; 0 counts as 1, which shuffles shards only.
+        buffer: usize,
+    },
+}
+
+/// The clips of one source, as an order sees them; their numbers follow those of the source before.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Portion {
+    /// How many clips each of its shards has.
+    pub shards: Vec<usize>,
+    /// How likely one of its clips is to come in an epoch, beside one of another portion.
+    pub weight: f64,
+}
+
+impl Portion {
+    /// How many clips it has.
+    pub fn clips(&self) -> usize {
+        self.shards.iter().sum()
+    }
+}
+
+/// How many clips of each portion an epoch sees: all where the weight is the largest, of the others
+/// in proportion, rounded down.
+pub(crate) fn quotas(portions: &[Portion]) -> Vec<usize> {
+    let most = portions.iter().map(|portion| portion.weight).fold(0.0, f64::max);
+    let quota = |portion: &Portion| (portion.clips() as f64 * (portion.weight / most)) as usize;
+    portions.iter().map(quota).collect()
+}
+
+/// The clips of an epoch: each at most once, of every portion its quota.
+pub(crate) fn clips(order: Order, portions: &[Portion], rng: &mut impl Rng) -> Vec<usize> {
+    let total = portions.iter().map(Portion::clips).sum();
+    let all = match order {
+        Order::Shuffled => permutation(total, rng),
+        Order::Streamed { buffer } => {
+            let shards = portions.iter().flat_map(|portion| portion.shards.iter().copied());
+            streamed(&shards.collect::<Vec<_>>(), buffer, rng)
+        }
+    };
+    mixed(all, portions)
+}
+
+/// Leaves out of `all` what comes of a portion beyond its quota; what comes first is random already.
+fn mixed(mut all: Vec<usize>, portions: &[Portion]) -> Vec<usize> {
+    let mut left = quotas(portions);
+    let mut ends = Vec::with_capacity(portions.len());
+    for portion in portions {
+        ends.push(ends.last().copied().unwrap_or(0) + portion.clips());
+    }
+    all.retain(|clip| {
+        let left = &mut left[ends.partition_point(|end| end <= clip)];
+        let kept = *left > 0;
+        *left -= usize::from(kept);
+        kept
+    });
+    all
+}
+
+/// All of 0 to `len`, by Fisher and Yates.
+fn permutation(len: usize, rng: &mut impl Rng) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..len).collect();
+    for last in (1..len).rev() {
+        order.swap(last, below(last + 1, rng));
+    }
+    order
+}
+
+/// Shards of so many clips one after the other in a random order, through a shuffle buffer.
+fn streamed(shards: &[usize], buffer: usize, rng: &mut impl Rng) -> Vec<usize> {
+    let mut starts = vec![0];
+    starts.extend(shards.iter().scan(0, |sum, clips| {
+        *sum += clips;
+        Some(*sum)
+    }));
+    let shards = permutation(shards.len(), rng);
+    let mut incoming = shards.into_iter().flat_map(|shard| starts[shard]..starts[shard + 1]);
+    let mut waiting: Vec<usize> = incoming.by_ref().take(buffer.max(1)).collect();
+    let mut order = Vec::with_capacity(starts[starts.len() - 1]);
+    for next in incoming {
+        let taken = below(waiting.len(), rng);
+        order.push(std::mem::replace(&mut waiting[taken], next));
+    }
+    while !waiting.is_empty() {
+        order.push(waiting.swap_remove(below(waiting.len(), rng)));
+    }
+    order
+}
+
+/// The stream that decides the order of `epoch`.
+pub(crate) fn order_stream(seed: u64, epoch: u64) -> impl Rng {
+    stream(seed, epoch, 0, Purpose::Order)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn portion(shards: &[usize], weight: f64) -> Portion {
+        Portion { shards: shards.to_vec(), weight }
+    }
+
+    proptest! {
+        #[test]
+        fn every_clip_comes_once_whatever_the_order(
+            shards in prop::collection::vec(0usize..30, 1..8), buffer in 0usize..80, seed: u64,
+        ) {
+            let total: usize = shards.iter().sum();
+            for order in [Order::Shuffled, Order::Streamed { buffer }] {
+                let draw = || clips(order, &[portion(&shards, 2.0)], &mut order_stream(seed, 3));
+                let mut all = draw();
+                prop_assert_eq!(&all, &draw());
+                all.sort_unstable();
+                prop_assert_eq!(all, (0..total).collect::<Vec<_>>());
+            }
+        }
+
+        #[test]
+        fn a_clip_comes_at_most_a_buffer_early(
+            shards in prop::collection::vec(1usize..30, 1..8), buffer in 1usize..40, seed: u64,
+        ) {
+            // Reading runs ahead of what comes out by the buffer: so few clips are held at a time.
+            let order = streamed(&shards, buffer, &mut order_stream(seed, 0));
+            let front_to_back = streamed(&shards, 1, &mut order_stream(seed, 0));
+            let place = |clip| front_to_back.iter().position(|other| *other == clip).unwrap();
+            for (at, clip) in order.iter().enumerate() {
+                prop_assert!(place(*clip) < at + buffer);
+            }
+        }
+
+        #[test]
+        fn weights_are_shares(
+            a in 0usize..60, b in 0usize..60, weight in 0.01f64..1.0, seed: u64, buffer in 1usize..9,
+        ) {
+            for order in [Order::Shuffled, Order::Streamed { buffer }] {
+                let portions = [portion(&[a / 2, a - a / 2], 3.0), portion(&[b], 3.0 * weight)];
+                let mut all = clips(order, &portions, &mut order_stream(seed, 0));
+                let heavy = all.iter().filter(|clip| **clip < a).count();
+                prop_assert_eq!(heavy, a);
+                prop_assert_eq!(all.len() - heavy, quotas(&portions)[1]);
+                prop_assert!((all.len() - heavy) as f64 <= b as f64 * weight + 1e-9);
+                all.sort_unstable();
+                all.dedup();
+                prop_assert_eq!(all.len(), a + quotas(&portions)[1]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_buffer_of_one_reads_each_shard_front_to_back() {
+        let order = streamed(&[3, 0, 2], 1, &mut order_stream(0, 0));
+        assert!([[0, 1, 2, 3, 4], [3, 4, 0, 1, 2]].contains(&order[..].try_into().unwrap()));
+        let firsts: std::collections::BTreeSet<usize> =
+            (0..20).map(|epoch| streamed(&[3, 0, 2], 1, &mut order_stream(0, epoch))[0]).collect();
+        assert_eq!(firsts, [0, 3].into());
+    }
+
+    #[test]
+    fn every_place_is_equally_likely() {
+        let mut counts = [[0u32; 6]; 6];
+        for epoch in 0..6_000 {
+            for (place, clip) in permutation(6, &mut order_stream(7, epoch)).into_iter().enumerate()
+            {
+                counts[place][clip] += 1;
+            }
+        }
+        // 1000 expected, standard deviation 29.
+        assert!(
+            counts.as_flattened().iter().all(|count| (850..1_150).contains(count)),
+            "{counts:?}"
+        );
+    }
+}

@@ -1,0 +1,51 @@
+//! `equiav data pack`: files to shards.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use equiav_data::Manifest;
+use equiav_data::shard::pack;
+use equiav_train::{Event, Watch};
+
+use crate::progress::Progress;
+
+/// Pack the files of a manifest into shards, byte by byte
+///
+/// Shards that are finished are kept, so that what was interrupted goes on. Clips that cannot be
+/// read are named and left out; then the exit status is 1.
+#[derive(clap::Args)]
+pub(crate) struct Pack {
+    /// The manifest
+    manifest: PathBuf,
+
+    /// The folder for the shards
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+
+    /// Clips in a shard
+    #[arg(long, value_name = "N", default_value = "1000")]
+    samples: NonZeroUsize,
+}
+
+impl Pack {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let manifest = Manifest::read(&self.manifest)?;
+        let mut progress = Progress::new();
+        let packed = pack(&manifest, &self.out, self.samples, &mut |done, total| {
+            progress.note(&Event::Preparing { what: "shards".to_owned(), done, total });
+        })?;
+        for reason in &packed.left_out {
+            eprintln!("warning: left out: {reason}");
+        }
+        println!(
+            "{} of {} clips in {} shards ({} were there), list {}",
+            packed.clips,
+            manifest.clips.len(),
+            packed.shards,
+            packed.found,
+            manifest.digest()
+        );
+        Ok(if packed.left_out.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}

@@ -1,0 +1,129 @@
+//! The comparison as Markdown, and its place in docs/performance.md.
+
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::Write as _;
+
+use super::Options;
+use super::figures::{Figures, Sides};
+use crate::workspace::Workspace;
+use crate::{machine, process};
+
+const FILE: &str = "docs/performance.md";
+const BEGIN: &str = "<!-- written by `cargo xtask bench --peer --write` -->\n";
+const END: &str = "<!-- end of what is written -->\n";
+
+/// The section's text.
+pub(super) fn render(figures: &Figures, options: &Options, pinned: bool) -> String {
+    let mut text = String::new();
+    let versions = figures.versions.iter().map(|(name, version)| format!("{name} {version}"));
+    let versions: Vec<String> = versions.collect();
+    let place = if pinned { "each pinned to the same core" } else { "not pinned" };
+    let _ = writeln!(
+        text,
+        "{}. Medians of {} rounds (least to most), {} s each, both sides in turn on the same 64 clips \
+         (10 s at 16 kHz, frame of 640 x 360), {place}.\n",
+        machine_and_date(),
+        options.rounds,
+        options.seconds
+    );
+    let _ =
+        writeln!(text, "| one core | equiav | {} | ratio |\n|--|--:|--:|--:|", versions.join(", "));
+    let _ = write!(text, "{}", row("samples/s, file to batch", &figures.samples));
+    let _ = write!(text, "{}", row("filterbanks/s, 10 s of sound", &figures.filterbanks));
+    let workers = figures.two_workers.show(2);
+    let _ = writeln!(text, "\nTwo workers of ours give {workers} times the samples/s of one.\n");
+    let _ = write!(text, "{}", stages(figures));
+    text
+}
+
+fn row(what: &str, sides: &Sides) -> String {
+    let (ours, peers) = (sides.ours.show(1), sides.peers.show(1));
+    format!("| {what} | {ours} | {peers} | {:.2} |\n", sides.ratio())
+}
+
+/// Our stages, the longest first.
+fn stages(figures: &Figures) -> String {
+    let mut stages: Vec<(&String, f64)> =
+        figures.stages.iter().map(|(name, rounds)| (name, rounds.median())).collect();
+    stages.sort_by(|(_, left), (_, right)| right.total_cmp(left));
+    let mut text = String::from("| stage of ours | ms a sample |\n|--|--:|\n");
+    for (name, milliseconds) in stages.iter().filter(|(_, milliseconds)| *milliseconds > 0.0) {
+        let _ = writeln!(text, "| {name} | {milliseconds:.3} |");
+    }
+    text
+}
+
+fn machine_and_date() -> String {
+    let processor = fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
+        let name = text.lines().find(|line| line.starts_with("model name"))?;
+        Some(name.split_once(':')?.1.trim().to_owned())
+    });
+    let processor = processor
+        .or_else(|| process::first_line("sysctl", &["-n", "machdep.cpu.brand_string"]))
+        .unwrap_or_else(|| std::env::consts::ARCH.to_owned());
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let memory = machine::memory().map(|(_, total)| format!(", {}", machine::gigabytes(total)));
+    let date = process::first_line("date", &["-u", "+%Y-%m-%d"]).unwrap_or_default();
+    format!("{processor}, {cores} cores{}; {date}", memory.unwrap_or_default())
+}
+
+/// Puts `text` between the markers of docs/performance.md.
+pub(super) fn write(workspace: &Workspace, text: &str) -> Result<(), String> {
+    let page = between_markers(&workspace.read(FILE)?, text)?;
+    let path = workspace.root().join(FILE);
+    let partial = path.with_extension("md.part");
+    let wrote = File::create(&partial).and_then(|mut file| {
+        file.write_all(page.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&partial, &path)
+    });
+    wrote.map_err(|e| format!("cannot write {FILE}: {e}"))
+}
+
+fn between_markers(page: &str, text: &str) -> Result<String, String> {
+    let parts = page.split_once(BEGIN).and_then(|(before, rest)| {
+        let (_, after) = rest.split_once(END)?;
+        Some((before, after))
+    });
+    let missing = || format!("{FILE} needs two lines, `{}` and `{}`", BEGIN.trim(), END.trim());
+    let (before, after) = parts.ok_or_else(missing)?;
+    Ok(format!("{before}{BEGIN}\n{}\n\n{END}{after}", text.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::markdown;
+
+    #[test]
+    fn what_stands_between_the_markers_is_replaced() {
+        let page = format!("# Speed\n\n{BEGIN}old\n{END}\nrest\n");
+        let once = between_markers(&page, "new\n").unwrap();
+        assert_eq!(once, format!("# Speed\n\n{BEGIN}\nnew\n\n{END}\nrest\n"));
+        assert_eq!(between_markers(&once, "new\n").unwrap(), once);
+        let message = between_markers("# Speed\n", "new").unwrap_err();
+        assert!(message.starts_with("docs/performance.md needs two lines, `<!-- written"));
+    }
+
+    #[test]
+    fn the_section_has_its_two_tables() {
+        let mut figures = Figures::default();
+        for (ours, peers) in [(30.0, 10.0), (50.0, 20.0), (40.0, 10.0)] {
+            figures.samples.ours.push(ours);
+            figures.samples.peers.push(peers);
+        }
+        for (name, milliseconds) in [("read files", 0.5), ("resample", 0.0), ("filterbank", 2.0)] {
+            figures.stages.entry(name.to_owned()).or_default().push(milliseconds);
+        }
+        let options = Options { rounds: 3, seconds: 5.0, write: false };
+        let text = render(&figures, &options, true);
+        let tables = markdown::tables(&text);
+        assert_eq!(
+            tables[0].rows[0].cells[1..],
+            ["40.0 (30.0 to 50.0)", "10.0 (10.0 to 20.0)", "4.00"]
+        );
+        let names: Vec<&str> = tables[1].rows.iter().map(|row| row.cells[0].as_str()).collect();
+        assert_eq!(names, ["filterbank", "read files"]);
+    }
+}
