@@ -20,7 +20,7 @@ const HEADER: [&str; 3] = ["crate", "holds", "depends on"];
 
 /// Crates that build and test where no libtorch is installed.
 const TORCH_FREE: &[&str] =
-    &["equiav-augment", "equiav-corpora", "equiav-data", "equiav-eval", "xtask"];
+    &["equiav-augment", "equiav-corpora", "equiav-data", "equiav-eval", "equiav-ingest", "xtask"];
 
 /// What they must not reach.
 const TORCH: &[&str] = &["tch", "torch-sys"];

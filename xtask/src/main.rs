@@ -7,6 +7,7 @@ mod check;
 mod doctor;
 mod edges;
 mod external;
+mod ffmpeg;
 mod fuzz;
 mod libtorch;
 mod machine;
@@ -43,6 +44,12 @@ const COMMANDS: &[Command] = &[
         summary: "find or fetch libtorch, so that plain cargo works",
         help: setup::HELP,
         run: setup::command,
+    },
+    Command {
+        name: "ffmpeg",
+        summary: "fetch a static FFmpeg, for videos",
+        help: ffmpeg::HELP,
+        run: ffmpeg::command,
     },
     Command {
         name: "doctor",

@@ -1,7 +1,7 @@
 //! `setup`: finds libtorch or fetches it, and links it where `.cargo/config.toml` looks.
 
 pub(crate) mod cache;
-mod fetch;
+pub(crate) mod fetch;
 mod link;
 
 use crate::args::Args;

@@ -1,12 +1,12 @@
 //! `test`: every test of the workspace, and the crates outside it that use ours.
 
 use crate::workspace::Workspace;
-use crate::{external, process, setup};
+use crate::{external, ffmpeg, process, setup};
 
 pub(crate) const HELP: &str = "\
 usage: cargo xtask test [ARGUMENTS]
 
-Sets libtorch up, runs `cargo test --workspace`, then builds the crates in examples/ as a stranger
+Sets libtorch up, fetches an FFmpeg where there is none, runs `cargo test --workspace`, then builds the crates in examples/ as a stranger
 would: one on equiav-augment alone, which must not reach libtorch, and one with a predictor of its
 own, which trains three steps. ARGUMENTS go to `cargo test`; with any, the examples are left out.
 ";
@@ -19,8 +19,12 @@ pub(crate) fn command(workspace: &Workspace, arguments: &[String]) -> Result<(),
     setup::ensure(workspace)?;
     let mut cargo = workspace.cargo();
     cargo.arg("test");
-    if !arguments.iter().any(|argument| picks_packages(argument)) {
+    let picked = arguments.iter().any(|argument| picks_packages(argument));
+    if !picked {
         cargo.arg("--workspace");
+    }
+    if !picked || arguments.iter().any(|argument| argument.contains("ingest")) {
+        ffmpeg::ensure()?;
     }
     process::run(cargo.args(arguments))
 }
@@ -28,6 +32,7 @@ pub(crate) fn command(workspace: &Workspace, arguments: &[String]) -> Result<(),
 /// All tests.
 pub(crate) fn run(workspace: &Workspace) -> Result<(), String> {
     setup::ensure(workspace)?;
+    ffmpeg::ensure()?;
     process::run(workspace.cargo().args(["test", "--workspace"]))?;
     external::run(workspace)
 }

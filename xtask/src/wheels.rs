@@ -1,4 +1,4 @@
-//! Which wheels hold libtorch, by exact name and SHA-256, and which of their files are wanted.
+//! Which wheels hold libtorch and FFmpeg, by exact name and SHA-256, and which of their files are wanted.
 //!
 //! The hashes of Linux on x86-64 without CUDA are of files that were unpacked and run; the others
 //! are those that the package index states, for files that were not fetched when this was written.
@@ -57,6 +57,28 @@ pub(crate) fn plan(system: &str, architecture: &str, cuda: bool) -> Result<Plan,
     };
     let name = format!("libtorch-{VERSION}-{kind}");
     Ok(Plan { name, wheels, members, gigabytes, caution })
+}
+
+/// The wheel with a static FFmpeg for a system.
+pub(crate) fn ffmpeg(system: &str, architecture: &str) -> Result<Wheel, String> {
+    let (file, sha256) = match (system, architecture) {
+        ("linux", "x86_64") => (
+            "imageio_ffmpeg-0.8.1-py3-none-manylinux_2_28_x86_64.whl",
+            "050d6850601c3b3890bd2b28306f3b842b3daea390a561101174375a1c460bda",
+        ),
+        // Fetched and hashed, never run by us.
+        ("linux", "aarch64") => (
+            "imageio_ffmpeg-0.8.1-py3-none-manylinux_2_28_aarch64.whl",
+            "fad3176f859b25869e60a8ed79957d4e3ed74a97a95e5f0cdcb91455f6c6d00e",
+        ),
+        _ => {
+            return Err(format!(
+                "no static FFmpeg is known for {system} on {architecture}: install FFmpeg with the \
+                 system's package manager, or set EQUIAV_FFMPEG to the program"
+            ));
+        }
+    };
+    Ok(Wheel { requirement: "imageio-ffmpeg==0.8.1", file, sha256 })
 }
 
 const UNTRIED: &str = "these wheels are pinned by the hashes that the package index states, but this set was never tried by us";
@@ -212,7 +234,10 @@ mod tests {
 
     #[test]
     fn every_wheel_is_named_and_pinned_in_full() {
-        for wheel in LINUX_X86_64.iter().chain(LINUX_AARCH64).chain(MACOS_AARCH64) {
+        let ffmpegs = ["x86_64", "aarch64"].map(|architecture| ffmpeg("linux", architecture));
+        let ffmpegs = ffmpegs.map(Result::unwrap);
+        let wheels = LINUX_X86_64.iter().chain(LINUX_AARCH64).chain(MACOS_AARCH64);
+        for wheel in wheels.chain(&ffmpegs) {
             let (name, version) = wheel.requirement.split_once("==").unwrap();
             let start = format!("{}-{version}-", name.replace('-', "_"));
             assert!(wheel.file.starts_with(&start), "{} is no {}", wheel.file, wheel.requirement);
@@ -249,5 +274,10 @@ mod tests {
         let message = plan("plan9", "mips", false).err().unwrap();
         assert!(message.contains("plan9 on mips") && message.contains("LIBTORCH"), "{message}");
         assert!(plan("macos", "aarch64", true).is_err());
+        let message = ffmpeg("plan9", "mips").err().unwrap();
+        assert!(
+            message.contains("plan9 on mips") && message.contains("EQUIAV_FFMPEG"),
+            "{message}"
+        );
     }
 }

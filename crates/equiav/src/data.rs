@@ -1,8 +1,11 @@
 //! `equiav data`: corpora, and what there is to know, to see and to measure of one; one file a command.
 
 mod bench;
+mod cutting;
+mod ingest;
 mod pack;
 mod preview;
+mod scan;
 mod stamps;
 mod stats;
 mod synth;
@@ -11,19 +14,23 @@ mod verify;
 use std::process::ExitCode;
 
 use bench::Bench;
+use ingest::Ingest;
 use pack::Pack;
 use preview::Preview;
+use scan::Scan;
 use stamps::Stamps;
 use stats::Stats;
 use synth::Synth;
 use verify::Verify;
 
-/// Make, fetch, pack, look at and measure data
+/// Make, fetch, ingest, pack, look at and measure data
 #[derive(clap::Subcommand)]
 pub(crate) enum Data {
     Synth(Synth),
     Stats(Stats),
     Stamps(Stamps),
+    Ingest(Box<Ingest>),
+    Scan(Box<Scan>),
     Preview(Preview),
     Bench(Bench),
     Pack(Pack),
@@ -36,6 +43,8 @@ impl Data {
             Data::Synth(command) => command.run(),
             Data::Stats(command) => command.run(),
             Data::Stamps(command) => command.run(),
+            Data::Ingest(command) => command.run(),
+            Data::Scan(command) => command.run(),
             Data::Preview(command) => command.run(),
             Data::Bench(command) => command.run(),
             Data::Pack(command) => command.run(),

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use super::Verdict::{Advice, Missing};
 use super::{Finding, Verdict};
 use crate::workspace::Workspace;
-use crate::{libtorch, process, python};
+use crate::{ffmpeg, libtorch, process, python};
 
 pub(super) fn findings(workspace: &Workspace) -> Result<Vec<Finding>, String> {
     let manifest = workspace.read("Cargo.toml")?;
@@ -20,7 +20,7 @@ pub(super) fn findings(workspace: &Workspace) -> Result<Vec<Finding>, String> {
         compiler(),
         python(has_libtorch),
         optional("git", "git", &["--version"], "lists files for `cargo xtask tidy`"),
-        optional("ffmpeg", "ffmpeg", &["-version"], "optional: for videos"),
+        video(),
         optional("cmake", "cmake", &["--version"], "optional: for a JPEG decoder in C"),
         optional("nasm", "nasm", &["-v"], "optional: for a JPEG decoder in C"),
     ])
@@ -94,6 +94,15 @@ fn optional(what: &'static str, program: &str, args: &[&str], expected: &str) ->
     match process::first_line(program, args) {
         Some(line) => Finding::fine(what, short(&line), expected),
         None => Finding::fine(what, "none", expected).but(Verdict::Advice, install(what)),
+    }
+}
+
+/// FFmpeg: the machine's own or the one that xtask fetches.
+fn video() -> Finding {
+    let expected = "optional: for videos";
+    match ffmpeg::find() {
+        Some(line) => Finding::fine("ffmpeg", short(&line), expected),
+        None => Finding::fine("ffmpeg", "none", expected).but(Advice, "cargo xtask ffmpeg"),
     }
 }
 

@@ -93,7 +93,7 @@ fn make(cache: &Path, plan: &Plan, options: &Options) -> Result<(), String> {
 }
 
 /// Fetches and unpacks one wheel into `partial/tree`; a damaged one left from before is fetched again.
-fn obtain(
+pub(crate) fn obtain(
     partial: &Path,
     wheel: &Wheel,
     members: &[&str],
@@ -128,12 +128,12 @@ fn download(partial: &Path, wheel: &Wheel, options: &Options) -> Result<(), Stri
     let wanted = wheel.requirement;
     if !status.success() {
         return Err(format!(
-            "pip could not fetch {wanted} (its message is above): check the network, or name a mirror with `cargo xtask setup --index-url URL`"
+            "pip could not fetch {wanted} (its message is above): check the network, or name a mirror with `--index-url URL`"
         ));
     }
     if !partial.join("wheels").join(wheel.file).is_file() {
         return Err(format!(
-            "the package index gave another file for {wanted} than {}: try another one with `cargo xtask setup --index-url URL`",
+            "the package index gave another file for {wanted} than {}: try another one with `--index-url URL`",
             wheel.file
         ));
     }
@@ -147,7 +147,7 @@ fn unpack(file: &Path, wheel: &Wheel, tree: &Path, members: &[&str]) -> Result<(
     match output.status.code() {
         Some(0) => Ok(()),
         Some(3) => Err(format!(
-            "{} has SHA-256 {}, expected {}: it was removed; if this happens again, the package index serves another file, so name another one with `cargo xtask setup --index-url URL`",
+            "{} has SHA-256 {}, expected {}: it was removed; if this happens again, the package index serves another file, so name another one with `--index-url URL`",
             wheel.file,
             String::from_utf8_lossy(&output.stdout).trim(),
             wheel.sha256
@@ -175,7 +175,7 @@ fn room(cache: &Path, plan: &Plan) -> Result<(), String> {
 }
 
 /// Puts `tree` in the place of `home`.
-fn install(tree: &Path, home: &Path) -> Result<(), String> {
+pub(crate) fn install(tree: &Path, home: &Path) -> Result<(), String> {
     let mut aside = home.as_os_str().to_owned();
     aside.push(".old");
     let aside = PathBuf::from(aside);
@@ -183,7 +183,7 @@ fn install(tree: &Path, home: &Path) -> Result<(), String> {
     let moved = if home.exists() { fs::rename(home, &aside) } else { Ok(()) };
     moved
         .and_then(|()| fs::rename(tree, home))
-        .map_err(|e| format!("cannot move libtorch to {}: {e}", home.display()))?;
+        .map_err(|e| format!("cannot move what was fetched to {}: {e}", home.display()))?;
     remove(&aside)
 }
 
@@ -218,7 +218,7 @@ fn library_folders(home: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 /// Keeps a second set-up out of the cache until the file is dropped.
-fn lock(path: &Path) -> Result<File, String> {
+pub(crate) fn lock(path: &Path) -> Result<File, String> {
     let failed = |e: io::Error| format!("cannot lock {}: {e}", path.display());
     let file = File::create(path).map_err(failed)?;
     match file.try_lock() {
@@ -232,14 +232,14 @@ fn lock(path: &Path) -> Result<File, String> {
     Ok(file)
 }
 
-fn make_folder(folder: &Path) -> Result<(), String> {
+pub(crate) fn make_folder(folder: &Path) -> Result<(), String> {
     fs::create_dir_all(folder).map_err(|e| {
         let shown = folder.display();
         format!("cannot make {shown}: {e}; set EQUIAV_CACHE to a folder that can be written to")
     })
 }
 
-fn remove(folder: &Path) -> Result<(), String> {
+pub(crate) fn remove(folder: &Path) -> Result<(), String> {
     match fs::remove_dir_all(folder) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => {
             Err(format!("cannot remove {}: {e}", folder.display()))

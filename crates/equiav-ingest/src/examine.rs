@@ -1,0 +1,232 @@
+//! One file from its name to its clips, with all that is wrong about it; writes nothing.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use equiav_data::Resampler;
+use image::RgbImage;
+
+use crate::clip::Clip;
+use crate::notes::{Notes, Stop, Tools};
+use crate::pictures::{FrameStream, Pictures, still};
+use crate::probe::{Probe, SoundTrack, VideoTrack, probe};
+use crate::sound::{Material, SoundStream};
+use crate::windows::{Clock, Window};
+use crate::{FileReport, Finding, IngestError, Kind, Media, Reason, Settings, Source};
+
+/// How fast a disk is at least, in bytes per second; a large file has that much longer.
+const SLOW_DISK: f64 = 1e7;
+
+/// Where clips go; its error ends everything.
+pub(crate) type Take<'a> = dyn FnMut(Clip) -> Result<(), IngestError> + 'a;
+
+/// Cuts `source` into clips, each of which goes to `take`.
+///
+/// What went to `take` counts only if the report has clips: what is wrong with a file may turn up
+/// at its end.
+///
+/// # Errors
+///
+/// A finding whose policy is to fail, and whatever `take` gives.
+pub(crate) fn examine(
+    source: &Source,
+    duplicate: Option<&str>,
+    tools: Tools<'_>,
+    take: &mut Take<'_>,
+) -> Result<FileReport, IngestError> {
+    let sound = match &source.kind {
+        Kind::Pair { name, .. } => Some(name.clone()),
+        _ => None,
+    };
+    let (file, findings) = (source.name.clone(), Vec::new());
+    let report = FileReport { file, sound, clips: 0, media: None, findings };
+    let mut notes = Notes { tools, report };
+    match run(source, duplicate, &mut notes, take) {
+        Ok(clips) => notes.report.clips = clips,
+        Err(Stop::LeftOut) => {}
+        Err(Stop::Error(error)) => return Err(error),
+    }
+    Ok(notes.report)
+}
+
+/// The two streams of a file that clips are cut from.
+struct Tracks {
+    sound: SoundTrack,
+    shown: Shown,
+}
+
+enum Shown {
+    Video(VideoTrack),
+    Still(RgbImage),
+}
+
+impl Tracks {
+    fn clock(&self) -> Clock {
+        match &self.shown {
+            Shown::Video(video) => Clock::new(self.sound.span, video.span),
+            Shown::Still(_) => Clock::new(self.sound.span, self.sound.span),
+        }
+    }
+}
+
+/// Examines the file and returns how many clips went to `take`.
+fn run(
+    source: &Source,
+    duplicate: Option<&str>,
+    notes: &mut Notes<'_>,
+    take: &mut Take<'_>,
+) -> Result<usize, Stop> {
+    let settings = notes.tools.settings;
+    let (file, picture) = notes.expect(files(source))?;
+    if let Some(first) = duplicate {
+        notes.add(Finding::new(Reason::Duplicate, format!("the same bytes as `{first}`")))?;
+    }
+    let (begin, reading) = (Instant::now(), source.bytes as f64 / SLOW_DISK);
+    let probe = notes.expect(probe(notes.tools.ffmpeg, notes.limits(begin, reading), file))?;
+    let media = media(&probe);
+    notes.report.media = Some(media);
+    let tracks = notes.expect(tracks(&probe, picture, settings))?;
+    time_stamps(&tracks, notes)?;
+    let clock = tracks.clock();
+    let windows = clock.windows(settings);
+    if windows.is_empty() {
+        return notes.expect(Err(too_short(media, settings)));
+    }
+    let limits = notes.limits(begin, reading + media.seconds);
+    let material = Material { ffmpeg: notes.tools.ffmpeg, limits, file, clock };
+    let streams = notes.expect(Streams::open(&material, tracks, &windows, settings))?;
+    cut(&windows, streams, (notes, &probe.complaints), take)
+}
+
+/// The file that is heard, and the picture where that is another file.
+fn files(source: &Source) -> Result<(&Path, Option<&Path>), Finding> {
+    match &source.kind {
+        Kind::Video => Ok((&source.path, None)),
+        Kind::Pair { sound, .. } => Ok((sound, Some(&source.path))),
+        Kind::Picture => Err(Finding::new(Reason::NoAudio, "a picture without a sound beside it")),
+        Kind::Sound => Err(Finding::new(Reason::NoVideo, "a sound without a picture beside it")),
+        Kind::Other => Err(Finding::new(Reason::NotMedia, "its ending is of no medium")),
+        Kind::Irregular(reason) => Err(Finding::new(Reason::Undecodable, reason.clone())),
+    }
+}
+
+fn media(probe: &Probe) -> Media {
+    let spans = [probe.sound.map(|sound| sound.span), probe.video.map(|video| video.span)];
+    let spans = || spans.iter().flatten();
+    let start = spans().map(|span| span.start).fold(f64::INFINITY, f64::min);
+    let end = spans().map(|span| span.end).fold(f64::NEG_INFINITY, f64::max);
+    Media {
+        seconds: ((end - start).max(0.0) * 1e3).round() / 1e3,
+        rate: probe.sound.map_or(0, |sound| sound.rate),
+        channels: probe.sound.map_or(0, |sound| sound.channels),
+        size: probe.video.map_or([0; 2], |video| video.size),
+        frames: probe.video.map_or(0, |video| video.frames),
+    }
+}
+
+fn tracks(probe: &Probe, picture: Option<&Path>, settings: &Settings) -> Result<Tracks, Finding> {
+    let no_sound = || match probe.complaints.as_str() {
+        "" => Finding::new(Reason::NoAudio, "no sound track"),
+        said => Finding::new(Reason::NoAudio, format!("no sound track that decodes: {said}")),
+    };
+    let sound = probe.sound.ok_or_else(no_sound)?;
+    if settings.channel >= sound.channels {
+        let (channel, channels) = (settings.channel, sound.channels);
+        let detail = format!("no channel {channel} (counted from 0) among {channels}");
+        return Err(Finding::new(Reason::NoAudio, detail));
+    }
+    let shown = match (picture, probe.video) {
+        (Some(path), _) => Shown::Still(still(path, settings.short_side)?),
+        (None, Some(video)) => Shown::Video(video),
+        (None, None) => return Err(Finding::new(Reason::NoVideo, "no video track")),
+    };
+    Ok(Tracks { sound, shown })
+}
+
+/// Notes what is unusual about when things are presented.
+fn time_stamps(tracks: &Tracks, notes: &mut Notes<'_>) -> Result<(), Stop> {
+    if let Shown::Video(video) = &tracks.shown
+        && video.is_variable()
+    {
+        let percent = 100.0 * video.irregular;
+        let detail = format!("{percent:.0} % of the intervals between frames are unusual");
+        notes.add(Finding::new(Reason::VariableFrameRate, detail))?;
+    }
+    let origin = tracks.clock().origin;
+    // Less is the rounding of a container's unit of time.
+    if origin < -1e-3 {
+        let detail = format!("it begins at {origin:.3} s");
+        notes.add(Finding::new(Reason::NegativeTimeStamps, detail))?;
+    }
+    Ok(())
+}
+
+fn too_short(media: Media, settings: &Settings) -> Finding {
+    let needed = settings.window * settings.min_share;
+    let detail = format!("{} s, of which {needed} s need both sound and picture", media.seconds);
+    Finding::new(Reason::TooShort, detail)
+}
+
+/// Both decoders of a file at work.
+struct Streams {
+    sound: SoundStream,
+    pictures: Pictures,
+    resampler: Resampler,
+}
+
+impl Streams {
+    fn open(
+        material: &Material<'_>,
+        tracks: Tracks,
+        windows: &[Window],
+        settings: &Settings,
+    ) -> Result<Self, Finding> {
+        let sound = SoundStream::open(material, tracks.sound, settings.channel)?;
+        let pictures = match tracks.shown {
+            Shown::Still(picture) => Pictures::Still(Arc::new(picture)),
+            Shown::Video(video) => {
+                let frames = FrameStream::open(material, video, windows, settings)?;
+                Pictures::Frames(Box::new(frames))
+            }
+        };
+        let resampler = Resampler::new(tracks.sound.rate, settings.sample_rate);
+        Ok(Self { sound, pictures, resampler })
+    }
+
+    fn clip(&mut self, window: Window) -> Result<Clip, Finding> {
+        let samples = self.resampler.apply(&self.sound.window(window)?);
+        let pictures = self.pictures.window(window)?;
+        Ok(Clip { window, samples, pictures })
+    }
+
+    /// What FFmpeg complained of in the end.
+    fn finish(self) -> Result<[String; 2], Finding> {
+        Ok([self.pictures.finish()?, self.sound.finish()?])
+    }
+}
+
+/// Hands the clips of all windows to `take`, and counts them.
+fn cut(
+    windows: &[Window],
+    mut streams: Streams,
+    (notes, complaints): (&mut Notes<'_>, &str),
+    take: &mut Take<'_>,
+) -> Result<usize, Stop> {
+    let mut clips = 0;
+    for window in windows {
+        let clip = notes.expect(streams.clip(*window))?;
+        let silent = clip.is_silent() && !notes.clip(Reason::Silent, *window)?;
+        let still = clip.is_still() && !notes.clip(Reason::Still, *window)?;
+        if !silent && !still {
+            take(clip).map_err(Stop::Error)?;
+            clips += 1;
+        }
+    }
+    let [pictures, sound] = notes.expect(streams.finish())?;
+    let said = [complaints, &pictures, &sound].into_iter().find(|said| !said.is_empty());
+    if let Some(said) = said {
+        notes.add(Finding::new(Reason::Damaged, said))?;
+    }
+    Ok(clips)
+}

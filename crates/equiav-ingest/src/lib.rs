@@ -1,0 +1,45 @@
+//! From a folder of videos to shards of clips, by FFmpeg in child processes; trains nothing.
+//!
+//! A file's journey, one file a step:
+//!
+//! 1. [`find_sources`]: a folder to videos and picture-sound pairs, sorted
+//! 2. `probe`: a file to its streams and their presentation times
+//! 3. `windows`: presentation times to windows, and to the moments of their frames
+//! 4. `sound`, `pictures`: the material of a window, both on one clock
+//! 5. `examine`: all of that, with what is wrong about it as [`Finding`]s under a [`Policy`]
+//! 6. [`ingest()`]: clips into numbered shards, resumable; or [`scan()`]: findings only
+//!
+//! No decoder of video runs in this process: `child` starts FFmpeg under a time limit and a memory
+//! limit, so a bad file costs a child and is named with what FFmpeg said of it.
+
+mod child;
+mod clip;
+mod error;
+mod examine;
+mod ffmpeg;
+mod ingest;
+mod key;
+mod notes;
+mod page;
+mod parallel;
+mod pictures;
+mod plan;
+mod policy;
+mod probe;
+mod report;
+mod scan;
+mod settings;
+mod sound;
+mod sources;
+mod spool;
+mod windows;
+
+pub use error::IngestError;
+pub use ffmpeg::Ffmpeg;
+pub use ingest::{Ingested, ingest};
+pub use page::page;
+pub use policy::{Action, Finding, Policy, Reason};
+pub use report::{FileReport, Media, Summary};
+pub use scan::{Scanned, scan};
+pub use settings::{AudioFormat, Settings};
+pub use sources::{Kind, Source, find_sources};

@@ -1,0 +1,168 @@
+//! What lies in a folder: videos, picture-sound pairs, and what is neither; opens no file.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::{IngestError, key};
+
+/// Endings of videos, in lower case.
+const VIDEOS: [&str; 9] = ["mp4", "mkv", "webm", "mov", "avi", "ogv", "mpg", "m4v", "mpeg"];
+/// Endings of pictures.
+const PICTURES: [&str; 4] = ["jpg", "jpeg", "png", "webp"];
+/// Endings of sounds.
+const SOUNDS: [&str; 6] = ["wav", "flac", "mp3", "ogg", "m4a", "opus"];
+
+/// One file of the folder; the sound of a pair belongs to its picture's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Source {
+    /// Its path relative to the folder, as one line of text; unlike that of any other.
+    pub name: String,
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its path relative to the folder.
+    pub(crate) relative: PathBuf,
+    /// Its size, the sound of a pair included.
+    pub bytes: u64,
+    /// What it is, going by its ending.
+    pub kind: Kind,
+}
+
+/// What a file is, going by its ending.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Kind {
+    /// A video.
+    Video,
+    /// A picture with a sound of the same stem beside it.
+    Pair {
+        /// Where the sound is.
+        sound: PathBuf,
+        /// The sound's relative path as text.
+        name: String,
+    },
+    /// A picture without a sound.
+    Picture,
+    /// A sound without a picture.
+    Sound,
+    /// Anything else.
+    Other,
+    /// No regular file, or one that the system does not show: why.
+    Irregular(String),
+}
+
+/// Lists every file below `folder`, sorted by its relative path.
+///
+/// Links to files are followed, links to folders are not. Of several pictures (or sounds) with one
+/// stem the first in order is paired.
+///
+/// # Errors
+///
+/// If a folder cannot be listed.
+pub fn find_sources(folder: &Path) -> Result<Vec<Source>, IngestError> {
+    let root = std::path::absolute(folder).map_err(|error| IngestError::io(folder, error))?;
+    let mut files = Vec::new();
+    list(&root, &mut files)?;
+    let source = |path: PathBuf| {
+        let relative = path.strip_prefix(&root).unwrap_or(&path).to_owned();
+        let (kind, bytes) = match fs::metadata(&path) {
+            Ok(found) if found.is_file() => (kind(&relative), found.len()),
+            Ok(_) => (Kind::Irregular("is no regular file".to_owned()), 0),
+            Err(error) => (Kind::Irregular(error.to_string()), 0),
+        };
+        Source { name: key::shown(&relative), path, relative, bytes, kind }
+    };
+    let mut sources: Vec<Source> = files.into_iter().map(source).collect();
+    sources.sort_by(|a, b| a.relative.cmp(&b.relative));
+    Ok(paired(sources))
+}
+
+/// Adds every file below `folder` to `files`.
+fn list(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), IngestError> {
+    let failed = |error| IngestError::io(folder, error);
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        match entry.file_type().map_err(failed)?.is_dir() {
+            true => list(&entry.path(), files)?,
+            false => files.push(entry.path()),
+        }
+    }
+    Ok(())
+}
+
+fn kind(path: &Path) -> Kind {
+    let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    let is = |endings: &[&str]| endings.contains(&ending.as_str());
+    match () {
+        () if is(&VIDEOS) => Kind::Video,
+        () if is(&PICTURES) => Kind::Picture,
+        () if is(&SOUNDS) => Kind::Sound,
+        () => Kind::Other,
+    }
+}
+
+/// Joins each first picture of a stem with the first sound of that stem.
+fn paired(sources: Vec<Source>) -> Vec<Source> {
+    let mut sounds = BTreeMap::new();
+    for (position, source) in sources.iter().enumerate().filter(|(_, s)| s.kind == Kind::Sound) {
+        sounds.entry(source.relative.with_extension("")).or_insert(position);
+    }
+    let mut joined = sources.clone();
+    let mut taken = Vec::new();
+    for source in joined.iter_mut().filter(|source| source.kind == Kind::Picture) {
+        if let Some(position) = sounds.remove(&source.relative.with_extension("")) {
+            let sound = &sources[position];
+            source.bytes += sound.bytes;
+            source.kind = Kind::Pair { sound: sound.path.clone(), name: sound.name.clone() };
+            taken.push(position);
+        }
+    }
+    taken.sort_unstable();
+    let alone = |position: &usize| taken.binary_search(position).is_err();
+    let joined = joined.into_iter().enumerate().filter(|(position, _)| alone(position));
+    joined.map(|(_, source)| source).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_sorted_and_pairs_joined() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["b.MP4", "a/x.wav", "a/x.jpg", "a/x.png", "lone.ogg", "z.txt", "c.webp"] {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, name).unwrap();
+        }
+        let sources = find_sources(folder.path()).unwrap();
+        let list: Vec<_> = sources.iter().map(|s| (s.name.as_str(), &s.kind)).collect();
+        let sound = std::path::absolute(folder.path().join("a/x.wav")).unwrap();
+        let pair = Kind::Pair { sound, name: "a/x.wav".to_owned() };
+        assert_eq!(
+            list,
+            [
+                ("a/x.jpg", &pair),
+                ("a/x.png", &Kind::Picture),
+                ("b.MP4", &Kind::Video),
+                ("c.webp", &Kind::Picture),
+                ("lone.ogg", &Kind::Sound),
+                ("z.txt", &Kind::Other),
+            ]
+        );
+        assert_eq!(sources[0].bytes, 14);
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_named_and_loops_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = |to: &str, name: &str| {
+            std::os::unix::fs::symlink(to, folder.path().join(name)).unwrap();
+        };
+        link("nowhere", "gone.mp4");
+        link(".", "loop");
+        let sources = find_sources(folder.path()).unwrap();
+        assert_eq!(sources.len(), 2);
+        assert!(sources.iter().all(|source| matches!(source.kind, Kind::Irregular(_))));
+        assert!(find_sources(&folder.path().join("nope")).is_err());
+    }
+}

@@ -1,0 +1,7 @@
+//! Whole ingests and scans of files that FFmpeg makes here.
+
+mod broken;
+mod clock;
+mod formats;
+mod media;
+mod resume;
