@@ -65,15 +65,23 @@ fn ends(bytes: &[u8]) -> bool {
 
 /// The marker at or behind `position`, which is moved behind it.
 fn next_marker(bytes: &[u8], position: &mut usize) -> Option<u8> {
-    let rest = bytes.get(*position..)?;
-    let start = rest.windows(2).position(|pair| pair[0] == 0xff && !matches!(pair[1], 0 | 0xff))?;
-    *position += start + 2;
-    Some(rest[start + 1])
+    find_marker(bytes, position, |code| !matches!(code, 0 | 0xff))?;
+    *position += 2;
+    Some(bytes[*position - 1])
 }
 
 /// Moves `position` to the first marker that is no part of coded data.
 fn skip_scan(bytes: &[u8], position: &mut usize) {
-    let rest = bytes.get(*position..).unwrap_or_default();
-    let ends_scan = |pair: &[u8]| pair[0] == 0xff && !matches!(pair[1], 0 | 0xd0..=0xd7 | 0xff);
-    *position += rest.windows(2).position(ends_scan).unwrap_or(rest.len());
+    let ends_scan = |code| !matches!(code, 0 | 0xd0..=0xd7 | 0xff);
+    if find_marker(bytes, position, ends_scan).is_none() {
+        *position = bytes.len();
+    }
+}
+
+/// Moves `position` to the first 0xff at or behind it that comes before a `wanted` code.
+fn find_marker(bytes: &[u8], position: &mut usize, wanted: impl Fn(u8) -> bool) -> Option<()> {
+    let rest = bytes.get(*position..)?;
+    let mut prefixes = memchr::memchr_iter(0xff, rest);
+    *position += prefixes.find(|at| rest.get(at + 1).is_some_and(|code| wanted(*code)))?;
+    Some(())
 }

@@ -114,8 +114,12 @@ impl Plain {
     /// Appends the first channel of a packet's `bytes`, which are whole frames.
     fn extend(self, samples: &mut Vec<f32>, bytes: &[u8]) {
         let (values, _) = bytes.as_chunks::<2>();
-        let first = values.iter().step_by(self.channels);
-        samples.extend(first.map(|value| f32::from(i16::from_le_bytes(*value)) / 32_768.0));
+        let sample = |value: &[u8; 2]| f32::from(i16::from_le_bytes(*value)) / 32_768.0;
+        match self.channels {
+            // Without a step, the loop becomes one of vectors.
+            1 => samples.extend(values.iter().map(sample)),
+            step => samples.extend(values.iter().step_by(step).map(sample)),
+        }
     }
 }
 
