@@ -1,7 +1,7 @@
 //! An ingest that is killed at any point and started again gives the bytes of an undisturbed one.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -30,7 +30,10 @@ fn settings() -> Settings {
 fn the_program_that_is_killed() {
     let Some(folders) = std::env::var_os(FOLDERS) else { return };
     let folders: Vec<_> = std::env::split_paths(&folders).collect();
-    let mut watch = |done: usize, all: usize| println!("\n{DONE}{done} of {all}");
+    let mut watch = |done: usize, all: usize| {
+        let told = writeln!(std::io::stdout(), "\n{DONE}{done} of {all}");
+        told.expect("someone listens");
+    };
     ingest(&folders[0], &folders[1], &settings(), &ffmpeg(), &mut watch).expect("an ingest");
 }
 
