@@ -103,7 +103,8 @@ impl<'a> Run<'a> {
         let sampler = Sampler::over(recipe.seed, train.clips().portions(), corpus.order, batch);
         ensure!(
             sampler.batches() > 0,
-            "{clips} training clips do not fill one batch of run.batch = {batch}"
+            "{clips} training clips do not fill one batch of run.batch = {batch} \
+             (the way out: more clips, or --set run.batch={clips})"
         );
         let network = Network::new(recipe, device)?;
         let mut optimizer = optimizer(recipe, &network);

@@ -18,6 +18,7 @@ use crate::shard::index::{index_path, length_differs, read_index};
 use crate::shard::pattern::expand;
 use crate::shard::scan::Scan;
 use crate::shard::source::ShardSource;
+use crate::stage::{self, Stage};
 use crate::{DataError, MediaError};
 
 /// The longest member that is read into memory, in bytes.
@@ -190,7 +191,7 @@ pub(crate) fn read_member(
         _ => return Err(MediaError::broken(&name(), "is larger than 512 MiB")),
     }
     let mut bytes = vec![0; place.length as usize];
-    let read = file.read_exact_at(&mut bytes, place.offset);
+    let read = stage::at(Stage::Read, || file.read_exact_at(&mut bytes, place.offset));
     read.map_err(|error| match error.kind() {
         io::ErrorKind::UnexpectedEof => MediaError::broken(&name(), "the shard was cut off"),
         _ => MediaError::io(&name(), &error),
