@@ -1,9 +1,9 @@
-//! Independent pieces of work on several threads, with progress told on the caller's.
+//! Independent pieces of work on several threads, with their number told as progress.
 
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
 use std::thread;
+
+use equiav_data::parallel::{self, Teller};
 
 /// As many threads as the machine has for us.
 pub(crate) fn available() -> NonZeroUsize {
@@ -21,29 +21,15 @@ pub(crate) fn for_each(
     work: impl Fn(usize) -> anyhow::Result<()> + Sync,
     progress: &mut dyn FnMut(usize, usize),
 ) -> anyhow::Result<()> {
-    let next = AtomicUsize::new(0);
-    let (sender, results) = mpsc::channel();
-    thread::scope(|scope| {
-        for _ in 0..threads.get().min(total) {
-            let (sender, next, work) = (sender.clone(), &next, &work);
-            scope.spawn(move || {
-                loop {
-                    let piece = next.fetch_add(1, Ordering::Relaxed);
-                    if piece >= total || sender.send(work(piece)).is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-        drop(sender);
-        for (done, result) in results.iter().enumerate() {
-            if result.is_err() {
-                next.store(total, Ordering::Relaxed);
-                return result;
-            }
-            progress(done + 1, total);
-        }
+    let mut done = 0;
+    let told = |piece: usize, teller: &Teller<'_, (), anyhow::Error>| {
+        work(piece)?;
+        teller.tell(());
         Ok(())
+    };
+    parallel::for_each(total, threads.get(), told, &mut |()| {
+        done += 1;
+        progress(done, total);
     })
 }
 

@@ -139,15 +139,15 @@ impl DataError {
     }
 }
 
-/// What a caught panic said.
-pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+/// What a caught panic said, in one line.
+pub fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
     one_line(&text.unwrap_or_else(|| "no message".to_owned()))
 }
 
 /// `text` with its lines and control characters folded into one line.
-fn one_line(text: &str) -> String {
+pub fn one_line(text: &str) -> String {
     let line = text.replace(|c: char| c.is_control(), " ");
     line.split_whitespace().collect::<Vec<_>>().join(" ")
 }

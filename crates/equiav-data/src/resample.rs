@@ -105,7 +105,7 @@ fn kernel(t: f64) -> f64 {
 }
 
 /// The sum of products, in eight lanes so that it is vectorised.
-pub(crate) fn dot(left: &[f32], right: &[f32]) -> f32 {
+fn dot(left: &[f32], right: &[f32]) -> f32 {
     let mut lanes = [0f32; 8];
     let (left, left_rest) = left.as_chunks::<8>();
     let (right, right_rest) = right.as_chunks::<8>();

@@ -20,6 +20,7 @@ mod writer;
 pub use contents::{Contents, Kind, Place};
 pub use index::finished;
 pub use pack::{Packed, pack};
+pub use partial::put;
 pub use pattern::expand;
 pub use reader::Shards;
 pub use scan::Scan;

@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::error::one_line;
+use equiav_data::one_line;
+
 use crate::{Ffmpeg, Finding, Reason};
 
 /// Sets the limits that the system keeps, then becomes FFmpeg: the same process, so that killing it

@@ -61,9 +61,3 @@ impl IngestError {
         Self::Folder { path: path.to_owned(), reason: reason.into() }
     }
 }
-
-/// `text` with its lines and control characters folded into one line.
-pub(crate) fn one_line(text: &str) -> String {
-    let line = text.replace(|c: char| c.is_control(), " ");
-    line.split_whitespace().collect::<Vec<_>>().join(" ")
-}

@@ -4,14 +4,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use equiav_data::shard::{ShardWriter, finished, shard_name};
+use equiav_data::parallel::{Teller, for_each, threads};
+use equiav_data::shard::{ShardWriter, finished, put, shard_name};
 use serde_json::{Value, json};
 
 use crate::clip::Clip;
 use crate::examine::examine;
+use crate::guarded::guarded;
 use crate::notes::Tools;
-use crate::parallel::{Teller, for_each, guarded, threads};
-use crate::plan::{self, OutputFolder, write_whole};
+use crate::plan::{self, OutputFolder};
 use crate::spool::Spool;
 use crate::{Ffmpeg, FileReport, IngestError, Settings, Source, Summary, find_sources, key};
 
@@ -57,7 +58,7 @@ pub fn ingest(
     let run = Run { out, sources: &sources, duplicates: plan::duplicates(&sources), tools };
     let skipped = Mutex::new(0);
     let mut done = 0;
-    let shard = |number: usize, teller: &Teller<'_, usize>| {
+    let shard = |number: usize, teller: &Teller<'_, usize, IngestError>| {
         let (files, name) = (groups[number].clone(), shard_name(number));
         if finished(out, &name)? {
             *skipped.lock().unwrap_or_else(|error| error.into_inner()) += 1;
@@ -100,7 +101,7 @@ impl Run<'_> {
         &self,
         name: &str,
         files: &mut dyn Iterator<Item = usize>,
-        teller: &Teller<'_, usize>,
+        teller: &Teller<'_, usize, IngestError>,
     ) -> Result<(), IngestError> {
         let mut shard = ShardWriter::create(self.out, name)?;
         let mut reports = Vec::new();
@@ -160,6 +161,7 @@ fn conclude(out: &Path, shards: usize, skipped: usize) -> Result<Ingested, Inges
     }
     let lines = reports.iter().map(|report| format!("{}\n", json!(report)));
     let report = out.join("report.jsonl");
-    write_whole(&report, lines.collect::<String>().as_bytes())?;
+    put(&report, lines.collect::<String>().as_bytes())
+        .map_err(|error| IngestError::io(&report, error))?;
     Ok(Ingested { shards, skipped, summary: Summary::of(&reports), report })
 }

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File, TryLockError};
-use std::io::Write;
 use std::ops::Range;
 use std::path::Path;
 
 use equiav_data::content_key;
+use equiav_data::shard::put;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -109,7 +109,8 @@ impl OutputFolder {
                 let reason = format!("it holds files and no {PLAN}; name another folder");
                 return Err(IngestError::folder(folder, reason));
             }
-            Err(_) => write_whole(&plan, format!("{identity:#}\n").as_bytes())?,
+            Err(_) => put(&plan, format!("{identity:#}\n").as_bytes())
+                .map_err(|error| IngestError::io(&plan, error))?,
         }
         Ok(Self { _lock: lock })
     }
@@ -154,24 +155,6 @@ fn differences(path: &str, found: &Value, asked: &Value, changes: &mut Vec<Strin
         let path = path.trim_start_matches('.');
         changes.push(format!("{path}: {found} there, {asked} asked for"));
     }
-}
-
-/// Writes beside `path` and renames, so that no reader meets half a file.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), IngestError> {
-    let mut name = std::ffi::OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
-    name.push(".partial");
-    let partial = path.with_file_name(name);
-    let write = || {
-        let mut file = File::create(&partial)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&partial, path)
-    };
-    write().map_err(|error| {
-        let _ = fs::remove_file(&partial);
-        IngestError::io(path, error)
-    })
 }
 
 #[cfg(test)]

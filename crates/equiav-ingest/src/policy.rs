@@ -190,7 +190,7 @@ pub struct Finding {
 
 impl Finding {
     pub(crate) fn new(reason: Reason, detail: impl Into<String>) -> Self {
-        let detail = crate::error::one_line(&detail.into());
+        let detail = equiav_data::one_line(&detail.into());
         Self { reason, detail, windows: Vec::new() }
     }
 }

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use image::imageops::{self, FilterType};
 
+use equiav_data::parallel::{Teller, for_each, threads};
+
 use crate::clip::{Clip, jpeg};
 use crate::examine::examine;
+use crate::guarded::guarded;
 use crate::notes::Tools;
-use crate::parallel::{Teller, for_each, guarded, threads};
 use crate::{
     Action, Ffmpeg, FileReport, Finding, IngestError, Policy, Reason, Settings, Source,
     find_sources, plan,
@@ -55,7 +57,7 @@ pub fn scan(
     let tools = Tools { ffmpeg, settings: &lenient };
     let mut found: Vec<Option<Scanned>> = vec![None; sources.len()];
     let mut done = 0;
-    let work = |position: usize, teller: &Teller<'_, (usize, Scanned)>| {
+    let work = |position: usize, teller: &Teller<'_, (usize, Scanned), IngestError>| {
         let source = &sources[position];
         let duplicate = duplicates[position].map(|first| sources[first].name.as_str());
         let scanned = guarded(&source.name, || look(source, duplicate, tools))?;

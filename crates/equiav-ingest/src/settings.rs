@@ -109,7 +109,7 @@ impl Settings {
     pub fn read(path: &Path) -> Result<Self, IngestError> {
         let text = std::fs::read_to_string(path).map_err(|error| IngestError::io(path, error))?;
         toml::from_str(&text).map_err(|error| {
-            let reason = crate::error::one_line(&error.to_string());
+            let reason = equiav_data::one_line(&error.to_string());
             IngestError::Settings(format!("in recipe {}: {reason}", path.display()))
         })
     }

@@ -3,6 +3,7 @@
 mod bench;
 mod cutting;
 mod ingest;
+mod listed;
 mod pack;
 mod preview;
 mod scan;

@@ -45,8 +45,13 @@ pub(crate) fn beside(path: &Path) -> PathBuf {
     path.with_file_name(format!(".{name}.partial"))
 }
 
-/// Writes a small file of the shard at once; the lock on the tar file covers it.
-pub(crate) fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Writes a small file at once: it is there whole or not at all. The caller holds a lock, since all
+/// writers of `path` use one temporary name.
+///
+/// # Errors
+///
+/// If the system refuses; nothing is left behind then.
+pub fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut partial = Partial { path: beside(path), renamed: false };
     let mut file = File::create(&partial.path)?;
     file.write_all(bytes)?;

@@ -1,31 +1,22 @@
 //! `equiav data bench`: how fast clips become batches, and where the time goes.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use equiav_data::stage::Stage;
-use equiav_data::{Clips, Dataset, LoaderRate, StageTimes, Timing, loader_rate, stage_times};
-use equiav_train::{Override, Recipe};
+use equiav_data::{Dataset, LoaderRate, StageTimes, Timing, loader_rate, stage_times};
 use serde_json::{Value, json};
+
+use super::listed::Listed;
 
 /// Measure how many samples a second the loader makes, and where one core's time goes
 ///
 /// Files are warm, nothing that was decoded is kept; of a long list 256 clips are used.
 #[derive(clap::Args)]
 pub(crate) struct Bench {
-    /// The clips: a manifest, a folder of shards, or a pattern like clips-{000000..000009}.tar
-    #[arg(value_name = "CLIPS")]
-    clips: String,
-
-    /// The recipe whose front end, augmentations and centroid are measured
-    #[arg(long, default_value = "quick")]
-    recipe: PathBuf,
-
-    /// Change a value of the recipe; may be repeated
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    overrides: Vec<Override>,
+    #[command(flatten)]
+    listed: Listed,
 
     /// Numbers of threads to measure the loader with
     #[arg(long, value_name = "COUNTS", value_delimiter = ',', default_value = "1,2")]
@@ -51,12 +42,11 @@ struct Figures {
 }
 
 impl Bench {
-    pub(super) fn run(mut self) -> anyhow::Result<ExitCode> {
-        self.overrides.push("data.cache_mb=0".parse()?);
-        let recipe = Recipe::load(&self.recipe, &self.overrides)?;
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let (recipe, clips) = self.listed.open(Some("data.cache_mb=0".parse()?))?;
         let batch = self.batch.map_or(recipe.run.batch, NonZeroUsize::get);
         let timing = Timing { batch, time: self.seconds };
-        let dataset = equiav_train::dataset(&recipe, Clips::open(&self.clips)?)?;
+        let dataset = equiav_train::dataset(&recipe, clips)?;
         let times = stage_times(&dataset, timing)?;
         let rate = |workers: &NonZeroUsize| loader_rate(&dataset, workers.get(), timing);
         let rates = self.workers.iter().map(rate).collect::<Result<_, _>>()?;

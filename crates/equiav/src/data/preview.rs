@@ -4,25 +4,17 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use equiav_data::{Clips, preview, sheet};
-use equiav_train::{Override, Recipe};
+use equiav_data::{preview, sheet};
+
+use super::listed::Listed;
 
 /// Draw clips before and after augmentation, with what was done to them in words
 ///
 /// Clips are taken evenly from the list and augmented as in the first epoch of the recipe.
 #[derive(clap::Args)]
 pub(crate) struct Preview {
-    /// The clips: a manifest, a folder of shards, or a pattern like clips-{000000..000009}.tar
-    #[arg(value_name = "CLIPS")]
-    list: String,
-
-    /// The recipe whose front end and augmentations are shown
-    #[arg(long, default_value = "quick")]
-    recipe: PathBuf,
-
-    /// Change a value of the recipe; may be repeated
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    overrides: Vec<Override>,
+    #[command(flatten)]
+    listed: Listed,
 
     /// How many clips to draw
     #[arg(long, default_value = "8")]
@@ -35,8 +27,8 @@ pub(crate) struct Preview {
 
 impl Preview {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let recipe = Recipe::load(&self.recipe, &self.overrides)?;
-        let dataset = equiav_train::dataset(&recipe, Clips::open(&self.list)?)?;
+        let (recipe, clips) = self.listed.open(None)?;
+        let dataset = equiav_train::dataset(&recipe, clips)?;
         let drawn = preview(&dataset, self.clips.get())?;
         sheet::save(&drawn.sheet, &self.out)?;
         for left_out in &drawn.left_out {

@@ -1,11 +1,11 @@
 //! `equiav data stats`: what a recipe's front end must know of a data set.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use equiav_data::{Clips, Estimate, Statistics, statistics};
-use equiav_train::{Override, Recipe};
 use serde_json::{Value, json};
+
+use super::listed::Listed;
 
 /// Measure the mean and standard deviation of the filterbank, for the front_end of a recipe
 ///
@@ -14,17 +14,8 @@ use serde_json::{Value, json};
 /// holds any energy.
 #[derive(clap::Args)]
 pub(crate) struct Stats {
-    /// The clips: a manifest, a folder of shards, or a pattern like clips-{000000..000009}.tar
-    #[arg(value_name = "CLIPS")]
-    clips: String,
-
-    /// The recipe whose front end is measured with
-    #[arg(long, default_value = "quick")]
-    recipe: PathBuf,
-
-    /// Change a value of the recipe; may be repeated
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    overrides: Vec<Override>,
+    #[command(flatten)]
+    listed: Listed,
 
     /// Print one JSON object instead of a table
     #[arg(long)]
@@ -33,8 +24,7 @@ pub(crate) struct Stats {
 
 impl Stats {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let recipe = Recipe::load(&self.recipe, &self.overrides)?;
-        let clips = Clips::open(&self.clips)?;
+        let (recipe, clips) = self.listed.open(None)?;
         let found = statistics(&clips, &recipe.front_end)?;
         if self.json {
             println!("{}", as_json(&clips, &found));

@@ -1,39 +1,38 @@
-//! Independent pieces of work on several threads, with what they tell handed to the caller's.
+//! Independent pieces of work on several threads, in no order, with what they tell handed to the
+//! caller's; what must come in order is `ordered`'s.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
 
-use crate::IngestError;
-
 /// What a piece of work can tell, and whether it should stop.
-pub(crate) struct Teller<'a, E> {
-    sender: Sender<Told<E>>,
+#[derive(Debug)]
+pub struct Teller<'a, E, X> {
+    sender: Sender<Told<E, X>>,
     stop: &'a AtomicBool,
 }
 
-impl<E> Teller<'_, E> {
+impl<E, X> Teller<'_, E, X> {
     /// Tells the caller's thread.
-    pub(crate) fn tell(&self, event: E) {
+    pub fn tell(&self, event: E) {
         // The receiver outlives the threads.
         let _ = self.sender.send(Told::Event(event));
     }
 
     /// Whether another piece has failed, so that this one is in vain.
-    pub(crate) fn is_over(&self) -> bool {
+    pub fn is_over(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
 }
 
-enum Told<E> {
+#[derive(Debug)]
+enum Told<E, X> {
     Event(E),
-    Failed(IngestError),
+    Failed(X),
 }
 
 /// As many threads as were asked for, or as the machine has where that is 0.
-pub(crate) fn threads(asked: usize) -> usize {
+pub fn threads(asked: usize) -> usize {
     let available = || thread::available_parallelism().map_or(1, usize::from);
     if asked == 0 { available() } else { asked }
 }
@@ -43,12 +42,12 @@ pub(crate) fn threads(asked: usize) -> usize {
 /// # Errors
 ///
 /// The first that `work` gives; no new piece is begun after it.
-pub(crate) fn for_each<E: Send>(
+pub fn for_each<E: Send, X: Send>(
     total: usize,
     threads: usize,
-    work: impl Fn(usize, &Teller<'_, E>) -> Result<(), IngestError> + Sync,
+    work: impl Fn(usize, &Teller<'_, E, X>) -> Result<(), X> + Sync,
     watch: &mut dyn FnMut(E),
-) -> Result<(), IngestError> {
+) -> Result<(), X> {
     let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
     let (sender, told) = channel();
     thread::scope(|scope| {
@@ -80,24 +79,6 @@ pub(crate) fn for_each<E: Send>(
     })
 }
 
-/// The result of `work` on `file`; a panic becomes an error that names it.
-pub(crate) fn guarded<T>(
-    file: &str,
-    work: impl FnOnce() -> Result<T, IngestError>,
-) -> Result<T, IngestError> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        let (file, message) = (file.to_owned(), message(&*panic));
-        Err(IngestError::Panicked { file, message })
-    })
-}
-
-/// What a caught panic said.
-fn message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    crate::error::one_line(&text.unwrap_or_else(|| "no message".to_owned()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,7 +87,7 @@ mod tests {
     fn every_piece_is_worked_once_and_told() {
         for threads in [1, 3, 50] {
             let mut told = Vec::new();
-            let work = |piece, teller: &Teller<'_, usize>| {
+            let work = |piece, teller: &Teller<'_, usize, String>| {
                 teller.tell(piece);
                 Ok(())
             };
@@ -117,18 +98,12 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_names_its_file() {
-        let error = guarded("x.mp4", || -> Result<(), _> { panic!("broke\nhere") }).unwrap_err();
-        assert_eq!(error.to_string(), "`x.mp4`: this program's own fault: broke here");
-    }
-
-    #[test]
     fn a_failure_ends_the_work_of_all() {
         let begun = AtomicUsize::new(0);
-        let work = |piece, teller: &Teller<'_, ()>| {
+        let work = |piece, teller: &Teller<'_, (), String>| {
             begun.fetch_add(1, Ordering::Relaxed);
             if piece == 3 {
-                return Err(IngestError::Settings("piece three".to_owned()));
+                return Err("piece three".to_owned());
             }
             while piece > 3 && !teller.is_over() {
                 thread::yield_now();
@@ -136,7 +111,7 @@ mod tests {
             Ok(())
         };
         let error = for_each(1_000, 3, work, &mut |()| {}).unwrap_err();
-        assert_eq!(error.to_string(), "piece three");
+        assert_eq!(error, "piece three");
         assert!(begun.into_inner() < 10);
     }
 }
