@@ -1,7 +1,7 @@
 //! Cross-modal retrieval: where the right candidate stands among all, both ways.
 
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis, s};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{EvalError, binomial_tail, chance_of_recall, check_values};
 
@@ -20,7 +20,7 @@ pub struct Rank {
 }
 
 /// A figure for each of the depths 1, 5 and 10.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub struct PerDepth {
     /// At depth 1.
     pub r1: f64,
@@ -31,7 +31,7 @@ pub struct PerDepth {
 }
 
 /// Retrieval in one direction.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Retrieval {
     /// Share of the queries with a correct candidate at rank 1, in [0, 1].
     pub r1: f64,
@@ -58,7 +58,7 @@ pub struct Retrieval {
 }
 
 /// Retrieval from either side.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub struct BothWays {
     /// Rows ask, columns are the candidates.
     pub rows_to_columns: Retrieval,

@@ -1,9 +1,12 @@
 //! A run's state on disk: written whole or not at all, verified on reading.
 //!
 //! ```text
-//! checkpoints/epoch-0007/model.safetensors       weights, under their published names
-//! checkpoints/epoch-0007/optimizer.safetensors   both moments and the step of every parameter
-//! checkpoints/epoch-0007/state.json              position, and the checksums of the other two
+//! checkpoints/step-000000930/model.safetensors       weights, under their published names
+//! checkpoints/step-000000930/optimizer.safetensors   both moments and the step of every parameter
+//! checkpoints/step-000000930/scaler.safetensors      the loss scale, with precision = "fp16"
+//! checkpoints/step-000000930/average.safetensors     averaged weights, with optimizer.average
+//! checkpoints/step-000000930/state.json              position, counters, the best measurement
+//! checkpoints/step-000000930/checksums.json          of all the others
 //! ```
 
 use std::collections::BTreeMap;
@@ -12,77 +15,62 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
-use equiav_models::{read_weights, restore, to_safetensors};
-use equiav_torch::AdamW;
-use serde::{Deserialize, Serialize};
+use equiav_models::to_safetensors;
 use tch::Tensor;
 
-use crate::network::Network;
+use crate::state::State;
 
-const MODEL: &str = "model.safetensors";
-const OPTIMIZER: &str = "optimizer.safetensors";
+/// The weights.
+pub const MODEL: &str = "model.safetensors";
 const STATE: &str = "state.json";
+const CHECKSUMS: &str = "checksums.json";
 /// How the names of folders begin that are not yet whole.
 const WRITING: &str = ".writing-";
 
-/// Where a run stands.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct State {
-    /// Finished epochs.
-    pub epoch: u64,
-    /// Finished updates.
-    pub step: u64,
-    /// Clips that could not be read so far, by their ids, with the reasons.
-    pub unreadable: BTreeMap<String, String>,
-    /// CRC-32C of the other files, by name.
-    #[serde(default)]
-    checksums: BTreeMap<String, u32>,
-}
+/// The files of a checkpoint that hold tensors: these, by their names, under the file's.
+pub type Files = BTreeMap<&'static str, BTreeMap<String, Tensor>>;
 
-/// Writes a checkpoint of `state` under `folder` and returns its path.
+/// Writes a checkpoint under `folder` and returns its path.
 ///
 /// Everything goes to a temporary folder first, is flushed to the disk and read back; only then
-/// does the folder get its name, so a checkpoint that can be seen is complete.
+/// does the folder get its name, so a checkpoint that can be seen is complete. One of this very state
+/// that is there already is left as it is.
 ///
 /// # Errors
 ///
 /// If the disk refuses; earlier checkpoints are untouched then.
-pub fn save(
-    folder: &Path,
-    state: &State,
-    network: &Network,
-    optimizer: &AdamW,
-) -> anyhow::Result<PathBuf> {
-    let target = folder.join(format!("epoch-{:04}", state.epoch));
-    write(folder, &target, state, network, optimizer)
-        .with_context(|| format!("saving checkpoint {}", target.display()))?;
+pub fn save(folder: &Path, state: &State, files: &Files) -> anyhow::Result<PathBuf> {
+    let target = folder.join(name(state.step));
+    if !verified(&target).is_ok_and(|found| found == *state) {
+        write(folder, &target, state, files)
+            .with_context(|| format!("saving checkpoint {}", target.display()))?;
+    }
     Ok(target)
 }
 
+/// The name of the checkpoint after `step` steps.
+fn name(step: u64) -> String {
+    format!("step-{step:09}")
+}
+
 /// Does what [`save`] promises.
-fn write(
-    folder: &Path,
-    target: &Path,
-    state: &State,
-    network: &Network,
-    optimizer: &AdamW,
-) -> anyhow::Result<()> {
+fn write(folder: &Path, target: &Path, state: &State, files: &Files) -> anyhow::Result<()> {
     fs::create_dir_all(folder)?;
     let temporary = tempfile::Builder::new().prefix(WRITING).tempdir_in(folder)?;
-    let weights = network.store.variables().into_iter().collect();
-    let mut state = state.clone();
-    for (name, tensors) in [(MODEL, weights), (OPTIMIZER, optimizer.state())] {
-        let bytes = to_safetensors(&tensors)?;
-        write_file(&temporary.path().join(name), &bytes)?;
-        state.checksums.insert(name.to_owned(), crc32c::crc32c(&bytes));
+    let mut checksums = BTreeMap::new();
+    let mut put = |name: &str, bytes: &[u8]| {
+        checksums.insert(name.to_owned(), crc32c::crc32c(bytes));
+        write_file(&temporary.path().join(name), bytes)
+    };
+    for (name, tensors) in files {
+        put(name, &to_safetensors(tensors)?)?;
     }
-    write_file(&temporary.path().join(STATE), &serde_json::to_vec_pretty(&state)?)?;
-    ensure!(
-        verified(temporary.path())? == state,
-        "the disk returned other bytes than were written"
-    );
-    // The same epoch may have been saved by an earlier attempt that was found damaged.
+    put(STATE, &serde_json::to_vec_pretty(state)?)?;
+    write_file(&temporary.path().join(CHECKSUMS), &serde_json::to_vec_pretty(&checksums)?)?;
+    File::open(temporary.path())?.sync_all()?;
+    let intact = verified(temporary.path())? == *state;
+    ensure!(intact, "the disk returned other bytes than were written");
+    // The same step may have been saved by an earlier attempt that was found damaged.
     if target.exists() {
         fs::remove_dir_all(target)?;
     }
@@ -105,17 +93,18 @@ fn write_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 ///
 /// If a file is missing or damaged; the message names it.
 pub fn verified(folder: &Path) -> anyhow::Result<State> {
-    let path = folder.join(STATE);
-    let text = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
-    let state: State =
-        serde_json::from_slice(&text).with_context(|| format!("{} is damaged", path.display()))?;
-    ensure!(!state.checksums.is_empty(), "{} lists no files", path.display());
-    for (name, expected) in &state.checksums {
+    let read = |name: &str| {
         let path = folder.join(name);
-        let bytes = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
-        ensure!(crc32c::crc32c(&bytes) == *expected, "{} is damaged", path.display());
+        fs::read(&path).with_context(|| format!("reading {}", path.display()))
+    };
+    let damaged = |name: &str| format!("{} is damaged", folder.join(name).display());
+    let checksums: BTreeMap<String, u32> =
+        serde_json::from_slice(&read(CHECKSUMS)?).with_context(|| damaged(CHECKSUMS))?;
+    ensure!(checksums.contains_key(STATE), damaged(CHECKSUMS));
+    for (name, expected) in &checksums {
+        ensure!(crc32c::crc32c(&read(name)?) == *expected, damaged(name));
     }
-    Ok(state)
+    serde_json::from_slice(&read(STATE)?).with_context(|| damaged(STATE))
 }
 
 /// The newest whole checkpoint under `folder`, if there is any; each damaged newer one is told to `warn`.
@@ -146,38 +135,30 @@ pub fn latest(
     Ok(None)
 }
 
-/// Puts the weights of the checkpoint at `path` into `network`.
+/// The tensors in `file` of the checkpoint at `path`.
 ///
 /// # Errors
 ///
-/// If it holds other names or shapes than the network.
-pub fn load_weights(path: &Path, network: &Network) -> anyhow::Result<()> {
-    let path = path.join(MODEL);
-    restore(&network.store, &read_weights(&path)?)
-        .with_context(|| format!("checkpoint {}", path.display()))
+/// If it has no such file, or the file holds no tensors.
+pub fn tensors(path: &Path, file: &str) -> anyhow::Result<BTreeMap<String, Tensor>> {
+    let path = path.join(file);
+    let read = Tensor::read_safetensors(&path);
+    let read = read.with_context(|| format!("reading {}", path.display()))?;
+    Ok(read.into_iter().collect())
 }
 
-/// Puts the state of the checkpoint at `path` into `optimizer`.
-///
-/// # Errors
-///
-/// If it does not fit the optimizer's parameters.
-pub fn load_optimizer(path: &Path, optimizer: &mut AdamW) -> anyhow::Result<()> {
-    let path = path.join(OPTIMIZER);
-    let saved = Tensor::read_safetensors(&path);
-    let saved = saved.with_context(|| format!("reading {}", path.display()))?;
-    let saved: BTreeMap<String, Tensor> = saved.into_iter().collect();
-    optimizer.load_state(&saved).with_context(|| format!("checkpoint {}", path.display()))
-}
-
-/// Removes all but the `keep` newest checkpoints, and what a killed writer left.
+/// Removes all but the `keep` newest checkpoints and the one after `best` steps, and what a killed
+/// writer left.
 ///
 /// # Errors
 ///
 /// If the folder cannot be listed or a removal fails.
-pub fn prune(folder: &Path, keep: usize) -> anyhow::Result<()> {
-    for old in newest_first(folder)?.iter().skip(keep) {
-        fs::remove_dir_all(old).with_context(|| format!("removing {}", old.display()))?;
+pub fn prune(folder: &Path, keep: usize, best: Option<u64>) -> anyhow::Result<()> {
+    let best = best.map(|step| folder.join(name(step)));
+    for old in newest_first(folder)?.into_iter().skip(keep) {
+        if Some(&old) != best.as_ref() {
+            fs::remove_dir_all(&old).with_context(|| format!("removing {}", old.display()))?;
+        }
     }
     for entry in fs::read_dir(folder)?.flatten() {
         if entry.file_name().to_string_lossy().starts_with(WRITING) {
@@ -197,7 +178,7 @@ fn newest_first(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
         .flatten()
         .filter_map(|entry| {
             let name = entry.file_name().to_string_lossy().into_owned();
-            Some((name.strip_prefix("epoch-")?.parse().ok()?, entry.path()))
+            Some((name.strip_prefix("step-")?.parse().ok()?, entry.path()))
         })
         .collect();
     numbered.sort_by(|a, b| b.cmp(a));

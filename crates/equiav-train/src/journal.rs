@@ -36,9 +36,10 @@ impl Journal {
             ("train/loss".to_owned(), report.figures.loss),
             ("train/lr".to_owned(), report.lr),
             ("train/grad_norm".to_owned(), report.grad_norm),
+            ("train/left_out".to_owned(), f64::from(u8::from(!report.applied))),
             ("train/data_time".to_owned(), report.data_time.as_secs_f64()),
             ("train/batch_time".to_owned(), seconds),
-            ("train/samples_per_second".to_owned(), report.clips as f64 / seconds),
+            ("train/samples_per_second".to_owned(), report.clips.len() as f64 / seconds),
         ];
         for (name, (loss, top1)) in &report.figures.terms {
             values.push((format!("train/loss_{name}"), *loss));

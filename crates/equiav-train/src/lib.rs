@@ -1,11 +1,13 @@
 //! Recipes, the training step, runs, checkpoints and retrieval: where the other crates meet.
 
+mod average;
 pub mod checkpoint;
 pub mod corpus;
 pub mod feed;
 mod folder;
 pub mod import;
 mod journal;
+pub mod learner;
 mod metrics_log;
 pub mod network;
 pub mod objective;
@@ -15,7 +17,10 @@ pub mod retrieve;
 mod run;
 pub mod schedule;
 pub mod settings;
+mod setup;
+pub mod state;
 pub mod step;
+mod stop;
 mod suggest;
 mod tensorboard;
 mod trained;
@@ -23,6 +28,8 @@ pub mod watch;
 
 pub use overrides::Override;
 pub use recipe::Recipe;
-pub use run::{Summary, dataset, device, pretrain};
+pub use run::{Summary, pretrain};
+pub use setup::{dataset, device};
+pub use stop::Stop;
 pub use trained::Trained;
 pub use watch::{Event, Silent, StepReport, Watch};

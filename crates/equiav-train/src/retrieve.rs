@@ -9,16 +9,16 @@ use equiav_data::{Dataset, Loader, PlainBatch};
 use equiav_eval::{Retrieval, retrieval_of_embeddings};
 use equiav_models::Inter;
 use ndarray::{Array2, ArrayD, ArrayView2, Axis, concatenate};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use crate::feed;
 use crate::network::Network;
-use crate::run;
 use crate::settings::Settings;
+use crate::setup;
 
 /// The retrieval figures of one list.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Retrieved {
     /// The list's name in the recipe.
     pub list: String,
@@ -108,7 +108,7 @@ pub fn embed(
 ) -> anyhow::Result<Embedded> {
     let vectors = fixed_vectors(recipe, network.store.device());
     let batch = recipe.evaluation.batch;
-    let mut loader = Loader::evaluation(dataset, batch, run::loader_options(recipe))?;
+    let mut loader = Loader::evaluation(dataset, batch, setup::loader_options(recipe))?;
     let mut clips = Vec::new();
     let mut rows: BTreeMap<Modality, Vec<Array2<f32>>> = BTreeMap::new();
     for batch in loader.by_ref() {

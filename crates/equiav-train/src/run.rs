@@ -1,77 +1,73 @@
-//! A pre-training run: a folder that is opened or resumed, epochs, measurements, checkpoints.
+//! A pre-training run: a folder that is opened or resumed, steps, measurements, checkpoints.
 
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
-use equiav_data::{Batch, Clips, Dataset, DatasetConfig, Loader, LoaderOptions, Replaced, Sampler};
-use equiav_torch::{AdamW, AdamWConfig, cuda_device, set_matmul_precision, set_threads};
+use equiav_data::{Batch, Dataset, Loader, Replaced, Sampler};
 use tch::Device;
 
-use crate::checkpoint::{self, State};
+use crate::checkpoint;
 use crate::corpus::Corpus;
 use crate::folder;
 use crate::journal::Journal;
-use crate::network::Network;
+use crate::learner::Learner;
 use crate::recipe::Recipe;
 use crate::retrieve::{self, Retrieved};
 use crate::schedule::WarmupCosine;
-use crate::settings::{DeviceName, Optimizer, Settings};
+use crate::setup::{dataset, device, loader_options, schedule};
+use crate::state::{Best, State};
 use crate::step::{self, Position};
-use crate::watch::{Event, Watch};
+use crate::stop::Stop;
+use crate::watch::{Event, StepReport, Watch};
 
 /// How a run ended.
 #[derive(Clone, Debug)]
 pub struct Summary {
     /// Finished epochs.
     pub epochs: u64,
-    /// Finished updates.
+    /// Steps made, those left out included.
     pub steps: u64,
+    /// Steps left out since their loss or gradient was not finite.
+    pub skipped: u64,
     /// The last measurement of every list.
     pub retrieved: Vec<Retrieved>,
+    /// The best measurement.
+    pub best: Option<Best>,
     /// The last checkpoint.
     pub checkpoint: PathBuf,
+    /// The signal that stopped the run before its end; the same call goes on with the next step.
+    pub stopped: Option<i32>,
 }
 
-/// Trains the network of `recipe` in the folder `out`; a run found there is resumed.
+/// Trains the network of `recipe` in the folder `out`; a run found there is resumed at the step where
+/// its newest checkpoint was written.
+///
+/// What comes out does not depend on how often the run was interrupted: on the processor in fp32, all
+/// weights are bit-equal.
 ///
 /// # Errors
 ///
 /// If the folder holds another run or is in use, the corpus cannot be had, too many clips are
-/// unreadable, a loss is not finite, or the disk refuses.
-pub fn pretrain(recipe: &Recipe, out: &Path, watch: &mut dyn Watch) -> anyhow::Result<Summary> {
+/// unreadable, too many steps in a row are not finite, memory runs out, or the disk refuses. Earlier
+/// checkpoints are whole then.
+pub fn pretrain(
+    recipe: &Recipe,
+    out: &Path,
+    stop: &Stop,
+    watch: &mut dyn Watch,
+) -> anyhow::Result<Summary> {
     let device = device(recipe)?;
     let _lock = folder::open(recipe, out)?;
     let corpus = recipe.data.source.prepare(watch)?;
     let mut run = Run::open(recipe, out, device, corpus, watch)?;
-    while run.state.epoch < recipe.run.epochs {
-        run.epoch(watch)?;
-    }
-    run.finish(watch)
+    stop.begin();
+    let stopped = run.train(stop, watch)?;
+    run.finish(stopped)
 }
 
-/// The device that `recipe` asks for, with its threads and precision set.
-///
-/// # Errors
-///
-/// If it asks for CUDA where there is none.
-pub fn device(recipe: &Settings) -> anyhow::Result<Device> {
-    let threads = match NonZeroUsize::new(recipe.compute.threads) {
-        Some(threads) => threads,
-        None => std::thread::available_parallelism()?,
-    };
-    set_threads(threads);
-    set_matmul_precision(recipe.compute.matmul_precision)?;
-    match recipe.compute.device {
-        DeviceName::Cpu => Ok(Device::Cpu),
-        DeviceName::Cuda => cuda_device(0)
-            .context("compute.device = \"cuda\" (the way out: --set compute.device=cpu)"),
-    }
-}
-
-/// The training state between two epochs.
+/// A run between two steps.
 struct Run<'a> {
     recipe: &'a Recipe,
     checkpoints: PathBuf,
@@ -79,11 +75,13 @@ struct Run<'a> {
     evaluate: Vec<(String, Arc<Dataset>)>,
     sampler: Sampler,
     schedule: WarmupCosine,
-    network: Network,
-    optimizer: AdamW,
+    learner: Learner,
     journal: Journal,
     state: State,
-    retrieved: Vec<Retrieved>,
+    /// The newest checkpoint.
+    checkpoint: Option<PathBuf>,
+    /// The state before the first of the steps that were left out in a row.
+    sound: State,
 }
 
 impl<'a> Run<'a> {
@@ -106,22 +104,18 @@ impl<'a> Run<'a> {
             "{clips} training clips do not fill one batch of run.batch = {batch} \
              (the way out: more clips, or --set run.batch={clips})"
         );
-        let network = Network::new(recipe, device)?;
-        let mut optimizer = optimizer(recipe, &network);
+        let mut learner = Learner::new(recipe, device)?;
         let checkpoints = out.join(folder::CHECKPOINTS);
         let mut warn = |message| watch.note(&Event::Warning(message));
-        let state = match checkpoint::latest(&checkpoints, &mut warn)? {
-            Some((path, state)) => {
-                checkpoint::load_weights(&path, &network)?;
-                checkpoint::load_optimizer(&path, &mut optimizer)?;
-                state
-            }
-            None => State::default(),
-        };
+        let (checkpoint, state) = checkpoint::latest(&checkpoints, &mut warn)?.unzip();
+        if let Some(path) = &checkpoint {
+            learner.load(path)?;
+        }
+        let state: State = state.unwrap_or_default();
         watch.note(&Event::Started {
             clips,
-            parameters: network.parameters(),
-            epoch: state.epoch,
+            parameters: learner.network.parameters(),
+            done: state.step,
             epochs: recipe.run.epochs,
             steps: sampler.batches() as u64,
             batch,
@@ -134,77 +128,136 @@ impl<'a> Run<'a> {
             train,
             evaluate,
             sampler,
-            network,
-            optimizer,
+            learner,
+            checkpoint,
+            sound: state.clone(),
             state,
-            retrieved: Vec::new(),
         })
     }
 
-    /// Trains one epoch, measures when due, and saves.
-    fn epoch(&mut self, watch: &mut dyn Watch) -> anyhow::Result<()> {
-        let epoch = self.state.epoch;
-        let order = self.sampler.order(epoch);
-        let options = loader_options(self.recipe);
-        let mut loader =
-            Loader::new(self.train.clone(), epoch, order, self.recipe.run.batch, options)?;
+    /// Trains to the end, or until `stop` asks; returns the signal by which it did.
+    fn train(&mut self, stop: &Stop, watch: &mut dyn Watch) -> anyhow::Result<Option<i32>> {
+        while self.state.epoch < self.recipe.run.epochs {
+            if let Some(signal) = self.epoch(stop, watch)? {
+                return Ok(Some(signal));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Goes on with the epoch under way.
+    fn epoch(&mut self, stop: &Stop, watch: &mut dyn Watch) -> anyhow::Result<Option<i32>> {
+        let pass = self.sampler.pass(self.state.epoch, self.state.used);
+        let mut loader = Loader::resume(self.train.clone(), pass, loader_options(self.recipe))?;
         loop {
+            let signal = stop.requested();
+            if signal.is_some() {
+                self.save(watch)?;
+                return Ok(signal);
+            }
             let waiting = Instant::now();
-            let Some(batch) = loader.next() else { break };
+            let Some(batch) = loader.next() else { return Ok(None) };
             let batch = batch?;
             self.note_unreadable(&batch.replaced, watch);
-            self.update(epoch, &batch, waiting.elapsed(), watch)?;
+            self.update(&batch, waiting.elapsed(), watch)?;
+            self.close_step(watch)?;
         }
-        self.state.epoch += 1;
-        let last = self.state.epoch == self.recipe.run.epochs;
-        if last || self.state.epoch.is_multiple_of(self.recipe.evaluation.every) {
-            self.measure(watch)?;
-        }
-        self.save(watch)?;
-        Ok(())
     }
 
     /// Makes one update.
     fn update(
         &mut self,
-        epoch: u64,
         batch: &Batch,
         data_time: Duration,
         watch: &mut dyn Watch,
     ) -> anyhow::Result<()> {
-        let position =
-            Position { epoch, step: self.state.step, lr: self.schedule.lr(self.state.step) };
-        let report = step::step(
-            &self.network,
-            &mut self.optimizer,
-            batch,
-            position,
-            data_time,
-            self.recipe,
-        )?;
+        let State { epoch, step, .. } = self.state;
+        let position = Position { epoch, step, lr: self.schedule.lr(step), data_time };
+        let report = step::step(&mut self.learner, batch, position, self.recipe)?;
         self.state.step = report.step;
+        self.state.used += batch.clips.len();
         self.journal.step(&report)?;
+        let left_out = (!report.applied).then(|| self.left_out(&report));
         watch.note(&Event::Step(report));
+        match left_out {
+            Some(message) => self.note_skipped(message, watch),
+            None => {
+                self.state.skipped_in_a_row = 0;
+                self.sound = self.state.clone();
+                Ok(())
+            }
+        }
+    }
+
+    /// What is to be said of an update that was not made.
+    fn left_out(&self, report: &StepReport) -> String {
+        let ids: Vec<&str> = report.clips.iter().map(|clip| self.train.clips().id(*clip)).collect();
+        format!("step {} is left out: {} (clips {})", report.step, report.trouble(), ids.join(", "))
+    }
+
+    /// Counts an update that was not made; too many in a row end the run, with a checkpoint from before
+    /// the first of them.
+    fn note_skipped(&mut self, message: String, watch: &mut dyn Watch) -> anyhow::Result<()> {
+        self.state.skipped += 1;
+        self.state.skipped_in_a_row += 1;
+        let row = self.state.skipped_in_a_row;
+        if row <= self.recipe.run.max_skipped {
+            watch.note(&Event::Warning(message));
+            return Ok(());
+        }
+        self.state = self.sound.clone();
+        let path = self.save(watch)?;
+        bail!(
+            "{message}; it was number {row} in a row, run.max_skipped = {} are allowed: {} holds the \
+             state before them (the way out: a lower optimizer.lr, or another compute.precision, in \
+             another --out)",
+            self.recipe.run.max_skipped,
+            path.display()
+        )
+    }
+
+    /// Ends the epoch if that was its last step, measures and saves when due.
+    fn close_step(&mut self, watch: &mut dyn Watch) -> anyhow::Result<()> {
+        let over = self.state.used == self.sampler.batches() * self.recipe.run.batch;
+        if over {
+            self.state.epoch += 1;
+            self.state.used = 0;
+            let last = self.state.epoch == self.recipe.run.epochs;
+            if last || self.state.epoch.is_multiple_of(self.recipe.evaluation.every) {
+                self.measure(watch)?;
+            }
+            self.sound = self.state.clone();
+        }
+        let due =
+            self.recipe.run.save_every.is_some_and(|every| self.state.step.is_multiple_of(every));
+        if over || due {
+            self.save(watch)?;
+        }
         Ok(())
     }
 
     /// Measures every held-out list.
     fn measure(&mut self, watch: &mut dyn Watch) -> anyhow::Result<()> {
-        let mut retrieved = Vec::new();
-        for (name, list) in &self.evaluate {
-            retrieved.push(retrieve::retrieve(name, list.clone(), &self.network, self.recipe)?);
-        }
+        let recipe = self.recipe;
+        let retrieved = self.learner.measured(|network| {
+            let lists = self.evaluate.iter();
+            let one = |(name, list): &(String, Arc<Dataset>)| {
+                retrieve::retrieve(name, list.clone(), network, recipe)
+            };
+            lists.map(one).collect::<anyhow::Result<Vec<Retrieved>>>()
+        })?;
         self.journal.measured(self.state.step, self.state.epoch, &retrieved)?;
         watch.note(&Event::Evaluated { epoch: self.state.epoch, retrieved: retrieved.clone() });
-        self.retrieved = retrieved;
+        self.state.measured(retrieved);
         Ok(())
     }
 
     fn save(&mut self, watch: &mut dyn Watch) -> anyhow::Result<PathBuf> {
-        let path =
-            checkpoint::save(&self.checkpoints, &self.state, &self.network, &self.optimizer)?;
-        checkpoint::prune(&self.checkpoints, self.recipe.run.keep)?;
+        let path = checkpoint::save(&self.checkpoints, &self.state, &self.learner.files())?;
+        let best = self.state.best.map(|best| best.step);
+        checkpoint::prune(&self.checkpoints, self.recipe.run.keep, best)?;
         watch.note(&Event::Saved(path.clone()));
+        self.checkpoint = Some(path.clone());
         Ok(path)
     }
 
@@ -219,61 +272,10 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Sums up; a run that was complete when opened is measured once more.
-    fn finish(mut self, watch: &mut dyn Watch) -> anyhow::Result<Summary> {
-        if self.retrieved.is_empty() {
-            self.measure(watch)?;
-        }
-        let mut ignore = |_| ();
-        let Some((checkpoint, _)) = checkpoint::latest(&self.checkpoints, &mut ignore)? else {
-            bail!("{} holds no checkpoint", self.checkpoints.display());
-        };
-        let (epochs, steps) = (self.state.epoch, self.state.step);
-        Ok(Summary { epochs, steps, retrieved: self.retrieved, checkpoint })
+    /// Sums up.
+    fn finish(self, stopped: Option<i32>) -> anyhow::Result<Summary> {
+        let checkpoint = self.checkpoint.context("the run has saved no checkpoint")?;
+        let State { epoch: epochs, step: steps, skipped, retrieved, best, .. } = self.state;
+        Ok(Summary { epochs, steps, skipped, retrieved, best, checkpoint, stopped })
     }
-}
-
-/// The data set of `recipe` over `clips`.
-///
-/// # Errors
-///
-/// If the front end makes no sense, or there is no clip.
-pub fn dataset(recipe: &Settings, clips: Clips) -> anyhow::Result<Arc<Dataset>> {
-    let dataset = Dataset::new(DatasetConfig {
-        clips,
-        front_end: recipe.front_end.clone(),
-        audio: recipe.augment.audio.clone(),
-        visual: recipe.augment.visual.clone(),
-        centroid: recipe.objective.centroid,
-        seed: recipe.seed,
-        cache_bytes: recipe.data.cache_mb << 20,
-    })?;
-    Ok(Arc::new(dataset))
-}
-
-/// How `recipe` has clips fed.
-pub(crate) fn loader_options(recipe: &Settings) -> LoaderOptions {
-    LoaderOptions {
-        workers: recipe.data.workers,
-        queue: recipe.data.queue,
-        max_unreadable: recipe.data.max_unreadable,
-    }
-}
-
-/// The learning rates of a run with `steps` updates per epoch.
-fn schedule(recipe: &Settings, steps: u64) -> WarmupCosine {
-    let optimizer = &recipe.optimizer;
-    WarmupCosine {
-        start: optimizer.start_lr,
-        peak: optimizer.lr,
-        end: optimizer.final_lr,
-        warmup: (optimizer.warmup_epochs * steps as f64).round() as u64,
-        total: recipe.run.epochs * steps,
-    }
-}
-
-/// AdamW over every learned variable of `network`.
-fn optimizer(recipe: &Settings, network: &Network) -> AdamW {
-    let Optimizer { betas, eps, weight_decay, .. } = recipe.optimizer;
-    AdamW::of_store(&network.store, AdamWConfig { betas, eps, weight_decay })
 }

@@ -1,15 +1,22 @@
 //! Everything that decides a run, as a recipe holds it, and what its values must satisfy.
 
+mod compute;
+mod length;
+mod objective;
+mod optimizer;
+
+pub use compute::{Compute, DeviceName, Precision};
+pub use length::Length;
+pub use objective::{Objective, Weights};
+pub use optimizer::Optimizer;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
 use equiav_augment::{AudioAugment, Modality, Profile, VisualAugment};
 use equiav_data::FrontEnd;
-use equiav_models::{
-    BranchConfig, EncoderConfig, HeadConfig, InputConfig, Inter, Intra, PredictorConfig,
-};
-use equiav_torch::MatmulPrecision;
+use equiav_models::{BranchConfig, EncoderConfig, HeadConfig, InputConfig, PredictorConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::corpus::Source;
@@ -25,7 +32,7 @@ pub struct Settings {
     /// Whether the published code's deviations from its own vectors are kept; sections may differ by
     /// a `profile` of their own.
     pub profile: Profile,
-    /// Where tensors live and how fp32 matrix products are computed.
+    /// Where tensors live and how they are computed.
     pub compute: Compute,
     /// Clips and how they are fed.
     pub data: Data,
@@ -37,34 +44,12 @@ pub struct Settings {
     pub model: Model,
     /// The losses.
     pub objective: Objective,
-    /// AdamW, its schedule and clipping.
+    /// AdamW, its schedule, clipping, and the average of the weights.
     pub optimizer: Optimizer,
     /// How long the run is and what it keeps.
     pub run: Length,
     /// What is measured on held-out clips.
     pub evaluation: Evaluation,
-}
-
-/// Where tensors live and how fp32 matrix products are computed.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Compute {
-    /// `cpu` or `cuda`; a run that asks for CUDA fails where there is none.
-    pub device: DeviceName,
-    /// Threads of one operation; 0 for as many as there are processors.
-    pub threads: usize,
-    /// `highest`, `high` or `medium`, as PyTorch's float32 matrix product precision.
-    pub matmul_precision: MatmulPrecision,
-}
-
-/// A kind of device.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DeviceName {
-    /// The processor.
-    Cpu,
-    /// The first GPU.
-    Cuda,
 }
 
 /// Clips and how they are fed.
@@ -110,81 +95,6 @@ pub struct Model {
     pub start: Option<PathBuf>,
 }
 
-/// The losses.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Objective {
-    /// What pulls the two views of one modality together.
-    pub intra: Intra,
-    /// Which embeddings the modalities are compared by.
-    pub inter: Inter,
-    /// S, the number of predicted embeddings in a centroid.
-    pub centroid: usize,
-    /// The temperature of every loss.
-    pub temperature: f64,
-    /// Whether the temperature is learned, starting from that value.
-    pub learn_temperature: bool,
-    /// The weights of the terms.
-    pub weights: Weights,
-}
-
-/// The weights of the terms of the total loss.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Weights {
-    /// Of the inter-modal term.
-    pub inter: f64,
-    /// Of the intra-modal term of audio.
-    pub intra_audio: f64,
-    /// Of the intra-modal term of the picture.
-    pub intra_visual: f64,
-}
-
-impl Weights {
-    /// The weight of the intra-modal term of `modality`.
-    pub fn intra(&self, modality: Modality) -> f64 {
-        match modality {
-            Modality::Audio => self.intra_audio,
-            Modality::Visual => self.intra_visual,
-        }
-    }
-}
-
-/// AdamW, its schedule and clipping.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Optimizer {
-    /// The learning rate at the end of the warm-up.
-    pub lr: f64,
-    /// The learning rate of the first step.
-    pub start_lr: f64,
-    /// The learning rate at the end of the run.
-    pub final_lr: f64,
-    /// Epochs of linear warm-up; a fraction is allowed.
-    pub warmup_epochs: f64,
-    /// The decay rates of the two moments.
-    pub betas: (f64, f64),
-    /// The addend of the denominator.
-    pub eps: f64,
-    /// The decoupled weight decay, on every parameter.
-    pub weight_decay: f64,
-    /// The largest global gradient norm; absent for no clipping.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub clip_norm: Option<f64>,
-}
-
-/// How long the run is and what it keeps.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Length {
-    /// Passes over the training clips.
-    pub epochs: u64,
-    /// Clips per step, over all processes.
-    pub batch: usize,
-    /// Checkpoints to keep, the newest ones.
-    pub keep: usize,
-}
-
 /// What is measured on held-out clips.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -227,28 +137,15 @@ impl Settings {
 
     /// Checks what no single key can know.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
-        let positive = |key: &str, value: usize| {
-            ensure!(value > 0, "{key} = {value}: expected at least 1");
-            Ok(())
-        };
-        positive("run.batch", self.run.batch)?;
-        ensure!(self.run.batch > 1, "run.batch = 1: a contrastive loss needs at least 2 clips");
-        positive("run.epochs", self.run.epochs as usize)?;
-        positive("run.keep", self.run.keep)?;
         positive("data.workers", self.data.workers)?;
         positive("data.queue", self.data.queue)?;
         positive("evaluation.every", self.evaluation.every as usize)?;
         positive("evaluation.batch", self.evaluation.batch)?;
-        positive("objective.centroid", self.objective.centroid)?;
-        let tau = self.objective.temperature;
-        ensure!(tau > 0.0 && tau.is_finite(), "objective.temperature = {tau}: expected above 0");
         let share = self.data.max_unreadable;
         ensure!((0.0..=1.0).contains(&share), "data.max_unreadable = {share}: expected 0 to 1");
+        self.objective.check()?;
         self.optimizer.check()?;
-        self.check_sizes()
-    }
-
-    fn check_sizes(&self) -> anyhow::Result<()> {
+        self.run.check()?;
         for (modality, branch) in self.branches() {
             branch.check().with_context(|| format!("the {modality} network cannot be built"))?;
         }
@@ -256,28 +153,8 @@ impl Settings {
     }
 }
 
-impl Optimizer {
-    fn check(&self) -> anyhow::Result<()> {
-        for (key, value) in [
-            ("lr", self.lr),
-            ("start_lr", self.start_lr),
-            ("final_lr", self.final_lr),
-            ("warmup_epochs", self.warmup_epochs),
-            ("weight_decay", self.weight_decay),
-            ("eps", self.eps),
-        ] {
-            let sound = value.is_finite() && value >= 0.0;
-            ensure!(sound, "optimizer.{key} = {value}: expected a number of at least 0");
-        }
-        for beta in [self.betas.0, self.betas.1] {
-            ensure!(
-                (0.0..1.0).contains(&beta),
-                "optimizer.betas holds {beta}: expected 0 to below 1"
-            );
-        }
-        if let Some(norm) = self.clip_norm {
-            ensure!(norm > 0.0, "optimizer.clip_norm = {norm}: expected above 0, or no such key");
-        }
-        Ok(())
-    }
+/// Refuses a `value` of 0 under `key`.
+fn positive(key: &str, value: usize) -> anyhow::Result<()> {
+    ensure!(value > 0, "{key} = {value}: expected at least 1");
+    Ok(())
 }

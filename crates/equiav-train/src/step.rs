@@ -2,12 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::ensure;
 use equiav_data::Batch;
-use equiav_torch::{AdamW, clip_grad_norm};
+use equiav_torch::clip_grad_norm;
 
 use crate::feed;
-use crate::network::Network;
+use crate::learner::Learner;
 use crate::objective;
 use crate::settings::Settings;
 use crate::watch::StepReport;
@@ -17,39 +16,42 @@ use crate::watch::StepReport;
 pub struct Position {
     /// The epoch, counted from 0.
     pub epoch: u64,
-    /// Updates before this one.
+    /// Steps before this one.
     pub step: u64,
     /// The learning rate of this update.
     pub lr: f64,
+    /// How long the batch was waited for.
+    pub data_time: Duration,
 }
 
-/// Updates `network` by one batch that was waited for during `data_time`.
+/// Updates `learner` by one batch.
+///
+/// If the loss or the gradient is not finite nothing is changed, and the report says so.
 ///
 /// # Errors
 ///
-/// If the loss or the gradient is not finite; nothing has been changed then.
+/// If memory runs out.
 pub fn step(
-    network: &Network,
-    optimizer: &mut AdamW,
+    learner: &mut Learner,
     batch: &Batch,
     position: Position,
-    data_time: Duration,
     recipe: &Settings,
 ) -> anyhow::Result<StepReport> {
     let started = Instant::now();
+    let network = &learner.network;
     let views = feed::views(batch, network.store.device());
     let embeddings = network.forward(&views, recipe);
     let terms = objective::terms(&embeddings, network.temperature().as_ref(), recipe);
     let figures = terms.figures();
-    let place = || format!("at step {} (clips {:?})", position.step + 1, batch.clips);
-    ensure!(figures.loss.is_finite(), "the loss is not finite {}", place());
 
-    optimizer.zero_grad();
+    learner.optimizer.zero_grad();
     terms.total.backward();
     // PUBLISHED: clip-only-mixed-precision the published code clips only under mixed precision.
-    let grad_norm = clip_grad_norm(optimizer.parameters(), recipe.optimizer.clip_norm)?;
-    ensure!(grad_norm.is_finite(), "the gradient is not finite {}", place());
-    optimizer.step(position.lr)?;
+    let grad_norm = clip_grad_norm(learner.optimizer.parameters(), recipe.optimizer.clip_norm)?;
+    let applied = figures.loss.is_finite() && grad_norm.is_finite();
+    if applied {
+        learner.optimizer.step(position.lr)?;
+    }
 
     Ok(StepReport {
         epoch: position.epoch,
@@ -57,8 +59,9 @@ pub fn step(
         lr: position.lr,
         figures,
         grad_norm,
-        clips: batch.clips.len(),
-        data_time,
-        batch_time: data_time + started.elapsed(),
+        applied,
+        clips: batch.clips.clone(),
+        data_time: position.data_time,
+        batch_time: position.data_time + started.elapsed(),
     })
 }

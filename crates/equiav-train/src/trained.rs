@@ -8,10 +8,11 @@ use equiav_data::Clips;
 use crate::checkpoint;
 use crate::folder;
 use crate::import;
+use crate::learner;
 use crate::network::Network;
 use crate::recipe::Recipe;
 use crate::retrieve::{self, Retrieved};
-use crate::run;
+use crate::setup;
 use crate::watch::{Event, Watch};
 
 /// What a run folder holds.
@@ -40,14 +41,14 @@ impl Trained {
         })?;
         let recipe =
             Recipe::parse(&text, &[]).with_context(|| format!("in recipe {}", file.display()))?;
-        let network = Network::new(&recipe, run::device(&recipe)?)?;
+        let network = Network::new(&recipe, setup::device(&recipe)?)?;
         let mut warn = |message| watch.note(&Event::Warning(message));
         let newest = checkpoint::latest(&path.join(folder::CHECKPOINTS), &mut warn)?;
         let Some((checkpoint, state)) = newest else {
             let path = path.display();
-            bail!("{path} has no checkpoint yet: let `equiav pretrain` finish an epoch");
+            bail!("{path} has no checkpoint yet: let `equiav pretrain` save one");
         };
-        checkpoint::load_weights(&checkpoint, &network)?;
+        learner::load_for_use(&checkpoint, &network)?;
         Ok(Self { recipe, network, checkpoint, epoch: state.epoch })
     }
 
@@ -69,7 +70,7 @@ impl Trained {
     ///
     /// If no clip can be read.
     pub fn retrieve(&self, name: &str, clips: Clips) -> anyhow::Result<Retrieved> {
-        let dataset = run::dataset(&self.recipe, clips)?;
+        let dataset = setup::dataset(&self.recipe, clips)?;
         retrieve::retrieve(name, dataset, &self.network, &self.recipe)
     }
 

@@ -24,8 +24,8 @@ pub enum Event {
         clips: usize,
         /// Learned numbers of the model.
         parameters: usize,
-        /// The first epoch to be trained, counted from 0.
-        epoch: u64,
+        /// Steps made before.
+        done: u64,
         /// Epochs of the whole run.
         epochs: u64,
         /// Steps of one epoch.
@@ -61,12 +61,26 @@ pub struct StepReport {
     pub figures: Figures,
     /// Global gradient norm before clipping.
     pub grad_norm: f64,
-    /// Clips in the batch.
-    pub clips: usize,
+    /// Whether the update was made; not where loss or gradient are not finite.
+    pub applied: bool,
+    /// The positions in the training list of the batch's clips.
+    pub clips: Vec<usize>,
     /// Time that the step waited for its batch.
     pub data_time: Duration,
     /// Time of the whole step, waiting included.
     pub batch_time: Duration,
+}
+
+impl StepReport {
+    /// Why an update was not made.
+    pub fn trouble(&self) -> String {
+        let loss = self.figures.loss;
+        if loss.is_finite() {
+            format!("the gradient's norm is {}", self.grad_norm)
+        } else {
+            format!("the loss is {loss}")
+        }
+    }
 }
 
 /// Watches a run.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use equiav_train::{Event, Override, Recipe, Silent, Summary, Trained, Watch, pretrain};
+use equiav_train::{Event, Override, Recipe, Silent, Stop, Summary, Trained, Watch, pretrain};
 use serde_json::Value;
 use tch::Tensor;
 
@@ -45,9 +45,12 @@ fn tiny(folder: &Path, changes: &[&str]) -> Recipe {
     Recipe::parse(QUICK, &overrides).expect("a recipe")
 }
 
-/// The tensors of a run's checkpoint `epoch`.
+/// Steps of one epoch.
+const STEPS: u64 = 4;
+
+/// The tensors of a run's checkpoint after `epoch` epochs.
 fn checkpoint(run: &Path, epoch: u64) -> BTreeMap<String, Tensor> {
-    let folder = run.join(format!("checkpoints/epoch-{epoch:04}"));
+    let folder = run.join(format!("checkpoints/step-{:09}", STEPS * epoch));
     let files = ["model.safetensors", "optimizer.safetensors"];
     let read = |name: &str| Tensor::read_safetensors(folder.join(name)).expect("tensors");
     files.iter().flat_map(|name| read(name)).collect()
@@ -87,7 +90,7 @@ impl Watch for CrashAt {
 }
 
 fn run(recipe: &Recipe, out: &Path) -> anyhow::Result<Summary> {
-    pretrain(recipe, out, &mut Silent)
+    pretrain(recipe, out, &Stop::never(), &mut Silent)
 }
 
 #[test]
@@ -98,9 +101,11 @@ fn an_interrupted_run_equals_the_straight_one_bit_for_bit() {
     let summary = run(&recipe, &straight).expect("a run");
     assert_eq!((summary.epochs, summary.steps), (3, 12));
 
-    let crash = std::panic::AssertUnwindSafe(|| pretrain(&recipe, &crashed, &mut CrashAt(6)));
+    let crash = std::panic::AssertUnwindSafe(|| {
+        pretrain(&recipe, &crashed, &Stop::never(), &mut CrashAt(6))
+    });
     assert!(std::panic::catch_unwind(crash).is_err(), "the run was ended in its second epoch");
-    assert!(!crashed.join("checkpoints/epoch-0002").exists());
+    assert!(!crashed.join("checkpoints/step-000000008").exists());
     run(&recipe, &crashed).expect("the same command goes on");
     assert_same_run(&straight, &crashed, 3);
 }
@@ -161,7 +166,7 @@ fn a_damaged_checkpoint_gives_way_to_the_one_before() {
     let (straight, damaged) = (folder.path().join("straight"), folder.path().join("damaged"));
     run(&recipe, &straight).expect("a run");
     run(&recipe, &damaged).expect("a run");
-    let file = damaged.join("checkpoints/epoch-0003/model.safetensors");
+    let file = damaged.join("checkpoints/step-000000012/model.safetensors");
     let mut bytes = fs::read(&file).expect("weights");
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
@@ -176,8 +181,11 @@ fn a_damaged_checkpoint_gives_way_to_the_one_before() {
         }
     }
     let mut warnings = Warnings(Vec::new());
-    pretrain(&recipe, &damaged, &mut warnings).expect("the run goes on from epoch 2");
-    assert!(warnings.0.iter().any(|text| text.contains("epoch-0003/model.safetensors is damaged")));
+    pretrain(&recipe, &damaged, &Stop::never(), &mut warnings)
+        .expect("the run goes on from epoch 2");
+    assert!(
+        warnings.0.iter().any(|text| text.contains("step-000000012/model.safetensors is damaged"))
+    );
     assert_same_run(&straight, &damaged, 3);
 }
 

@@ -3,14 +3,19 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use equiav_train::{Override, Recipe};
+use equiav_train::{Override, Recipe, Stop};
 
 use crate::progress::Progress;
 use crate::table;
 
+/// The exit code of a run that was asked to stop and has saved: sysexits' EX_TEMPFAIL, try again.
+const STOPPED: u8 = 75;
+
 /// Train encoders with EquiAV from a recipe
 ///
-/// The same command on the same folder goes on where the last finished epoch ended.
+/// The same command on the same folder goes on with the step after its newest checkpoint, and ends with
+/// the weights that it would have had without the interruption. SIGTERM, SIGINT (Ctrl-C) and SIGUSR1
+/// finish the step, save, and exit with code 75: the same command goes on.
 #[derive(clap::Args)]
 pub(crate) struct Pretrain {
     /// What to do: a file such as recipes/stamps.toml, or a built-in name: quick, stamps
@@ -30,7 +35,16 @@ impl Pretrain {
         let recipe = Recipe::load(&self.recipe, &self.overrides)?;
         let out = self.out.unwrap_or_else(|| PathBuf::from("runs").join(&recipe.name));
         let mut progress = Progress::new();
-        let summary = equiav_train::pretrain(&recipe, &out, &mut progress)?;
+        let summary = equiav_train::pretrain(&recipe, &out, &Stop::on_signals()?, &mut progress)?;
+        if let Some(signal) = summary.stopped {
+            progress.finish();
+            println!(
+                "stopped by signal {signal} after step {}, saved {}: the same command goes on",
+                summary.steps,
+                summary.checkpoint.display()
+            );
+            return Ok(ExitCode::from(STOPPED));
+        }
         println!();
         print!("{}", table::retrieval(&summary.retrieved));
         println!(

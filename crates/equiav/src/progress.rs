@@ -18,10 +18,11 @@ pub(crate) struct Progress {
 #[derive(Default)]
 struct Plan {
     epochs: u64,
+    /// Steps of one epoch.
     steps: u64,
 }
 
-/// Sums over the steps of the current epoch.
+/// Sums over the steps of the current epoch that this process has made.
 struct Epoch {
     number: Option<u64>,
     steps: u64,
@@ -39,7 +40,7 @@ impl Epoch {
 
     fn add(&mut self, report: &StepReport) {
         self.steps += 1;
-        self.clips += report.clips;
+        self.clips += report.clips.len();
         self.loss += report.figures.loss;
         self.waited += report.data_time;
     }
@@ -71,6 +72,11 @@ impl Progress {
         }
     }
 
+    /// Takes the bar away.
+    pub(crate) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+
     /// Prints a line above the bar, also where there is no terminal.
     fn line(&self, line: &str) {
         self.bar.suspend(|| println!("{line}"));
@@ -79,17 +85,13 @@ impl Progress {
     fn step(&mut self, report: &StepReport) {
         if self.epoch.number != Some(report.epoch) {
             self.epoch = Epoch::new(Some(report.epoch));
-            let epoch = format!("epoch {}/{}", report.epoch + 1, self.plan.epochs);
-            self.bar(
-                self.plan.steps,
-                &format!("{epoch} {{wide_bar}} {{pos}}/{{len}} {{eta}} {{msg}}"),
-            );
         }
         self.epoch.add(report);
+        let number = report.epoch + 1;
+        self.bar.set_prefix(format!("epoch {number}/{}", self.plan.epochs));
         self.bar.set_message(self.epoch.line());
-        self.bar.inc(1);
-        if self.epoch.steps == self.plan.steps {
-            let number = report.epoch + 1;
+        self.bar.set_position(report.step);
+        if report.step.is_multiple_of(self.plan.steps) {
             self.line(&format!("epoch {number:>3}/{}  {}", self.plan.epochs, self.epoch.line()));
         }
     }
@@ -110,16 +112,20 @@ impl Watch for Progress {
                     self.bar.finish_and_clear();
                 }
             }
-            Event::Started { clips, parameters, epoch, epochs, steps, batch } => {
+            Event::Started { clips, parameters, done, epochs, steps, batch } => {
                 self.plan = Plan { epochs: *epochs, steps: *steps };
                 let millions = *parameters as f64 / 1e6;
                 self.line(&format!(
                     "{clips} training clips, {millions:.2} M parameters, \
                      {epochs} epochs of {steps} steps of {batch} clips"
                 ));
-                if *epoch > 0 {
-                    self.line(&format!("going on after epoch {epoch}"));
+                if *done > 0 {
+                    self.line(&format!("going on after step {done} of {}", epochs * steps));
                 }
+                self.bar(epochs * steps, "{prefix} {wide_bar} {pos}/{len} {eta} {msg}");
+                // The time that is left is told from the steps of this process.
+                self.bar.set_position(*done);
+                self.bar.reset_eta();
             }
             Event::Step(report) => self.step(report),
             Event::Evaluated { retrieved, .. } => {

@@ -233,7 +233,7 @@ fn a_run_that_is_killed_again_and_again_ends_as_the_undisturbed_one() {
     corpus(folder.path());
     succeeds(folder.path(), &pretrain(&[]));
     let run = folder.path().join("run");
-    let last = Path::new("checkpoints/epoch-0004/model.safetensors");
+    let last = Path::new("checkpoints/step-000000012/model.safetensors");
     let undisturbed = fs::read(run.join(last)).expect("weights");
     fs::remove_dir_all(&run).unwrap();
 

@@ -1,0 +1,92 @@
+//! What an update changes: the weights, their moments, the loss scale, and the average of the weights.
+
+use std::path::Path;
+
+use anyhow::Context;
+use equiav_models::{read_weights, restore};
+use equiav_torch::{AdamW, AdamWConfig};
+use tch::Device;
+
+use crate::average::Average;
+use crate::checkpoint::{self, Files, MODEL};
+use crate::network::Network;
+use crate::settings::{Optimizer, Settings};
+
+const OPTIMIZER: &str = "optimizer.safetensors";
+const AVERAGE: &str = "average.safetensors";
+
+/// A network with everything that its training carries along.
+#[derive(Debug)]
+pub struct Learner {
+    /// The weights, and what they make of a batch.
+    pub network: Network,
+    /// Both moments of every variable.
+    pub optimizer: AdamW,
+    /// The average of the weights, where the recipe asks for one.
+    pub average: Option<Average>,
+}
+
+impl Learner {
+    /// The network of `recipe` on `device` before its first update.
+    ///
+    /// # Errors
+    ///
+    /// If the recipe names start weights that cannot be read or do not cover the encoders.
+    pub fn new(recipe: &Settings, device: Device) -> anyhow::Result<Self> {
+        let network = Network::new(recipe, device)?;
+        let Optimizer { betas, eps, weight_decay, .. } = recipe.optimizer;
+        let optimizer = AdamW::of_store(&network.store, AdamWConfig { betas, eps, weight_decay });
+        let average = |decay| Average::new(&network.store, decay);
+        Ok(Self { average: recipe.optimizer.average.map(average), network, optimizer })
+    }
+
+    /// The tensors of a checkpoint.
+    pub fn files(&self) -> Files {
+        let weights = self.network.store.variables().into_iter().collect();
+        let mut files = Files::from([(MODEL, weights), (OPTIMIZER, self.optimizer.state())]);
+        files.extend(self.average.iter().map(|average| (AVERAGE, average.tensors())));
+        files
+    }
+
+    /// Takes up the checkpoint at `path`.
+    ///
+    /// # Errors
+    ///
+    /// If it holds other names or shapes.
+    pub fn load(&mut self, path: &Path) -> anyhow::Result<()> {
+        load(&path.join(MODEL), &self.network)?;
+        let context = |file| format!("checkpoint {}", path.join(file).display());
+        let saved = checkpoint::tensors(path, OPTIMIZER)?;
+        self.optimizer.load_state(&saved).with_context(|| context(OPTIMIZER))?;
+        if let Some(average) = &mut self.average {
+            let saved = checkpoint::tensors(path, AVERAGE)?;
+            average.load(&saved).with_context(|| context(AVERAGE))?;
+        }
+        Ok(())
+    }
+
+    /// Does `work` with the network as it is to be measured: with the average of the weights where
+    /// there is one.
+    pub fn measured<T>(&self, work: impl FnOnce(&Network) -> T) -> T {
+        match &self.average {
+            Some(average) => average.instead(&self.network.store, || work(&self.network)),
+            None => work(&self.network),
+        }
+    }
+}
+
+/// Puts those weights of the checkpoint at `path` into `network` that are to be used: their average
+/// where there is one.
+///
+/// # Errors
+///
+/// If they have other names or shapes than the network.
+pub fn load_for_use(path: &Path, network: &Network) -> anyhow::Result<()> {
+    let file = if path.join(AVERAGE).exists() { AVERAGE } else { MODEL };
+    load(&path.join(file), network)
+}
+
+fn load(path: &Path, network: &Network) -> anyhow::Result<()> {
+    restore(&network.store, &read_weights(path)?)
+        .with_context(|| format!("checkpoint {}", path.display()))
+}

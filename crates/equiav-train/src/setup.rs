@@ -1,0 +1,70 @@
+//! What a recipe's settings become before a run begins: a device, data sets, a loader, a schedule.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use anyhow::Context;
+use equiav_data::{Clips, Dataset, DatasetConfig, LoaderOptions};
+use equiav_torch::{cuda_device, set_matmul_precision, set_threads};
+use tch::Device;
+
+use crate::schedule::WarmupCosine;
+use crate::settings::{DeviceName, Settings};
+
+/// The device that `recipe` asks for, with its threads and precision set.
+///
+/// # Errors
+///
+/// If it asks for CUDA where there is none.
+pub fn device(recipe: &Settings) -> anyhow::Result<Device> {
+    let threads = match NonZeroUsize::new(recipe.compute.threads) {
+        Some(threads) => threads,
+        None => std::thread::available_parallelism()?,
+    };
+    set_threads(threads);
+    set_matmul_precision(recipe.compute.matmul_precision)?;
+    match recipe.compute.device {
+        DeviceName::Cpu => Ok(Device::Cpu),
+        DeviceName::Cuda => cuda_device(0)
+            .context("compute.device = \"cuda\" (the way out: --set compute.device=cpu)"),
+    }
+}
+
+/// The data set of `recipe` over `clips`.
+///
+/// # Errors
+///
+/// If the front end makes no sense, or there is no clip.
+pub fn dataset(recipe: &Settings, clips: Clips) -> anyhow::Result<Arc<Dataset>> {
+    let dataset = Dataset::new(DatasetConfig {
+        clips,
+        front_end: recipe.front_end.clone(),
+        audio: recipe.augment.audio.clone(),
+        visual: recipe.augment.visual.clone(),
+        centroid: recipe.objective.centroid,
+        seed: recipe.seed,
+        cache_bytes: recipe.data.cache_mb << 20,
+    })?;
+    Ok(Arc::new(dataset))
+}
+
+/// How `recipe` has clips fed.
+pub(crate) fn loader_options(recipe: &Settings) -> LoaderOptions {
+    LoaderOptions {
+        workers: recipe.data.workers,
+        queue: recipe.data.queue,
+        max_unreadable: recipe.data.max_unreadable,
+    }
+}
+
+/// The learning rates of a run with `steps` updates per epoch.
+pub(crate) fn schedule(recipe: &Settings, steps: u64) -> WarmupCosine {
+    let optimizer = &recipe.optimizer;
+    WarmupCosine {
+        start: optimizer.start_lr,
+        peak: optimizer.lr,
+        end: optimizer.final_lr,
+        warmup: (optimizer.warmup_epochs * steps as f64).round() as u64,
+        total: recipe.run.epochs * steps,
+    }
+}
