@@ -48,6 +48,7 @@ pub fn step(
     terms.total.backward();
     // PUBLISHED: clip-only-mixed-precision the published code clips only under mixed precision.
     let grad_norm = clip_grad_norm(optimizer.parameters(), recipe.optimizer.clip_norm)?;
+    let grad_norm = grad_norm.double_value(&[]);
     ensure!(grad_norm.is_finite(), "the gradient is not finite {}", place());
     optimizer.step(position.lr)?;
 
