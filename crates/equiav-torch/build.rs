@@ -5,7 +5,8 @@
 use std::path::{Path, PathBuf};
 use std::{env, error::Error};
 
-const BORDER: &str = "src/border.cc";
+const BORDER: &str = "src/border";
+const SOURCES: [&str; 4] = ["message.cc", "optimizer.cc", "precision.cc", "system.cc"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     for name in ["LIBTORCH", "LIBTORCH_INCLUDE", "LIBTORCH_CXX11_ABI", "DEP_TCH_LIBTORCH_LIB"] {
@@ -23,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .debug(false)
         .define("_GLIBCXX_USE_CXX11_ABI", abi.as_str())
         .flag(format!("-isystem{}", include.display()))
-        .file(BORDER)
+        .files(SOURCES.map(|source| Path::new(BORDER).join(source)))
         .try_compile("equiav_border")?;
 
     println!("cargo::rustc-link-search=native={}", lib.display());

@@ -6,6 +6,7 @@ mod bench;
 mod check;
 mod doctor;
 mod edges;
+mod endurance;
 mod external;
 mod ffmpeg;
 mod fuzz;
@@ -74,6 +75,12 @@ const COMMANDS: &[Command] = &[
         summary: "set up and run the criterion benches",
         help: bench::HELP,
         run: bench::command,
+    },
+    Command {
+        name: "endurance",
+        summary: "kill a run again and again and compare what comes of it",
+        help: endurance::HELP,
+        run: endurance::command,
     },
     Command {
         name: "fuzz",

@@ -61,7 +61,8 @@ pub(crate) fn check(folder: &Path) -> anyhow::Result<Vec<Item>> {
             items.extend(compare_embeddings(&embeddings, &read("embeddings")?)?);
             items.push(compare_gradients(&optimizer, &read("gradients")?)?);
         }
-        let norm = clip_grad_norm(optimizer.parameters(), Some(trajectory.optimizer.clip_norm))?;
+        let norm = clip_grad_norm(optimizer.parameters(), Some(trajectory.optimizer.clip_norm))?
+            .double_value(&[]);
         let lr = trajectory.schedule.learning_rate(step.step);
         figures.add(step, &losses, norm, lr);
         optimizer.step(lr)?;

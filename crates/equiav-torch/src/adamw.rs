@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor, nn};
 
-use crate::{TorchError, border};
+use crate::{StateError, TorchError, border, state};
 
 /// The numbers of AdamW that stay the same during a run.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
@@ -36,24 +36,6 @@ pub struct AdamW {
     exp_avgs: Vec<Tensor>,
     exp_avg_sqs: Vec<Tensor>,
     steps: Vec<Tensor>,
-}
-
-/// A saved state that does not belong to these parameters.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StateError {
-    /// The state lacks this tensor.
-    Missing(String),
-    /// The state holds this tensor, which no parameter has.
-    Unexpected(String),
-    /// The tensor has another shape than its parameter asks for.
-    Shape {
-        /// Which tensor.
-        name: String,
-        /// The shape in the saved state.
-        found: Vec<i64>,
-        /// The shape it must have.
-        expected: Vec<i64>,
-    },
 }
 
 impl AdamW {
@@ -103,11 +85,13 @@ impl AdamW {
         &self.names
     }
 
-    /// Forgets every gradient, so that the next backward pass starts from none.
+    /// Drops every gradient, so that the next backward pass starts from none.
+    ///
+    /// The pass then keeps each gradient that it computes instead of adding it to one of zeros, and a
+    /// parameter that it does not reach has no gradient at all. Between two steps the memory is free
+    /// for activations: call it right after [`step`](Self::step).
     pub fn zero_grad(&mut self) {
-        for parameter in &mut self.parameters {
-            parameter.zero_grad();
-        }
+        border::drop_gradients(&self.parameters).expect("dropping asks for nothing");
     }
 
     /// Updates the parameters by their gradients, with the learning rate `lr`.
@@ -116,6 +100,24 @@ impl AdamW {
     ///
     /// If libtorch fails, for example because the parameters lie on different devices.
     pub fn step(&mut self, lr: f64) -> Result<(), TorchError> {
+        self.update(lr, None)
+    }
+
+    /// As [`step`](Self::step) where `found_inf`, of one element, is 0; else nothing changes: neither
+    /// parameters nor moments nor counts.
+    ///
+    /// The device decides; this thread does not wait for it. What the gradients are then does not
+    /// matter. [`found_inf`](crate::found_inf) or [`LossScaler::unscale`](crate::LossScaler::unscale)
+    /// makes the flag; several ranks must agree on it first, by its maximum or sum.
+    ///
+    /// # Errors
+    ///
+    /// If libtorch fails, for example because `found_inf` has more than one element.
+    pub fn step_unless(&mut self, lr: f64, found_inf: &Tensor) -> Result<(), TorchError> {
+        self.update(lr, Some(found_inf))
+    }
+
+    fn update(&mut self, lr: f64, found_inf: Option<&Tensor>) -> Result<(), TorchError> {
         let AdamWConfig { betas: (beta1, beta2), eps, weight_decay } = self.config;
         let lists = border::Lists {
             parameters: &self.parameters,
@@ -123,7 +125,8 @@ impl AdamW {
             exp_avg_sqs: &self.exp_avg_sqs,
             steps: &self.steps,
         };
-        border::adamw_step(&lists, &border::Settings { lr, beta1, beta2, eps, weight_decay })
+        let settings = border::Settings { lr, beta1, beta2, eps, weight_decay };
+        border::adamw_step(&lists, &settings, found_inf)
     }
 
     /// The state by name: `NAME.exp_avg`, `NAME.exp_avg_sq` and `NAME.step` of each parameter.
@@ -146,21 +149,7 @@ impl AdamW {
     /// If `state` lacks a tensor, holds one too many, or holds one of another shape; nothing has been
     /// changed then.
     pub fn load_state(&mut self, state: &BTreeMap<String, Tensor>) -> Result<(), StateError> {
-        let own = self.state();
-        for (name, tensor) in &own {
-            let found = state.get(name).ok_or_else(|| StateError::Missing(name.clone()))?.size();
-            let expected = tensor.size();
-            if found != expected {
-                return Err(StateError::Shape { name: name.clone(), found, expected });
-            }
-        }
-        if let Some(name) = state.keys().find(|name| !own.contains_key(*name)) {
-            return Err(StateError::Unexpected(name.clone()));
-        }
-        for (name, mut tensor) in own {
-            tch::no_grad(|| tensor.copy_(&state[&name]));
-        }
-        Ok(())
+        state::restore(self.state(), state)
     }
 
     fn parts(&self, place: usize) -> [(&'static str, &Tensor); 3] {
@@ -183,20 +172,3 @@ impl AdamWConfig {
         assert!(self.weight_decay >= 0.0, "AdamW: {} is no weight decay", self.weight_decay);
     }
 }
-
-impl std::fmt::Display for StateError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Missing(name) => write!(f, "the optimizer state lacks `{name}`"),
-            Self::Unexpected(name) => {
-                write!(f, "the optimizer state holds `{name}`, which no parameter has")
-            }
-            Self::Shape { name, found, expected } => write!(
-                f,
-                "the optimizer state's `{name}` has shape {found:?}, expected {expected:?}"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for StateError {}

@@ -1,20 +1,32 @@
-//! What tch lacks: AdamW with state that can be saved, gradient norms, matrix product precision, memory
-//! that is kept, and CUDA found at run time; it knows no batches and no models.
+//! What tch lacks: AdamW with state that can be saved, autocast of either kind, loss scaling, gradient
+//! norms that nobody waits for, matrix product precision, memory that is kept and measured, and CUDA
+//! found at run time; it knows no batches and no models.
 //!
 //! The crate is a thin C++ border to libtorch. Every C++ exception becomes a [`TorchError`].
 
 mod adamw;
+mod autocast;
 mod border;
 mod device;
 mod gradients;
 mod memory;
 mod precision;
+mod scaler;
+mod state;
+mod transfer;
 
-pub use adamw::{AdamW, AdamWConfig, StateError};
+pub use adamw::{AdamW, AdamWConfig};
+pub use autocast::{AutocastKind, autocast, autocast_kind, without_autocast};
 pub use device::{cuda_device, load_cuda, set_threads, threads};
-pub use gradients::clip_grad_norm;
-pub use memory::keep_freed_memory;
+pub use gradients::{clip_grad_norm, found_inf};
+pub use memory::{
+    forget_peak_on_gpu, forget_peak_resident, is_out_of_memory, keep_freed_memory, peak_on_gpu,
+    peak_resident,
+};
 pub use precision::{MatmulPrecision, matmul_precision, set_matmul_precision};
+pub use scaler::{LossScaler, LossScalerConfig};
+pub use state::StateError;
+pub use transfer::to_device;
 
 /// A failure inside libtorch, in libtorch's own words.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -100,6 +100,66 @@ fn a_parameter_without_gradient_stands_still() {
     assert_eq!((count("idle.step"), count("used.step")), (0.0, 1.0));
 }
 
+/// Whatever an update may change: parameters, both moments, counts.
+fn everything(optimizer: &AdamW) -> Vec<Tensor> {
+    let parameters = optimizer.parameters().iter().map(Tensor::detach);
+    parameters.chain(optimizer.state().into_values()).map(|tensor| tensor.copy()).collect()
+}
+
+#[test]
+fn a_raised_flag_leaves_everything_as_it_was() {
+    // One parameter is larger than what one thread of the kernel takes.
+    let large = Tensor::linspace(-1.0, 1.0, 100_003, (Kind::Float, Device::Cpu));
+    for flag in [1.0, 3.0, f64::NAN] {
+        let tensors = [parameter(&[1.0, -2.0], Kind::Float), large.copy().set_requires_grad(true)];
+        let named = ["a", "b"].map(str::to_owned).into_iter().zip(tensors);
+        let mut optimizer = AdamW::new(named, CONFIG);
+        let mut update = |flag: f64, poison: f64| {
+            for tensor in optimizer.parameters() {
+                (tensor * poison).sum(Kind::Float).backward();
+            }
+            let flag = Tensor::from_slice(&[flag]).to_kind(Kind::Float);
+            optimizer.step_unless(0.01, &flag).expect("a step");
+            optimizer.zero_grad();
+            everything(&optimizer)
+        };
+        let before = update(0.0, 1.0);
+        assert_eq!(update(flag, f64::NAN), before, "{flag}");
+        assert_eq!(update(flag, 1.0), before, "{flag}");
+        let after = update(0.0, 1.0);
+        assert!(after.iter().zip(&before).all(|(after, before)| after != before));
+    }
+}
+
+#[test]
+fn a_lowered_flag_is_as_good_as_none() {
+    let run = |flagged: bool| {
+        let tensor = parameter(&[1.0, -2.0, 0.25], Kind::Float);
+        let mut optimizer = AdamW::new([("p".to_owned(), tensor)], CONFIG);
+        for step in 0..4 {
+            optimizer.zero_grad();
+            differentiate(&optimizer.parameters()[0], step);
+            if flagged {
+                optimizer.step_unless(0.01, &Tensor::from_slice(&[0f32])).expect("a step");
+            } else {
+                optimizer.step(0.01).expect("a step");
+            }
+        }
+        everything(&optimizer)
+    };
+    assert_eq!(run(true), run(false));
+}
+
+#[test]
+fn gradients_are_dropped_rather_than_zeroed() {
+    let mut optimizer = AdamW::new([("p".to_owned(), parameter(&[1.0], Kind::Float))], CONFIG);
+    differentiate(&optimizer.parameters()[0], 1);
+    assert!(optimizer.parameters()[0].grad().defined());
+    optimizer.zero_grad();
+    assert!(!optimizer.parameters()[0].grad().defined());
+    optimizer.zero_grad();
+}
+
 #[test]
 fn a_transposed_gradient_is_put_in_order() {
     let update = |transposed: bool| {
@@ -150,7 +210,7 @@ fn a_foreign_state_is_refused_by_name() {
         let _ = state.insert("p.exp_avg".to_owned(), Tensor::from_slice(&[0f32; 2]));
     };
     let text = changed(&short, &mut optimizer).expect_err("another shape").to_string();
-    assert_eq!(text, "the optimizer state's `p.exp_avg` has shape [2], expected [3]");
+    assert_eq!(text, "the saved state's `p.exp_avg` has shape [2], expected [3]");
 }
 
 #[test]

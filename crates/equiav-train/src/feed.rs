@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use equiav_augment::Modality;
 use equiav_data::{Batch, Part};
 use equiav_models::Views;
+use equiav_torch::to_device;
 use ndarray::{Array, Dimension};
 use tch::{Device, Tensor};
 
@@ -30,5 +31,5 @@ fn part_views(part: &Part, device: Device) -> Views {
 pub fn tensor<D: Dimension>(array: &Array<f32, D>, device: Device) -> Tensor {
     let values = array.as_slice().expect("a batch is stored row by row");
     let shape: Vec<i64> = array.shape().iter().map(|size| *size as i64).collect();
-    Tensor::from_slice(values).view(shape.as_slice()).to_device(device)
+    to_device(&Tensor::from_slice(values).view(shape.as_slice()), device)
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use equiav_torch::{peak_on_gpu, peak_resident};
 use serde_json::{Map, Value, json};
 
 use crate::metrics_log::MetricsLog;
@@ -41,6 +42,14 @@ impl Journal {
             ("train/batch_time".to_owned(), seconds),
             ("train/samples_per_second".to_owned(), report.clips.len() as f64 / seconds),
         ];
+        let named = |name: &str, value: &f64| (format!("train/{name}"), *value);
+        values.extend(report.loss_scale.map(|scale| named("loss_scale", &scale)));
+        let measures = report.figures.measures.iter();
+        values.extend(measures.map(|(name, value)| named(name, value)));
+        let norms = report.gradient_norms.iter();
+        values.extend(norms.map(|(name, norm)| (format!("grad_norm/{name}"), *norm)));
+        let memory = peak_on_gpu(0).or_else(peak_resident);
+        values.extend(memory.map(|bytes| named("memory_mb", &(bytes as f64 / 1e6))));
         for (name, (loss, top1)) in &report.figures.terms {
             values.push((format!("train/loss_{name}"), *loss));
             values.push((format!("train/top1_{name}"), *top1));

@@ -1,18 +1,22 @@
 //! What an update changes: the weights, their moments, the loss scale, and the average of the weights.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context;
 use equiav_models::{read_weights, restore};
-use equiav_torch::{AdamW, AdamWConfig};
-use tch::Device;
+use equiav_torch::{
+    AdamW, AdamWConfig, LossScaler, LossScalerConfig, TorchError, clip_grad_norm, found_inf,
+};
+use tch::{Device, Tensor};
 
 use crate::average::Average;
 use crate::checkpoint::{self, Files, MODEL};
 use crate::network::Network;
-use crate::settings::{Optimizer, Settings};
+use crate::settings::{Optimizer, Precision, Settings};
 
 const OPTIMIZER: &str = "optimizer.safetensors";
+const SCALER: &str = "scaler.safetensors";
 const AVERAGE: &str = "average.safetensors";
 
 /// A network with everything that its training carries along.
@@ -22,6 +26,8 @@ pub struct Learner {
     pub network: Network,
     /// Both moments of every variable.
     pub optimizer: AdamW,
+    /// The loss scale, where the networks compute in fp16.
+    pub scaler: Option<LossScaler>,
     /// The average of the weights, where the recipe asks for one.
     pub average: Option<Average>,
 }
@@ -37,13 +43,54 @@ impl Learner {
         let Optimizer { betas, eps, weight_decay, .. } = recipe.optimizer;
         let optimizer = AdamW::of_store(&network.store, AdamWConfig { betas, eps, weight_decay });
         let average = |decay| Average::new(&network.store, decay);
-        Ok(Self { average: recipe.optimizer.average.map(average), network, optimizer })
+        let average = recipe.optimizer.average.map(average);
+        let narrow = recipe.compute.precision == Precision::Fp16;
+        let scaler = narrow.then(|| LossScaler::new(LossScalerConfig::PYTORCH, device));
+        Ok(Self { network, optimizer, scaler, average })
+    }
+
+    /// Updates the weights by their gradients, clipped to the norm `clip`; returns the norm before
+    /// that, `[]`, and a flag that is 1 where nothing was changed since `loss` or norm is not finite.
+    ///
+    /// The device decides and nothing waits for it.
+    ///
+    /// # Errors
+    ///
+    /// If libtorch fails.
+    pub fn update(
+        &mut self,
+        loss: &Tensor,
+        lr: f64,
+        clip: Option<f64>,
+    ) -> Result<(Tensor, Tensor), TorchError> {
+        let parameters = self.optimizer.parameters();
+        if let Some(scaler) = &self.scaler {
+            // The norm tells as well what this flag does.
+            let _ = scaler.unscale(parameters)?;
+        }
+        // PUBLISHED: clip-only-mixed-precision the published code clips only under mixed precision.
+        let norm = clip_grad_norm(parameters, clip)?;
+        let skipped = found_inf(&[loss, &norm]);
+        self.optimizer.step_unless(lr, &skipped)?;
+        if let Some(scaler) = &mut self.scaler {
+            scaler.update(&skipped)?;
+        }
+        Ok((norm, skipped))
+    }
+
+    /// The norm of every variable's gradient, by name; of those that have one.
+    pub fn gradient_norms(&self) -> BTreeMap<String, f64> {
+        let (names, parameters) = (self.optimizer.names(), self.optimizer.parameters());
+        let gradients = names.iter().zip(parameters.iter().map(Tensor::grad));
+        let defined = gradients.filter(|(_, gradient)| gradient.defined());
+        defined.map(|(name, gradient)| (name.clone(), gradient.norm().double_value(&[]))).collect()
     }
 
     /// The tensors of a checkpoint.
     pub fn files(&self) -> Files {
         let weights = self.network.store.variables().into_iter().collect();
         let mut files = Files::from([(MODEL, weights), (OPTIMIZER, self.optimizer.state())]);
+        files.extend(self.scaler.iter().map(|scaler| (SCALER, scaler.state())));
         files.extend(self.average.iter().map(|average| (AVERAGE, average.tensors())));
         files
     }
@@ -58,6 +105,10 @@ impl Learner {
         let context = |file| format!("checkpoint {}", path.join(file).display());
         let saved = checkpoint::tensors(path, OPTIMIZER)?;
         self.optimizer.load_state(&saved).with_context(|| context(OPTIMIZER))?;
+        if let Some(scaler) = &mut self.scaler {
+            let saved = checkpoint::tensors(path, SCALER)?;
+            scaler.load_state(&saved).with_context(|| context(SCALER))?;
+        }
         if let Some(average) = &mut self.average {
             let saved = checkpoint::tensors(path, AVERAGE)?;
             average.load(&saved).with_context(|| context(AVERAGE))?;

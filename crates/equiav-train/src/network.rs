@@ -6,9 +6,10 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::Context;
 use equiav_augment::Modality;
 use equiav_models::{Branch, BranchConfig, Embeddings, Views};
+use equiav_torch::{AutocastKind, autocast};
 use tch::{Device, Tensor, nn};
 
-use crate::settings::Settings;
+use crate::settings::{Precision, Settings};
 
 /// Everything that a run learns.
 #[derive(Debug)]
@@ -61,10 +62,19 @@ impl Network {
         recipe: &Settings,
     ) -> BTreeMap<Modality, Embeddings> {
         let (intra, inter) = (recipe.objective.intra, recipe.objective.inter);
-        self.branches
-            .iter()
-            .map(|(modality, branch)| (*modality, branch.forward(&views[modality], intra, inter)))
-            .collect()
+        let forward = |(modality, branch): (&Modality, &Branch)| {
+            (*modality, branch.forward(&views[modality], intra, inter))
+        };
+        self.narrowed(recipe.compute.precision, || self.branches.iter().map(forward).collect())
+    }
+
+    /// Does `work` in the precision that networks compute in.
+    pub fn narrowed<T>(&self, precision: Precision, work: impl FnOnce() -> T) -> T {
+        match precision {
+            Precision::Fp32 => work(),
+            Precision::Bf16 => autocast(self.store.device(), AutocastKind::BFloat16, work),
+            Precision::Fp16 => autocast(self.store.device(), AutocastKind::Half, work),
+        }
     }
 
     /// The temperature where it is learned, `[]`; else the recipe's holds.

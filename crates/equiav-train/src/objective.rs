@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use equiav_augment::Modality;
-use equiav_loss::{Contrast, Keys, Temperature, info_nce, nt_xent};
+use equiav_loss::{
+    Contrast, Keys, Temperature, info_nce, info_nce_blocked, nt_xent, nt_xent_blocked,
+};
 use equiav_models::Embeddings;
 use tch::{Kind, Tensor};
 
-use crate::settings::Settings;
+use crate::measures::measures;
+use crate::settings::{Objective, Settings};
 
 /// The terms of one batch, still on the graph.
 #[derive(Debug)]
@@ -16,6 +19,8 @@ pub struct Terms {
     pub total: Tensor,
     /// Each term by its name: `inter`, `intra_audio`, `intra_visual`.
     pub named: BTreeMap<String, Contrast>,
+    /// What is watched beside them, without gradient, each `[]`; see [`measures()`].
+    pub measures: BTreeMap<String, Tensor>,
 }
 
 /// The terms of one batch as plain numbers.
@@ -25,21 +30,25 @@ pub struct Figures {
     pub loss: f64,
     /// Loss and share of anchors that find their positive first, by the term's name.
     pub terms: BTreeMap<String, (f64, f64)>,
+    /// What is watched beside them, by name.
+    pub measures: BTreeMap<String, f64>,
 }
 
 impl Terms {
-    /// The numbers; waits for the device once.
-    pub fn figures(&self) -> Figures {
+    /// The numbers, and those of `more` scalars; waits for the device, once for all.
+    pub fn figures<const N: usize>(&self, more: [&Tensor; N]) -> (Figures, [f64; N]) {
         let each = self.named.values().flat_map(|term| [&term.loss, &term.top1]);
-        let all: Vec<Tensor> = std::iter::once(&self.total)
-            .chain(each)
-            .map(|value| value.detach().to_kind(Kind::Double).reshape([1i64]))
-            .collect();
+        let all = more.into_iter().chain([&self.total]).chain(each).chain(self.measures.values());
+        let all: Vec<Tensor> =
+            all.map(|value| value.detach().to_kind(Kind::Double).reshape([1i64])).collect();
         let numbers = Vec::<f64>::try_from(Tensor::cat(&all, 0)).expect("a row of doubles");
-        let (pairs, _) = numbers[1..].as_chunks::<2>();
-        let named = self.named.keys().cloned();
-        let terms = named.zip(pairs.iter().map(|[loss, top1]| (*loss, *top1))).collect();
-        Figures { loss: numbers[0], terms }
+        let mut numbers = numbers.into_iter();
+        let mut next = || numbers.next().expect("as many as were asked for");
+        let more = more.map(|_| next());
+        let loss = next();
+        let terms = self.named.keys().map(|name| (name.clone(), (next(), next()))).collect();
+        let measures = self.measures.keys().map(|name| (name.clone(), next())).collect();
+        (Figures { loss, terms, measures }, more)
     }
 }
 
@@ -53,15 +62,20 @@ pub fn terms(
     learned_temperature: Option<&Tensor>,
     recipe: &Settings,
 ) -> Terms {
-    let fixed = Temperature::Fixed(recipe.objective.temperature);
+    let Objective { weights, temperature, rows, .. } = recipe.objective;
+    let fixed = Temperature::Fixed(temperature);
     let temperature = learned_temperature.map_or(fixed, Temperature::Learned);
-    let weights = recipe.objective.weights;
+    let rows = rows.map(|rows| rows as i64);
     let mut named = BTreeMap::new();
     let mut weighted = Vec::new();
     for (modality, embedding) in embeddings {
         if let Some(pair) = &embedding.intra {
-            let keys = Keys::own(&pair.predicted, &pair.augmented);
-            let term = nt_xent(&pair.predicted, &pair.augmented, &keys, temperature);
+            let (a, b) = (&pair.predicted, &pair.augmented);
+            let keys = Keys::own(a, b);
+            let term = match rows {
+                None => nt_xent(a, b, &keys, temperature),
+                Some(rows) => nt_xent_blocked(a, b, &keys, temperature, rows),
+            };
             weighted.push(&term.loss * weights.intra(*modality));
             named.insert(format!("intra_{modality}"), term);
         }
@@ -69,9 +83,13 @@ pub fn terms(
     // PUBLISHED: keys-without-gradient, the published code gathers these keys without gradient.
     let (audio, visual) =
         (&embeddings[&Modality::Audio].inter, &embeddings[&Modality::Visual].inter);
-    let term = info_nce(audio, visual, &Keys::own(audio, visual), temperature);
+    let keys = Keys::own(audio, visual);
+    let term = match rows {
+        None => info_nce(audio, visual, &keys, temperature),
+        Some(rows) => info_nce_blocked(audio, visual, &keys, temperature, rows),
+    };
     weighted.push(&term.loss * weights.inter);
     named.insert("inter".to_owned(), term);
     let total = weighted.into_iter().reduce(|sum, term| sum + term).expect("the inter-modal term");
-    Terms { total, named }
+    Terms { total, named, measures: measures(embeddings) }
 }

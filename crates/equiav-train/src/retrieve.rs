@@ -113,7 +113,7 @@ pub fn embed(
     let mut rows: BTreeMap<Modality, Vec<Array2<f32>>> = BTreeMap::new();
     for batch in loader.by_ref() {
         let batch: PlainBatch = batch?;
-        for (modality, embedding) in embed_batch(&batch, network, &vectors)? {
+        for (modality, embedding) in embed_batch(&batch, network, &vectors, recipe)? {
             rows.entry(modality).or_default().push(embedding);
         }
         clips.extend(batch.clips);
@@ -132,12 +132,13 @@ fn embed_batch(
     batch: &PlainBatch,
     network: &Network,
     vectors: &BTreeMap<Modality, Tensor>,
+    recipe: &Settings,
 ) -> anyhow::Result<BTreeMap<Modality, Array2<f32>>> {
     let device = network.store.device();
     let embed = |(modality, plain)| {
         let plain = feed::tensor(plain, device);
-        let embedding =
-            tch::no_grad(|| network.branches[modality].embed(&plain, vectors.get(modality)));
+        let embed = || network.branches[modality].embed(&plain, vectors.get(modality));
+        let embedding = tch::no_grad(|| network.narrowed(recipe.compute.precision, embed));
         let embedding = embedding.to_kind(Kind::Float).to_device(Device::Cpu);
         let rows: ArrayD<f32> = (&embedding).try_into()?;
         Ok((*modality, rows.into_dimensionality()?))

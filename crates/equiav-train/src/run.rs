@@ -13,6 +13,7 @@ use crate::corpus::Corpus;
 use crate::folder;
 use crate::journal::Journal;
 use crate::learner::Learner;
+use crate::memory;
 use crate::recipe::Recipe;
 use crate::retrieve::{self, Retrieved};
 use crate::schedule::WarmupCosine;
@@ -80,6 +81,8 @@ struct Run<'a> {
     state: State,
     /// The newest checkpoint.
     checkpoint: Option<PathBuf>,
+    /// Whether one is due.
+    due: bool,
     /// The state before the first of the steps that were left out in a row.
     sound: State,
 }
@@ -130,6 +133,7 @@ impl<'a> Run<'a> {
             sampler,
             learner,
             checkpoint,
+            due: false,
             sound: state.clone(),
             state,
         })
@@ -173,7 +177,9 @@ impl<'a> Run<'a> {
     ) -> anyhow::Result<()> {
         let State { epoch, step, .. } = self.state;
         let position = Position { epoch, step, lr: self.schedule.lr(step), data_time };
-        let report = step::step(&mut self.learner, batch, position, self.recipe)?;
+        let report = memory::within(self.recipe, || {
+            step::step(&mut self.learner, batch, position, self.recipe)
+        })?;
         self.state.step = report.step;
         self.state.used += batch.clips.len();
         self.journal.step(&report)?;
@@ -183,7 +189,6 @@ impl<'a> Run<'a> {
             Some(message) => self.note_skipped(message, watch),
             None => {
                 self.state.skipped_in_a_row = 0;
-                self.sound = self.state.clone();
                 Ok(())
             }
         }
@@ -222,15 +227,19 @@ impl<'a> Run<'a> {
         if over {
             self.state.epoch += 1;
             self.state.used = 0;
-            let last = self.state.epoch == self.recipe.run.epochs;
-            if last || self.state.epoch.is_multiple_of(self.recipe.evaluation.every) {
-                self.measure(watch)?;
-            }
+        }
+        let last = self.state.epoch == self.recipe.run.epochs;
+        if over && (last || self.state.epoch.is_multiple_of(self.recipe.evaluation.every)) {
+            self.measure(watch)?;
+        }
+        let every = self.recipe.run.save_every;
+        self.due |= over || every.is_some_and(|every| self.state.step.is_multiple_of(every));
+        // While steps are left out the newest checkpoint stays the one from before.
+        let sound = self.state.skipped_in_a_row == 0;
+        if sound {
             self.sound = self.state.clone();
         }
-        let due =
-            self.recipe.run.save_every.is_some_and(|every| self.state.step.is_multiple_of(every));
-        if over || due {
+        if self.due && (sound || last) {
             self.save(watch)?;
         }
         Ok(())
@@ -258,6 +267,7 @@ impl<'a> Run<'a> {
         checkpoint::prune(&self.checkpoints, self.recipe.run.keep, best)?;
         watch.note(&Event::Saved(path.clone()));
         self.checkpoint = Some(path.clone());
+        self.due = false;
         Ok(path)
     }
 

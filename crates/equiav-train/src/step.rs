@@ -1,24 +1,24 @@
-//! One update: forward, losses, backward, clipping, AdamW.
+//! One step: forward, losses, backward, clipping, AdamW.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use equiav_data::Batch;
-use equiav_torch::clip_grad_norm;
 
 use crate::feed;
 use crate::learner::Learner;
-use crate::objective;
+use crate::pass;
 use crate::settings::Settings;
 use crate::watch::StepReport;
 
-/// Where in the run an update stands.
+/// Where in the run a step stands.
 #[derive(Clone, Copy, Debug)]
 pub struct Position {
     /// The epoch, counted from 0.
     pub epoch: u64,
     /// Steps before this one.
     pub step: u64,
-    /// The learning rate of this update.
+    /// The learning rate of this step.
     pub lr: f64,
     /// How long the batch was waited for.
     pub data_time: Duration,
@@ -26,11 +26,16 @@ pub struct Position {
 
 /// Updates `learner` by one batch.
 ///
-/// If the loss or the gradient is not finite nothing is changed, and the report says so.
+/// If the loss or the gradient is not finite no weight and no moment changes, and the report says so.
+/// The device is waited for once, at the end.
 ///
 /// # Errors
 ///
-/// If memory runs out.
+/// If libtorch fails.
+///
+/// # Panics
+///
+/// If memory runs out, in libtorch's words.
 pub fn step(
     learner: &mut Learner,
     batch: &Batch,
@@ -38,30 +43,30 @@ pub fn step(
     recipe: &Settings,
 ) -> anyhow::Result<StepReport> {
     let started = Instant::now();
-    let network = &learner.network;
-    let views = feed::views(batch, network.store.device());
-    let embeddings = network.forward(&views, recipe);
-    let terms = objective::terms(&embeddings, network.temperature().as_ref(), recipe);
-    let figures = terms.figures();
-
+    let Position { epoch, step, lr, data_time } = position;
+    let views = feed::views(batch, learner.network.store.device());
+    let terms = pass::pass(&learner.network, &views, recipe, learner.scaler.as_ref());
+    let (norm, skipped) = learner.update(&terms.total, lr, recipe.optimizer.clip_norm)?;
+    let every = recipe.run.gradient_norms_every;
+    let due = every.is_some_and(|every| (step + 1).is_multiple_of(every));
+    let gradient_norms = if due { learner.gradient_norms() } else { BTreeMap::new() };
     learner.optimizer.zero_grad();
-    terms.total.backward();
-    // PUBLISHED: clip-only-mixed-precision the published code clips only under mixed precision.
-    let grad_norm = clip_grad_norm(learner.optimizer.parameters(), recipe.optimizer.clip_norm)?;
-    let applied = figures.loss.is_finite() && grad_norm.is_finite();
-    if applied {
-        learner.optimizer.step(position.lr)?;
+    let (figures, [grad_norm, skipped]) = terms.figures([&norm, &skipped]);
+    let applied = skipped == 0.0;
+    if let (Some(average), true) = (&mut learner.average, applied) {
+        average.update(&learner.network.store);
     }
-
     Ok(StepReport {
-        epoch: position.epoch,
-        step: position.step + 1,
-        lr: position.lr,
+        epoch,
+        step: step + 1,
+        lr,
         figures,
         grad_norm,
+        gradient_norms,
+        loss_scale: learner.scaler.as_ref().map(|scaler| scaler.current()),
         applied,
         clips: batch.clips.clone(),
-        data_time: position.data_time,
-        batch_time: position.data_time + started.elapsed(),
+        data_time,
+        batch_time: data_time + started.elapsed(),
     })
 }

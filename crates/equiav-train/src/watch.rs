@@ -1,5 +1,6 @@
 //! What a run tells whoever watches it; nothing in this crate prints.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -61,6 +62,10 @@ pub struct StepReport {
     pub figures: Figures,
     /// Global gradient norm before clipping.
     pub grad_norm: f64,
+    /// Gradient norm of each variable after clipping, where the recipe asks for them at this step.
+    pub gradient_norms: BTreeMap<String, f64>,
+    /// The scale of the next loss, in fp16.
+    pub loss_scale: Option<f64>,
     /// Whether the update was made; not where loss or gradient are not finite.
     pub applied: bool,
     /// The positions in the training list of the batch's clips.

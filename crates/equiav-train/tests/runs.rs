@@ -1,82 +1,13 @@
 //! Whole runs of a tiny recipe: what a run must keep however it is interrupted.
 
-use std::collections::BTreeMap;
+#[path = "support/tiny.rs"]
+mod tiny;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use equiav_train::{Event, Override, Recipe, Silent, Stop, Summary, Trained, Watch, pretrain};
-use serde_json::Value;
-use tch::Tensor;
-
-const QUICK: &str = include_str!("../../../recipes/quick.toml");
-
-/// The quick recipe at a size that trains in seconds, on a corpus under `folder`.
-fn tiny(folder: &Path, changes: &[&str]) -> Recipe {
-    let corpus = equiav_corpora::Synthetic {
-        instances: 32,
-        held_out: 16,
-        classes: 4,
-        image: 48,
-        seconds: 1.0,
-        frames: 2,
-        ..Default::default()
-    };
-    let lists = corpus.write(&folder.join("corpus"), &mut |_, _| ()).expect("a corpus");
-    let lists = format!(
-        "data.source={{ kind = \"manifest\", train = {:?}, evaluate = {{ held-out = {:?} }} }}",
-        lists.train, lists.valid
-    );
-    let small = [
-        lists.as_str(),
-        "front_end.frames=96",
-        "front_end.image=48",
-        "model.encoder.width=32",
-        "model.encoder.depth=1",
-        "model.encoder.heads=2",
-        "objective.centroid=3",
-        "run.batch=8",
-        "run.epochs=3",
-        "run.keep=3",
-        "evaluation.every=1",
-        "compute.matmul_precision=highest",
-    ];
-    let overrides: Vec<Override> =
-        small.iter().chain(changes).map(|text| text.parse().expect("KEY=VALUE")).collect();
-    Recipe::parse(QUICK, &overrides).expect("a recipe")
-}
-
-/// Steps of one epoch.
-const STEPS: u64 = 4;
-
-/// The tensors of a run's checkpoint after `epoch` epochs.
-fn checkpoint(run: &Path, epoch: u64) -> BTreeMap<String, Tensor> {
-    let folder = run.join(format!("checkpoints/step-{:09}", STEPS * epoch));
-    let files = ["model.safetensors", "optimizer.safetensors"];
-    let read = |name: &str| Tensor::read_safetensors(folder.join(name)).expect("tensors");
-    files.iter().flat_map(|name| read(name)).collect()
-}
-
-/// The records of a run's log without what depends on the clock.
-fn records(run: &Path) -> Vec<Value> {
-    let text = fs::read_to_string(run.join("metrics.jsonl")).expect("a log");
-    let timeless = |line: &str| {
-        let mut record: Value = serde_json::from_str(line).expect("one object a line");
-        let object = record.as_object_mut().expect("an object");
-        object.retain(|key, _| !key.contains("time") && !key.contains("per_second"));
-        record
-    };
-    text.lines().map(timeless).collect()
-}
-
-fn assert_same_run(a: &Path, b: &Path, epoch: u64) {
-    let (a_tensors, b_tensors) = (checkpoint(a, epoch), checkpoint(b, epoch));
-    assert!(a_tensors.len() > 50, "weights and both moments are there");
-    assert_eq!(a_tensors.keys().collect::<Vec<_>>(), b_tensors.keys().collect::<Vec<_>>());
-    for (name, tensor) in &a_tensors {
-        assert!(tensor.equal(&b_tensors[name]), "{name} differs");
-    }
-    assert_eq!(records(a), records(b));
-}
+use equiav_train::{Event, Recipe, Silent, Stop, Summary, Trained, Watch, pretrain};
+use tiny::{STEPS, assert_same_run, checkpoint, records, run, tiny};
 
 /// A watcher that ends the run by a panic at its `n`-th update, as a crash would.
 struct CrashAt(u64);
@@ -87,10 +18,6 @@ impl Watch for CrashAt {
             assert!(report.step != self.0, "crash on purpose");
         }
     }
-}
-
-fn run(recipe: &Recipe, out: &Path) -> anyhow::Result<Summary> {
-    pretrain(recipe, out, &Stop::never(), &mut Silent)
 }
 
 #[test]
@@ -108,6 +35,141 @@ fn an_interrupted_run_equals_the_straight_one_bit_for_bit() {
     assert!(!crashed.join("checkpoints/step-000000008").exists());
     run(&recipe, &crashed).expect("the same command goes on");
     assert_same_run(&straight, &crashed, 3);
+}
+
+/// A watcher that asks the run to stop at its `n`-th step.
+struct StopAt<'a>(u64, &'a Stop);
+
+impl Watch for StopAt<'_> {
+    fn note(&mut self, event: &Event) {
+        match event {
+            Event::Step(report) if report.step == self.0 => self.1.request(15),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn a_run_goes_on_in_the_middle_of_an_epoch() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let changes = ["optimizer.average=0.9", "run.save_every=3", "compute.precision=bf16"];
+    let recipe = |workers| tiny(folder.path(), &[&changes[..], &[workers]].concat());
+    let straight = folder.path().join("straight");
+    run(&recipe("data.workers=1"), &straight).expect("a run");
+    for workers in ["data.workers=1", "data.workers=3"] {
+        let stopped = folder.path().join(workers);
+        for step in 1..3 * STEPS {
+            let stop = Stop::never();
+            let watch = &mut StopAt(step, &stop);
+            let summary = pretrain(&recipe(workers), &stopped, &stop, watch).expect("a run");
+            assert_eq!((summary.stopped, summary.steps), (Some(15), step));
+            assert!(summary.checkpoint.ends_with(format!("step-{step:09}")));
+        }
+        let summary = run(&recipe(workers), &stopped).expect("the last step");
+        assert_eq!((summary.stopped, summary.steps), (None, 3 * STEPS));
+        assert_same_run(&straight, &stopped, 3);
+        let again = run(&recipe(workers), &stopped).expect("nothing is left to do");
+        assert_eq!(again.retrieved, summary.retrieved);
+        assert_same_run(&straight, &stopped, 3);
+    }
+}
+
+#[test]
+fn the_best_checkpoint_is_kept_beside_the_newest() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("run");
+    let changes = ["run.keep=1", "run.epochs=6", "optimizer.lr=3e-3"];
+    let summary = run(&tiny(folder.path(), &changes), &out).expect("a run");
+    let best = summary.best.expect("a measurement");
+    let names = fs::read_dir(out.join("checkpoints")).expect("checkpoints").flatten();
+    let mut names: Vec<String> =
+        names.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    let mut expected = vec![format!("step-{:09}", best.step), format!("step-{:09}", 6 * STEPS)];
+    expected.dedup();
+    assert_eq!(names, expected);
+    let r1 = |record: &serde_json::Value| {
+        let way = |way: &str| record[format!("val/held-out/{way}/r1")].as_f64();
+        Some((way("visual_to_audio")? + way("audio_to_visual")?) / 2.0)
+    };
+    let all: Vec<f64> = records(&out).iter().filter_map(r1).collect();
+    assert_eq!((all.len(), best.r1), (6, all.iter().copied().fold(0.0, f64::max)));
+}
+
+/// A watcher that keeps warnings and the steps that were left out.
+#[derive(Default)]
+struct Notes {
+    warnings: Vec<String>,
+    left_out: Vec<u64>,
+}
+
+impl Watch for Notes {
+    fn note(&mut self, event: &Event) {
+        match event {
+            Event::Warning(message) => self.warnings.push(message.clone()),
+            Event::Step(report) if !report.applied => self.left_out.push(report.step),
+            _ => {}
+        }
+    }
+}
+
+/// Makes the sound of the training clip `id` so loud that its spectrogram is infinite.
+fn make_infinite(folder: &Path, id: &str) {
+    let text = fs::read_to_string(folder.join("corpus/train.json")).expect("a manifest");
+    let list: serde_json::Value = serde_json::from_str(&text).expect("json");
+    let clips = list["data"].as_array().expect("clips");
+    let clip = clips.iter().find(|clip| clip["video_id"] == id).expect("the clip");
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 16_000,
+        bits_per_sample: 32,
+        sample_format: hound::SampleFormat::Float,
+    };
+    let path = folder.join("corpus").join(clip["wav"].as_str().expect("a path"));
+    let mut writer = hound::WavWriter::create(path, spec).expect("a writer");
+    for sample in 0..16_000 {
+        writer.write_sample(1e30 * (sample as f32 * 0.3).sin()).expect("a sample");
+    }
+    writer.finalize().expect("a wav");
+}
+
+#[test]
+fn a_step_that_is_not_finite_is_left_out_counted_and_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let recipe = tiny(folder.path(), &[]);
+    make_infinite(folder.path(), "train-000007");
+    let out = folder.path().join("run");
+    let mut notes = Notes::default();
+    let summary = pretrain(&recipe, &out, &Stop::never(), &mut notes).expect("a run");
+    assert_eq!((summary.skipped, notes.left_out.len()), (3, 3), "once in each epoch");
+    for (step, warning) in notes.left_out.iter().zip(&notes.warnings) {
+        assert!(
+            warning.starts_with(&format!("step {step} is left out: the loss is ")),
+            "{warning}"
+        );
+        assert!(warning.contains("train-000007"), "{warning}");
+    }
+    let weights = checkpoint(&out, 3);
+    assert!(weights.values().all(|tensor| tensor.isfinite().all().int64_value(&[]) == 1));
+    let marked = records(&out).iter().filter(|record| record["train/left_out"] == 1.0).count();
+    assert_eq!(marked, 3);
+}
+
+#[test]
+fn too_many_steps_that_are_not_finite_end_the_run_with_the_state_before() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let recipe =
+        tiny(folder.path(), &["run.max_skipped=2", "optimizer.lr=1e30", "evaluation.every=3"]);
+    let out = folder.path().join("run");
+    let error = pretrain(&recipe, &out, &Stop::never(), &mut Silent).expect_err("it diverges");
+    let message = format!("{error:#}");
+    assert!(message.contains("number 3 in a row, run.max_skipped = 2"), "{message}");
+    let newest = fs::read_dir(out.join("checkpoints")).expect("checkpoints").flatten();
+    let newest = newest.map(|entry| entry.path()).max().expect("a checkpoint");
+    let state = fs::read_to_string(newest.join("state.json")).expect("a state");
+    let state: serde_json::Value = serde_json::from_str(&state).expect("json");
+    assert_eq!(state["skipped_in_a_row"], 0, "{message}");
+    assert!(message.contains(&*newest.to_string_lossy()), "{message}");
 }
 
 #[test]

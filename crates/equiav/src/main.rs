@@ -12,6 +12,7 @@ mod progress;
 mod retrieve;
 mod table;
 
+use std::panic;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -36,8 +37,19 @@ enum Command {
     Doctor(doctor::Doctor),
 }
 
+/// Has memory that runs out told as the error that it becomes, and not as a panic before.
+fn tell_memory_once() {
+    let usual = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        if !equiav_torch::is_out_of_memory(&equiav_data::panic_message(info.payload())) {
+            usual(info);
+        }
+    }));
+}
+
 fn main() -> ExitCode {
     equiav_torch::keep_freed_memory();
+    tell_memory_once();
     let result = match Cli::parse().command {
         Command::Pretrain(command) => command.run(),
         Command::Retrieve(command) => command.run(),

@@ -1,73 +1,16 @@
-//! The program as a user meets it: what it prints, how it fails, and that a killed run ends well.
+//! The program as a user meets it: what it prints and how it fails.
+
+#[path = "support/program.rs"]
+mod program;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-use std::time::Duration;
 
-/// `equiav ARGUMENTS`, in `folder`.
-fn equiav(folder: &Path, arguments: &[&str]) -> Output {
-    command(folder, arguments).output().expect("the program starts")
-}
-
-fn command(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_equiav"));
-    command.args(arguments).current_dir(folder);
-    command
-}
-
-/// What a run that must succeed printed.
-fn succeeds(folder: &Path, arguments: &[&str]) -> String {
-    let output = equiav(folder, arguments);
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
-    text(&output.stdout) + &text(&output.stderr)
-}
-
-/// The one-line error of a run that must fail.
-fn fails(folder: &Path, arguments: &[&str]) -> String {
-    let output = equiav(folder, arguments);
-    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(1), "{errors}");
-    assert!(!errors.contains("panicked"), "{errors}");
-    let line = errors.lines().last().unwrap_or_default().to_owned();
-    assert!(line.starts_with("error: "), "{errors}");
-    line
-}
+use program::{corpus, equiav, fails, pretrain, succeeds};
 
 /// The fixtures of the repository.
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures")
-}
-
-/// A small corpus in `folder/corpus`.
-fn corpus(folder: &Path) {
-    let sizes = ["--instances", "24", "--held-out", "8", "--classes", "4"];
-    succeeds(folder, &[&["data", "synth", "--out", "corpus"][..], &sizes].concat());
-}
-
-/// `pretrain` on that corpus with a network that trains in seconds, and `changes`.
-fn pretrain<'a>(changes: &[&'a str]) -> Vec<&'a str> {
-    let source = "data.source={ kind = \"manifest\", train = \"corpus/train.json\", \
-                  evaluate = { held-out = \"corpus/valid.json\" } }";
-    let small = [
-        source,
-        "front_end.frames=96",
-        "front_end.image=48",
-        "model.encoder.width=32",
-        "model.encoder.depth=1",
-        "model.encoder.heads=2",
-        "objective.centroid=2",
-        "run.batch=8",
-        "run.epochs=4",
-        "evaluation.every=4",
-        "compute.matmul_precision=highest",
-    ];
-    let mut arguments = vec!["pretrain", "quick", "--out", "run"];
-    for change in small.iter().chain(changes) {
-        arguments.extend(["--set", change]);
-    }
-    arguments
 }
 
 #[test]
@@ -225,28 +168,6 @@ fn data_is_measured_and_shown() {
     assert!(wrong.contains("nowhere.json: "), "{wrong}");
     let nowhere = ["data", "preview", "corpus/valid.json", "--out", "nowhere/sheet.png"];
     assert!(fails(folder.path(), &nowhere).contains("nowhere/sheet.png: "));
-}
-
-#[test]
-fn a_run_that_is_killed_again_and_again_ends_as_the_undisturbed_one() {
-    let folder = tempfile::tempdir().expect("a folder");
-    corpus(folder.path());
-    succeeds(folder.path(), &pretrain(&[]));
-    let run = folder.path().join("run");
-    let last = Path::new("checkpoints/step-000000012/model.safetensors");
-    let undisturbed = fs::read(run.join(last)).expect("weights");
-    fs::remove_dir_all(&run).unwrap();
-
-    for patience in [300, 900, 450, 700, 1200, 350, 1000, 800, 600, 1100_u64] {
-        let mut child = command(folder.path(), &pretrain(&[]));
-        let mut child = child.stdout(std::process::Stdio::null()).spawn().expect("a run");
-        std::thread::sleep(Duration::from_millis(patience));
-        child.kill().expect("killed, or over already");
-        child.wait().expect("over");
-    }
-    let printed = succeeds(folder.path(), &pretrain(&[]));
-    assert!(printed.contains("12 steps in 4 epochs"), "{printed}");
-    assert!(fs::read(run.join(last)).expect("weights") == undisturbed, "the weights differ");
 }
 
 #[test]

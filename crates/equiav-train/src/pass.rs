@@ -1,0 +1,125 @@
+//! A batch's way through the network and back: whole, or in parts that give the whole batch's gradient.
+//!
+//! Contrastive losses compare all rows of a batch, so gradients of parts cannot simply be added. In
+//! parts, a first pass without gradient collects the embeddings, the losses of all of them give the
+//! gradient of each, and a second pass hands these back part by part (Gao et al., arXiv 2101.06983).
+
+use std::collections::BTreeMap;
+
+use equiav_augment::Modality;
+use equiav_models::{Embeddings, IntraPair, Views};
+use equiav_torch::LossScaler;
+use tch::{Kind, Tensor};
+
+use crate::network::Network;
+use crate::objective::{self, Terms};
+use crate::settings::Settings;
+
+type Each<T> = BTreeMap<Modality, T>;
+
+/// Computes the losses of `views` and adds their gradient, times the scale, to every variable of
+/// `network`.
+pub(crate) fn pass(
+    network: &Network,
+    views: &Each<Views>,
+    recipe: &Settings,
+    scaler: Option<&LossScaler>,
+) -> Terms {
+    let clips = views.values().map(|views| views.plain.size()[0]).max().unwrap_or(0);
+    let part = recipe.run.micro_batch.map_or(clips, |size| size as i64);
+    if part < clips {
+        return in_parts(network, views, part, recipe, scaler);
+    }
+    let embeddings = network.forward(views, recipe);
+    let terms = objective::terms(&embeddings, network.temperature().as_ref(), recipe);
+    backward(&terms, scaler);
+    terms
+}
+
+fn in_parts(
+    network: &Network,
+    views: &Each<Views>,
+    size: i64,
+    recipe: &Settings,
+    scaler: Option<&LossScaler>,
+) -> Terms {
+    let parts = split(views, size);
+    let forward = |part: &Each<Views>| network.forward(part, recipe);
+    let seen: Vec<_> = tch::no_grad(|| parts.iter().map(forward).collect());
+    let whole = joined(&seen);
+    let terms = objective::terms(&whole, network.temperature().as_ref(), recipe);
+    backward(&terms, scaler);
+    let mut first = 0;
+    for part in &parts {
+        let embeddings = forward(part);
+        let rows = rows(&embeddings);
+        // The gradient of this sum is the gradient of the losses by these rows.
+        let sums = leaves(&embeddings).into_iter().zip(leaves(&whole)).filter_map(|(own, all)| {
+            let gradient = all.grad();
+            gradient.defined().then(|| (own * gradient.narrow(0, first, rows)).sum(Kind::Float))
+        });
+        if let Some(sum) = sums.reduce(|sum, next| sum + next) {
+            sum.backward();
+        }
+        first += rows;
+    }
+    terms
+}
+
+fn backward(terms: &Terms, scaler: Option<&LossScaler>) {
+    match scaler {
+        Some(scaler) => scaler.scale(&terms.total).backward(),
+        None => terms.total.backward(),
+    }
+}
+
+/// The clips of `views`, `size` at a time.
+fn split(views: &Each<Views>, size: i64) -> Vec<Each<Views>> {
+    let mut parts = Vec::new();
+    for (modality, views) in views {
+        let [plain, augmented, vectors, centroid] =
+            [&views.plain, &views.augmented, &views.vectors, &views.centroid]
+                .map(|tensor| tensor.split(size, 0));
+        parts.resize_with(plain.len(), Each::new);
+        let tensors = plain.into_iter().zip(augmented).zip(vectors.into_iter().zip(centroid));
+        for (part, ((plain, augmented), (vectors, centroid))) in parts.iter_mut().zip(tensors) {
+            part.insert(*modality, Views { plain, augmented, vectors, centroid });
+        }
+    }
+    parts
+}
+
+/// The embeddings of all parts, as variables of their own.
+fn joined(parts: &[Each<Embeddings>]) -> Each<Embeddings> {
+    let join = |of: &dyn Fn(&Each<Embeddings>) -> Tensor| {
+        let rows: Vec<Tensor> = parts.iter().map(of).collect();
+        Tensor::cat(&rows, 0).to_kind(Kind::Float).detach().set_requires_grad(true)
+    };
+    let modalities = parts.iter().flat_map(BTreeMap::keys).copied();
+    let embeddings = |modality: Modality| {
+        let pair = |part: &Each<Embeddings>| part[&modality].intra.is_some();
+        let intra = |of: fn(&IntraPair) -> &Tensor| {
+            join(&|part| of(part[&modality].intra.as_ref().expect("a pair")).shallow_clone())
+        };
+        let intra = parts.iter().all(pair).then(|| IntraPair {
+            predicted: intra(|pair| &pair.predicted),
+            augmented: intra(|pair| &pair.augmented),
+        });
+        let inter = join(&|part| part[&modality].inter.shallow_clone());
+        (modality, Embeddings { intra, inter })
+    };
+    modalities.map(embeddings).collect()
+}
+
+/// Every tensor of `embeddings`, in one order.
+fn leaves(embeddings: &Each<Embeddings>) -> Vec<&Tensor> {
+    let each = embeddings.values().flat_map(|one| {
+        let pair = one.intra.iter().flat_map(|pair| [&pair.predicted, &pair.augmented]);
+        pair.chain([&one.inter])
+    });
+    each.collect()
+}
+
+fn rows(embeddings: &Each<Embeddings>) -> i64 {
+    embeddings.values().map(|one| one.inter.size()[0]).max().unwrap_or(0)
+}

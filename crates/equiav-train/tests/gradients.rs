@@ -1,0 +1,107 @@
+//! Ways to need less memory give the gradient of the plain step.
+
+#[path = "support/tiny.rs"]
+mod tiny;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use equiav_data::{Batch, Loader};
+use equiav_train::learner::Learner;
+use equiav_train::step::{Position, step};
+use equiav_train::{Recipe, Silent, StepReport};
+use tch::{Device, Tensor};
+
+/// A batch of the training clips of `recipe`.
+fn batch(recipe: &Recipe) -> Batch {
+    let corpus = recipe.data.source.prepare(&mut Silent).expect("a corpus");
+    let dataset = equiav_train::dataset(recipe, corpus.train).expect("clips");
+    let order = (0..recipe.run.batch).collect();
+    let mut loader = Loader::new(dataset, 0, order, recipe.run.batch, Default::default());
+    let batch = loader.as_mut().expect("a loader").next();
+    batch.expect("one batch").expect("readable clips")
+}
+
+/// The gradient of `batch`, up to a factor, and the report of its step.
+fn gradients(recipe: &Recipe, batch: &Batch) -> (BTreeMap<String, Tensor>, StepReport) {
+    let mut learner = Learner::new(recipe, Device::Cpu).expect("a network");
+    let position = Position { epoch: 0, step: 0, lr: 0.0, data_time: Default::default() };
+    let report = step(&mut learner, batch, position, recipe).expect("a step");
+    let moments = learner.optimizer.state();
+    // After the first step the mean is (1 - beta) times the gradient.
+    let first =
+        |(name, tensor): (String, Tensor)| name.ends_with(".exp_avg").then_some((name, tensor));
+    (moments.into_iter().filter_map(first).collect(), report)
+}
+
+/// The largest distance of two gradients of one variable, relative to the longer one.
+fn distance(a: &BTreeMap<String, Tensor>, b: &BTreeMap<String, Tensor>) -> f64 {
+    let norm = |tensor: &Tensor| tensor.norm().double_value(&[]);
+    let all = |side: &BTreeMap<String, Tensor>| {
+        side.values().map(|tensor| norm(tensor).powi(2)).sum::<f64>().sqrt()
+    };
+    let apart = a.iter().map(|(name, tensor)| norm(&(tensor - &b[name])).powi(2)).sum::<f64>();
+    apart.sqrt() / all(a).max(all(b))
+}
+
+/// Compares the step under `changes` with the plain one.
+fn check(folder: &Path, variant: &str, changes: &[&str], tolerance: f64) {
+    let base = ["objective.learn_temperature=true", "optimizer.clip_norm=1e9", variant];
+    let plain = tiny::tiny(folder, &base);
+    let batch = batch(&plain);
+    let (expected, report) = gradients(&plain, &batch);
+    assert!(expected.values().any(|tensor| tensor.norm().double_value(&[]) > 0.0));
+    let changed = tiny::tiny(folder, &[&base[..], changes].concat());
+    let (found, other) = gradients(&changed, &batch);
+    let apart = distance(&expected, &found);
+    assert!(apart < tolerance, "{variant} {changes:?}: {apart}");
+    let losses = (report.figures.loss - other.figures.loss).abs();
+    assert!(losses < tolerance * report.figures.loss, "{variant} {changes:?}: {losses}");
+    assert_eq!(report.figures.measures.len(), other.figures.measures.len());
+}
+
+const VARIANTS: [&str; 5] = [
+    "objective.inter=centroid",
+    "objective.inter=clean-pair",
+    "objective.inter=augmented-pair",
+    "objective.intra=invariant",
+    "objective.intra=none",
+];
+
+#[test]
+fn a_batch_in_parts_has_the_gradient_of_the_whole() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for variant in VARIANTS {
+        for part in ["run.micro_batch=1", "run.micro_batch=3", "run.micro_batch=8"] {
+            check(folder.path(), variant, &[part], 1e-5);
+        }
+    }
+}
+
+#[test]
+fn losses_in_blocks_have_the_gradient_of_the_plain_ones() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for variant in VARIANTS {
+        for rows in ["objective.rows=1", "objective.rows=5"] {
+            check(folder.path(), variant, &[rows], 1e-5);
+        }
+    }
+    let all = ["objective.rows=5", "run.micro_batch=3"];
+    check(folder.path(), VARIANTS[0], &all, 1e-5);
+}
+
+#[test]
+fn narrow_precision_is_close_and_keeps_the_weights_in_fp32() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // Products of 8 and 11 bits, sharpened by the temperature.
+    for (precision, tolerance) in
+        [("compute.precision=bf16", 0.1), ("compute.precision=fp16", 0.02)]
+    {
+        check(folder.path(), VARIANTS[0], &[precision], tolerance);
+        let recipe = tiny::tiny(folder.path(), &[precision]);
+        let learner = Learner::new(&recipe, Device::Cpu).expect("a network");
+        assert_eq!(learner.scaler.is_some(), precision.ends_with("fp16"));
+        let weights = learner.network.store.variables();
+        assert!(weights.values().all(|weight| weight.kind() == tch::Kind::Float));
+    }
+}

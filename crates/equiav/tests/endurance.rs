@@ -1,0 +1,214 @@
+//! Runs that meet what runs meet: kills at any moment, full disks, each other.
+//!
+//! `EQUIAV_KILLS` sets how often a run is killed, `EQUIAV_SEED` when; `cargo xtask endurance` sets both.
+
+#![allow(clippy::print_stdout, reason = "what was met is of interest")]
+
+#[path = "support/program.rs"]
+mod program;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use program::{command, corpus, fails, pretrain, succeeds};
+use serde_json::Value;
+
+/// Ways to end a process.
+const SIGNALS: [&str; 4] = ["KILL", "KILL", "TERM", "USR1"];
+/// The exit code of a run that was asked to stop and has saved.
+const STOPPED: i32 = 75;
+
+/// The number that the environment gives under `name`.
+fn setting(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).ok().map_or(otherwise, |text| text.parse().expect("a number"))
+}
+
+/// Numbers below `bound`, the same for the same state.
+fn below(bound: u64, state: &mut u64) -> u64 {
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    (*state >> 33) % bound
+}
+
+fn spawn(folder: &Path, arguments: &[&str]) -> Child {
+    let mut command = command(folder, arguments);
+    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts")
+}
+
+fn send(signal: &str, child: &Child) {
+    let pid = child.id().to_string();
+    let sent = Command::new("kill").args([&format!("-{signal}"), &pid]).status();
+    assert!(sent.expect("there is a `kill`").success(), "{signal} reaches {pid}");
+}
+
+/// The files of the newest checkpoint, and the metrics without what depends on the clock.
+fn result(run: &Path) -> (BTreeMap<String, Vec<u8>>, Vec<Value>) {
+    let entries = fs::read_dir(run.join("checkpoints")).expect("checkpoints").flatten();
+    let newest = entries.map(|entry| entry.path()).max().expect("a checkpoint");
+    let files = fs::read_dir(newest).expect("a checkpoint").flatten();
+    let read = |entry: fs::DirEntry| {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        (name, fs::read(entry.path()).expect("a file"))
+    };
+    let timeless = |line: &str| {
+        let mut record: Value = serde_json::from_str(line).expect("one object a line");
+        let clock = ["time", "per_second", "memory"];
+        let keep = |key: &String, _: &mut Value| !clock.iter().any(|part| key.contains(part));
+        record.as_object_mut().expect("an object").retain(keep);
+        record
+    };
+    let metrics = fs::read_to_string(run.join("metrics.jsonl")).expect("metrics");
+    (files.map(read).collect(), metrics.lines().map(timeless).collect())
+}
+
+fn assert_same(ours: &Path, theirs: &Path) {
+    let ((files, metrics), (others, other_metrics)) = (result(ours), result(theirs));
+    assert_eq!(files.keys().collect::<Vec<_>>(), others.keys().collect::<Vec<_>>());
+    for (name, bytes) in &files {
+        assert!(*bytes == others[name], "{name} differs");
+    }
+    assert_eq!(metrics.len(), other_metrics.len());
+    metrics.iter().zip(&other_metrics).for_each(|(a, b)| assert_eq!(a, b));
+}
+
+/// A run in which much of the time goes into saving.
+fn restless(workers: &str) -> Vec<&str> {
+    pretrain(&["run.epochs=6", "run.save_every=1", "evaluation.every=2", workers])
+}
+
+#[test]
+fn a_run_that_is_killed_at_random_moments_ends_as_the_undisturbed_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    corpus(folder.path());
+    let (run, undisturbed) = (folder.path().join("run"), folder.path().join("undisturbed"));
+    let started = Instant::now();
+    succeeds(folder.path(), &restless("data.workers=1"));
+    let whole = started.elapsed().as_millis() as u64;
+    fs::rename(&run, &undisturbed).expect("the run is over");
+
+    let (kills, seed) = (setting("EQUIAV_KILLS", 6), setting("EQUIAV_SEED", 1));
+    for workers in ["data.workers=1", "data.workers=3"] {
+        let mut state = seed;
+        let (mut stopped, mut finished) = (0, 0);
+        for kill in 0..kills {
+            let mut child = spawn(folder.path(), &restless(workers));
+            std::thread::sleep(Duration::from_millis(below(whole, &mut state)));
+            if child.try_wait().expect("a child").is_none() {
+                send(SIGNALS[kill as usize % SIGNALS.len()], &child);
+            }
+            match child.wait().expect("over").code() {
+                Some(STOPPED) => stopped += 1,
+                // It had come to its end: begin anew, so that every kill meets a run.
+                Some(0) => {
+                    finished += 1;
+                    assert_same(&run, &undisturbed);
+                    fs::remove_dir_all(&run).expect("the run is over");
+                }
+                Some(code) => panic!("exit code {code} after kill {kill} (seed {seed})"),
+                None => {}
+            }
+        }
+        println!("{workers}: {kills} signals, {stopped} stops, {finished} runs finished between");
+        succeeds(folder.path(), &restless(workers));
+        assert_same(&run, &undisturbed);
+        fs::remove_dir_all(&run).expect("the run is over");
+    }
+}
+
+/// How many records the log of `run` holds.
+fn records(run: &Path) -> usize {
+    fs::read_to_string(run.join("metrics.jsonl")).unwrap_or_default().lines().count()
+}
+
+/// Waits until `run` has made some steps beyond its first `before` records.
+fn await_steps(run: &Path, before: usize) {
+    let begun = Instant::now();
+    while records(run) < before + 3 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "the run makes no steps");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn every_signal_finishes_the_step_and_saves() {
+    let folder = tempfile::tempdir().expect("a folder");
+    corpus(folder.path());
+    let arguments = pretrain(&["run.epochs=400", "evaluation.every=400"]);
+    let run = folder.path().join("run");
+    for signal in ["TERM", "INT", "USR1"] {
+        let before = records(&run);
+        let mut child = spawn(folder.path(), &arguments);
+        await_steps(&run, before);
+        send(signal, &child);
+        assert_eq!(child.wait().expect("over").code(), Some(STOPPED), "{signal}");
+        let saved = fs::read_dir(run.join("checkpoints")).expect("checkpoints");
+        let steps = saved.flatten().filter_map(|entry| {
+            entry.file_name().to_string_lossy().strip_prefix("step-")?.parse::<usize>().ok()
+        });
+        assert_eq!(steps.max(), Some(records(&run)), "the step under way was finished");
+    }
+}
+
+#[test]
+fn a_folder_serves_one_run_at_a_time() {
+    let folder = tempfile::tempdir().expect("a folder");
+    corpus(folder.path());
+    let arguments = pretrain(&["run.epochs=400", "evaluation.every=400"]);
+    let mut first = spawn(folder.path(), &arguments);
+    await_steps(&folder.path().join("run"), 0);
+    let message = fails(folder.path(), &arguments);
+    assert!(message.contains("run is in use by another run: wait for it"), "{message}");
+    send("KILL", &first);
+    first.wait().expect("over");
+}
+
+/// Runs `script` by the shell in a name space of its own, in which `folder/small` is a file system of
+/// little room; nothing where the system does not allow that.
+fn with_little_room(folder: &Path, script: &str) -> Option<std::process::Output> {
+    let mount = "mkdir -p small && mount -t tmpfs -o size=64m none small || exit 99";
+    let whole = format!("{mount}\n{script}");
+    let tries = [&["--mount"][..], &["--user", "--map-root-user", "--mount"]];
+    tries.into_iter().find_map(|flags| {
+        let mut command = Command::new("unshare");
+        let output = command.args(flags).args(["sh", "-c", &whole]).current_dir(folder).output();
+        output.ok().filter(|output| {
+            !matches!(output.status.code(), Some(1 | 99)) || {
+                String::from_utf8_lossy(&output.stderr).contains("error: ")
+            }
+        })
+    })
+}
+
+#[test]
+fn a_full_disk_leaves_the_earlier_checkpoints_whole() {
+    let folder = tempfile::tempdir().expect("a folder");
+    corpus(folder.path());
+    let changes = ["run.epochs=6", "evaluation.every=6"];
+    succeeds(folder.path(), &pretrain(&changes));
+    let arguments: Vec<String> = pretrain(&changes)
+        .into_iter()
+        .map(|word| if word == "run" { "small/run".to_owned() } else { word.to_owned() })
+        .map(|word| format!("'{word}'"))
+        .collect();
+    let call = format!("{} {}", env!("CARGO_BIN_EXE_equiav"), arguments.join(" "));
+    // Room for the first checkpoints, then none; a file that is in the way goes, and the run goes on.
+    let script = format!(
+        "{call} --set run.save_every=1 & while [ ! -d small/run/checkpoints/step-000000001 ]; do sleep 0.02; done\n\
+         dd if=/dev/zero of=small/ballast bs=256k 2>/dev/null\n\
+         wait $!; echo code $?\n\
+         rm small/ballast; {call} --set run.save_every=1 && cp -r small/run small-run"
+    );
+    let Some(output) = with_little_room(folder.path(), &script) else {
+        println!("not run: this system gives no file system of little room");
+        return;
+    };
+    let (said, errors) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{said}{errors}");
+    assert!(said.contains("code 1\n"), "{said}{errors}");
+    let line = errors.lines().find(|line| line.starts_with("error: ")).unwrap_or_default();
+    assert!(line.contains("No space left on device") && line.contains("small/run"), "{errors}");
+    assert_same(&folder.path().join("small-run"), &folder.path().join("run"));
+}
