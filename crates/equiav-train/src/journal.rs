@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use equiav_torch::{peak_on_gpu, peak_resident};
 use serde_json::{Map, Value, json};
 
 use crate::metrics_log::MetricsLog;
@@ -48,8 +47,8 @@ impl Journal {
         values.extend(measures.map(|(name, value)| named(name, value)));
         let norms = report.gradient_norms.iter();
         values.extend(norms.map(|(name, norm)| (format!("grad_norm/{name}"), *norm)));
-        let memory = peak_on_gpu(0).or_else(peak_resident);
-        values.extend(memory.map(|bytes| named("memory_mb", &(bytes as f64 / 1e6))));
+        let megabytes = report.memory.map(|bytes| bytes as f64 / 1e6);
+        values.extend(megabytes.map(|megabytes| named("memory_mb", &megabytes)));
         for (name, (loss, top1)) in &report.figures.terms {
             values.push((format!("train/loss_{name}"), *loss));
             values.push((format!("train/top1_{name}"), *top1));

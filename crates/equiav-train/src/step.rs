@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use equiav_data::Batch;
+use equiav_torch::{peak_on_gpu, peak_resident};
 
 use crate::feed;
 use crate::learner::Learner;
@@ -66,6 +67,7 @@ pub fn step(
         loss_scale: learner.scaler.as_ref().map(|scaler| scaler.current()),
         applied,
         clips: batch.clips.clone(),
+        memory: peak_on_gpu(0).or_else(peak_resident),
         data_time,
         batch_time: data_time + started.elapsed(),
     })

@@ -70,6 +70,8 @@ pub struct StepReport {
     pub applied: bool,
     /// The positions in the training list of the batch's clips.
     pub clips: Vec<usize>,
+    /// The most memory held at once since the start, in bytes: of the GPU, or of the process.
+    pub memory: Option<u64>,
     /// Time that the step waited for its batch.
     pub data_time: Duration,
     /// Time of the whole step, waiting included.

@@ -30,12 +30,13 @@ struct Epoch {
     loss: f64,
     waited: Duration,
     started: Instant,
+    memory: Option<u64>,
 }
 
 impl Epoch {
     fn new(number: Option<u64>) -> Self {
         let (waited, started) = (Duration::ZERO, Instant::now());
-        Self { number, steps: 0, clips: 0, loss: 0.0, waited, started }
+        Self { number, steps: 0, clips: 0, loss: 0.0, waited, started, memory: None }
     }
 
     fn add(&mut self, report: &StepReport) {
@@ -43,16 +44,19 @@ impl Epoch {
         self.clips += report.clips.len();
         self.loss += report.figures.loss;
         self.waited += report.data_time;
+        self.memory = report.memory;
     }
 
-    /// `loss 2.103  151.2 samples/s  data wait 1.2 %`
+    /// `loss 2.103  151.2 samples/s  data wait 1.2 %  memory 812 MB`
     fn line(&self) -> String {
         let seconds = self.started.elapsed().as_secs_f64().max(1e-9);
+        let memory = self.memory.map(|bytes| format!("  memory {} MB", bytes / 1_000_000));
         format!(
-            "loss {:.3}  {:.1} samples/s  data wait {:.1} %",
+            "loss {:.3}  {:.1} samples/s  data wait {:.1} %{}",
             self.loss / self.steps.max(1) as f64,
             self.clips as f64 / seconds,
-            100.0 * self.waited.as_secs_f64() / seconds
+            100.0 * self.waited.as_secs_f64() / seconds,
+            memory.unwrap_or_default()
         )
     }
 }

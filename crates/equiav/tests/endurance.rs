@@ -10,7 +10,7 @@ mod program;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use program::{command, corpus, fails, pretrain, succeeds};
@@ -164,51 +164,88 @@ fn a_folder_serves_one_run_at_a_time() {
     first.wait().expect("over");
 }
 
-/// Runs `script` by the shell in a name space of its own, in which `folder/small` is a file system of
-/// little room; nothing where the system does not allow that.
-fn with_little_room(folder: &Path, script: &str) -> Option<std::process::Output> {
-    let mount = "mkdir -p small && mount -t tmpfs -o size=64m none small || exit 99";
+/// Runs `script` by the shell in a name space of its own, in which `folder/small` is a file system made
+/// with `options`; nothing where the system does not allow that.
+fn on_a_file_system(folder: &Path, options: &str, script: &str) -> Option<Output> {
+    let mount = format!("mkdir -p small && mount -t tmpfs -o {options} none small || exit 99");
     let whole = format!("{mount}\n{script}");
     let tries = [&["--mount"][..], &["--user", "--map-root-user", "--mount"]];
-    tries.into_iter().find_map(|flags| {
+    let output = tries.into_iter().find_map(|flags| {
         let mut command = Command::new("unshare");
         let output = command.args(flags).args(["sh", "-c", &whole]).current_dir(folder).output();
-        output.ok().filter(|output| {
-            !matches!(output.status.code(), Some(1 | 99)) || {
-                String::from_utf8_lossy(&output.stderr).contains("error: ")
-            }
-        })
-    })
+        // What ends before the program has said anything was not allowed to begin.
+        output.ok().filter(|output| !output.stdout.is_empty())
+    });
+    if output.is_none() {
+        println!("not run: this system gives no file system of our own");
+    }
+    output
+}
+
+/// `equiav ARGUMENTS` for a shell, with the run in `small`.
+fn shell_call(arguments: &[&str]) -> String {
+    let quoted = arguments.iter().map(|word| match *word {
+        "run" => "small/run".to_owned(),
+        word => format!("'{word}'"),
+    });
+    let words: Vec<String> = quoted.collect();
+    format!("{} {}", env!("CARGO_BIN_EXE_equiav"), words.join(" "))
+}
+
+/// The error that a script's program has ended with.
+fn error_line(output: &Output) -> String {
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    let line = errors.lines().find(|line| line.starts_with("error: "));
+    line.map_or_else(|| panic!("no error: {errors}"), str::to_owned)
 }
 
 #[test]
 fn a_full_disk_leaves_the_earlier_checkpoints_whole() {
     let folder = tempfile::tempdir().expect("a folder");
     corpus(folder.path());
-    let changes = ["run.epochs=6", "evaluation.every=6"];
-    succeeds(folder.path(), &pretrain(&changes));
-    let arguments: Vec<String> = pretrain(&changes)
-        .into_iter()
-        .map(|word| if word == "run" { "small/run".to_owned() } else { word.to_owned() })
-        .map(|word| format!("'{word}'"))
-        .collect();
-    let call = format!("{} {}", env!("CARGO_BIN_EXE_equiav"), arguments.join(" "));
-    // Room for the first checkpoints, then none; a file that is in the way goes, and the run goes on.
+    let arguments = pretrain(&["run.epochs=6", "evaluation.every=6", "run.save_every=1"]);
+    succeeds(folder.path(), &arguments);
+    let call = shell_call(&arguments);
+    // Room for the first checkpoints, then none; what is in the way goes, and the run goes on.
     let script = format!(
-        "{call} --set run.save_every=1 & while [ ! -d small/run/checkpoints/step-000000001 ]; do sleep 0.02; done\n\
+        "{call} & while [ ! -d small/run/checkpoints/step-000000001 ]; do sleep 0.02; done\n\
          dd if=/dev/zero of=small/ballast bs=256k 2>/dev/null\n\
          wait $!; echo code $?\n\
-         rm small/ballast; {call} --set run.save_every=1 && cp -r small/run small-run"
+         rm small/ballast; {call} && cp -r small/run small-run"
     );
-    let Some(output) = with_little_room(folder.path(), &script) else {
-        println!("not run: this system gives no file system of little room");
-        return;
-    };
-    let (said, errors) =
-        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{said}{errors}");
-    assert!(said.contains("code 1\n"), "{said}{errors}");
-    let line = errors.lines().find(|line| line.starts_with("error: ")).unwrap_or_default();
-    assert!(line.contains("No space left on device") && line.contains("small/run"), "{errors}");
+    let Some(output) = on_a_file_system(folder.path(), "size=64m", &script) else { return };
+    let line = error_line(&output);
+    assert!(line.contains("No space left on device") && line.contains("small/run"), "{line}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("code 1\n"));
+    assert!(output.status.success(), "the run goes on when there is room");
     assert_same(&folder.path().join("small-run"), &folder.path().join("run"));
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    corpus(folder.path());
+    let script = format!("echo begun; {}", shell_call(&pretrain(&[])));
+    let Some(output) = on_a_file_system(folder.path(), "ro", &script) else { return };
+    let line = error_line(&output);
+    assert!(line.contains("making the run folder small/run: Read-only file system"), "{line}");
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn memory_that_runs_out_names_the_settings_that_help() {
+    let folder = tempfile::tempdir().expect("a folder");
+    corpus(folder.path());
+    let large = ["run.batch=24", "model.encoder.width=512", "model.encoder.depth=24"];
+    let script = format!("ulimit -v 4000000; {}", shell_call(&pretrain(&large)));
+    let output = Command::new("sh").args(["-c", &script]).current_dir(folder.path()).output();
+    let output = output.expect("a shell");
+    if !String::from_utf8_lossy(&output.stdout).contains("training clips") {
+        println!("not run: libtorch alone needs more address space here");
+        return;
+    }
+    let line = error_line(&output);
+    assert!(line.contains("does not fit into memory"), "{line}");
+    assert!(line.contains("--set run.micro_batch=12, which gives the same gradient"), "{line}");
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("panicked"), "{output:?}");
 }
