@@ -2,15 +2,20 @@
 //!
 //! Both losses compare the rows of this rank with [`Keys`]: the rows of all ranks, which the caller
 //! has gathered, with or without gradient. A rank's loss is the mean over its own rows, so the mean
-//! over equally large ranks is the loss of one process that holds all rows.
+//! over equally large ranks is the loss of one process that holds all rows. Where the scores of a
+//! whole batch do not fit into memory, each loss has a form that takes rows in blocks.
 //!
 //! Everything is computed in 32-bit floats (64-bit if the rows are that already), whatever the kind
 //! of the rows. Call the losses outside any autocast region: products narrowed by one are refused.
 
+mod blocked;
+mod geometry;
 mod info_nce;
 mod nt_xent;
 mod temperature;
 
+pub use blocked::{info_nce_blocked, nt_xent_blocked};
+pub use geometry::{alignment, uniformity};
 pub use info_nce::info_nce;
 pub use nt_xent::nt_xent;
 pub use temperature::Temperature;
@@ -79,12 +84,15 @@ fn rows(name: &str, a: &Tensor, b: &Tensor, keys: &Keys) -> i64 {
 fn scores(queries: &Tensor, keys: &Tensor, temperature: Temperature<'_>) -> Tensor {
     let (queries, keys) = (unit(queries), unit(keys));
     let cosines = queries.matmul(&keys.tr());
-    assert_eq!(
-        cosines.kind(),
-        queries.kind(),
-        "the losses need full precision: call them outside autocast"
-    );
+    assert_full_precision(&cosines, &queries);
     temperature.divide(&cosines)
+}
+
+/// Refuses products that an autocast region has narrowed.
+#[track_caller]
+fn assert_full_precision(products: &Tensor, rows: &Tensor) {
+    let exact = products.kind() == rows.kind();
+    assert!(exact, "the losses need full precision: call them outside autocast");
 }
 
 /// The rows of `x` in at least 32 bits, divided by their lengths.
