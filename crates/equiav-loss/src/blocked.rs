@@ -86,13 +86,17 @@ struct Search {
 }
 
 /// What a [`Search`] came to, without a graph.
+///
+/// Blocks write into tensors made beforehand: small ones left behind by each would lie between the
+/// large ones, and the C library would find no room twice in the same place.
 struct Outcome {
-    /// Sums over the queries, `[]` each.
+    /// What each query misses, `[n, 1]`.
     miss: Tensor,
+    /// Whether it found its positive, `[n, 1]`.
     solved: Tensor,
-    /// The gradient of `miss` with respect to the queries, `[n, d]`.
+    /// The gradient of the sum of `miss` with respect to the queries, `[n, d]`.
     queries: Tensor,
-    /// The gradient of `miss` with respect to the candidates, `[m, d]`.
+    /// The same with respect to the candidates, `[m, d]`.
     candidates: Tensor,
 }
 
@@ -120,32 +124,44 @@ impl Search {
             linear += tau * slope;
         }
         linear += (&self.candidates * &candidates).sum(None);
-        let attached = miss + (&linear - linear.detach());
-        Contrast { loss: attached / n, top1: (solved / n).to_kind(Kind::Float) }
+        let attached = miss.sum(None) + (&linear - linear.detach());
+        Contrast { loss: attached / n, top1: solved.to_kind(Kind::Float).mean(None) }
     }
 
     /// Value and gradient, block by block.
     #[track_caller]
     fn outcome(&self, tau: Temperature<'_>, rows_per_block: i64) -> Outcome {
         let n = self.queries.size()[0];
-        let mut candidates = self.candidates.zeros_like();
-        let (mut misses, mut solved, mut queries) = (Vec::new(), Vec::new(), Vec::new());
+        let column = self.queries.new_empty([n, 1], (self.queries.kind(), self.queries.device()));
+        let mut outcome = Outcome {
+            solved: column.to_kind(Kind::Bool),
+            miss: column,
+            queries: self.queries.empty_like(),
+            candidates: self.candidates.zeros_like(),
+        };
         for first in (0..n).step_by(usize::try_from(rows_per_block).expect("above 0")) {
-            let block = |tensor: &Tensor| tensor.narrow(0, first, rows_per_block.min(n - first));
-            let sharp = tau.divide(&block(&self.queries)); // [rows, d]
-            let own = block(&self.own).unsqueeze(1); // [rows, 1]
-            let scores = self.scores(&sharp, self.itself.as_ref().map(block));
-            solved.push(scores.argmax(-1, true).eq_tensor(&own).sum(None));
-            let logarithms = scores.log_softmax(-1, None); // [rows, m]
-            drop(scores);
-            misses.push(-logarithms.gather(1, &own, false).sum(None));
-            let slopes = slopes(logarithms, &own);
-            queries.push(tau.divide(&slopes.matmul(&self.candidates)));
-            candidates = candidates.addmm_(&slopes.tr(), &sharp);
+            let rows = rows_per_block.min(n - first);
+            self.block(tau, &|whole| whole.narrow(0, first, rows), &mut outcome);
         }
-        let sum = |sums: &[Tensor]| Tensor::stack(sums, 0).sum(None);
-        let (miss, solved) = (sum(&misses), sum(&solved));
-        Outcome { miss, solved, queries: Tensor::cat(&queries, 0), candidates }
+        outcome
+    }
+
+    /// Does one block's share of `outcome`.
+    #[track_caller]
+    fn block(&self, tau: Temperature<'_>, part: &dyn Fn(&Tensor) -> Tensor, outcome: &mut Outcome) {
+        let sharp = tau.divide(&part(&self.queries)); // [rows, d]
+        let own = part(&self.own).unsqueeze(1); // [rows, 1]
+        let scores = self.scores(&sharp, self.itself.as_ref().map(part));
+        let (largest, place) = scores.max_dim(-1, true);
+        let softmax = scores.softmax(-1, None); // [rows, m]
+        // log Σ exp, by way of the largest score, whose chance never vanishes
+        let total = largest - softmax.gather(1, &place, false).log();
+        part(&outcome.miss).copy_(&(total - scores.gather(1, &own, false)));
+        part(&outcome.solved).copy_(&place.eq_tensor(&own));
+        drop(scores);
+        let slopes = slopes(softmax, &own);
+        part(&outcome.queries).copy_(&tau.divide(&slopes.matmul(&self.candidates)));
+        let _ = outcome.candidates.addmm_(&slopes.tr(), &sharp);
     }
 
     /// The scores of some queries, divided by the temperature already, with all candidates, `[rows, m]`;
@@ -161,10 +177,9 @@ impl Search {
     }
 }
 
-/// The gradient of `−logarithms[i, own[i]]` with respect to the scores, in the place of `logarithms`:
-/// the softmax, less 1 at the positive.
-fn slopes(mut logarithms: Tensor, own: &Tensor) -> Tensor {
-    let mut softmax = logarithms.exp_();
+/// The gradient of `−log softmax[i, own[i]]` with respect to the scores, in the place of `softmax`:
+/// the same, less 1 at the positive.
+fn slopes(mut softmax: Tensor, own: &Tensor) -> Tensor {
     let less = -own.ones_like().to_kind(softmax.kind());
     softmax.scatter_add_(1, own, &less)
 }

@@ -5,15 +5,20 @@ use std::path::Path;
 use proptest::prelude::*;
 use tch::{Device, Kind, Tensor, no_grad};
 
-use super::{Contrast, DEFAULT_TEMPERATURE, Keys, Temperature, info_nce, nt_xent};
+use super::{
+    Contrast, DEFAULT_TEMPERATURE, Keys, Temperature, info_nce, info_nce_blocked, nt_xent,
+    nt_xent_blocked,
+};
 
 type Loss = fn(&Tensor, &Tensor, &Keys, Temperature<'_>) -> Contrast;
 type Rows = Vec<Vec<f64>>;
 
-/// Every law holds for both.
-const LOSSES: [(&str, Loss); 2] = [
+/// Every law holds for both, and for both in blocks.
+const LOSSES: [(&str, Loss); 4] = [
     ("info_nce", |a, b, keys, tau| info_nce(a, b, keys, tau)),
     ("nt_xent", |a, b, keys, tau| nt_xent(a, b, keys, tau)),
+    ("info_nce_blocked", |a, b, keys, tau| info_nce_blocked(a, b, keys, tau, 2)),
+    ("nt_xent_blocked", |a, b, keys, tau| nt_xent_blocked(a, b, keys, tau, 2)),
 ];
 
 fn value(x: &Tensor) -> f64 {
@@ -63,12 +68,15 @@ fn check_formula(own_branch: bool, n: usize, d: usize, tau: f64, seed: u64) {
     let (forth, solved) = miss(&a, &b, tau, own_branch);
     let (back, _) = miss(&b, &a, tau, own_branch);
     let (a, b) = (tensor(&a), tensor(&b));
-    let (_, loss) = LOSSES[usize::from(own_branch)];
-    let ours = loss(&a, &b, &Keys::own(&a, &b), tau.into());
-    assert_eq!(ours.loss.kind(), Kind::Double);
-    // 64-bit sums in another order
-    assert!((value(&ours.loss) - (forth + back) / 2.0).abs() < 1e-9, "n {n}, d {d}, tau {tau}");
-    assert!((value(&ours.top1) - solved).abs() < 1e-6, "top1 of n {n}, d {d}, tau {tau}");
+    for (name, loss) in LOSSES.into_iter().skip(usize::from(own_branch)).step_by(2) {
+        let ours = loss(&a, &b, &Keys::own(&a, &b), tau.into());
+        assert_eq!((ours.loss.kind(), ours.top1.kind()), (Kind::Double, Kind::Float), "{name}");
+        let error = value(&ours.loss) - (forth + back) / 2.0;
+        // 64-bit sums in another order
+        assert!(error.abs() < 1e-9, "{name} of n {n}, d {d}, tau {tau}");
+        let error = value(&ours.top1) - solved;
+        assert!(error.abs() < 1e-6, "top1 of {name} of n {n}, d {d}, tau {tau}");
+    }
 }
 
 /// Shares of one process's rows, as `ranks` equal ranks would hold them.
@@ -148,7 +156,7 @@ fn gradients_of_ranks_average_to_one_process_when_keys_carry_gradient() {
 #[test]
 fn equal_rows_leave_the_logarithm_of_the_number_of_candidates() {
     let ones = Tensor::ones([8, 4], (Kind::Double, Device::Cpu));
-    for ((_, loss), candidates) in LOSSES.into_iter().zip([8.0, 15.0]) {
+    for ((_, loss), candidates) in LOSSES.into_iter().zip([8.0, 15.0, 8.0, 15.0]) {
         let loss = loss(&ones, &ones, &Keys::own(&ones, &ones), DEFAULT_TEMPERATURE.into()).loss;
         assert!((value(&loss) - f64::ln(candidates)).abs() < 1e-9);
     }
@@ -195,6 +203,76 @@ fn a_learned_temperature_gives_the_same_loss_and_its_own_gradient() {
     }
 }
 
+/// Value, share and the gradients of rows, keys and temperature.
+fn everything(
+    loss: impl Fn(&Tensor, &Tensor, &Keys, Temperature<'_>) -> Contrast,
+    n: i64,
+    keys: i64,
+    kind: Kind,
+) -> Vec<Tensor> {
+    let leaf = |rows: i64, seed| tensor(&rows_of(rows, seed)).to_kind(kind).set_requires_grad(true);
+    let (a, b) = (leaf(n, 21), leaf(n, 22));
+    let foreign = [leaf(keys, 23), leaf(keys, 24)];
+    let first = (keys - n) / 2;
+    // Keys of other ranks carry gradient as well, and this rank's own lie among them.
+    let [key_a, key_b] = [(&a, &foreign[0]), (&b, &foreign[1])].map(|(own, foreign)| {
+        let after = foreign.narrow(0, first + n, keys - first - n);
+        Tensor::cat(&[&foreign.narrow(0, 0, first), own, &after], 0)
+    });
+    let tau = Tensor::from(0.15f64).to_kind(kind).set_requires_grad(true);
+    let ours = loss(&a, &b, &Keys { a: key_a, b: key_b, first }, (&tau).into());
+    (&ours.loss * 3.0).backward();
+    let [foreign_a, foreign_b] = &foreign;
+    let gradients = [&a, &b, foreign_a, foreign_b, &tau].map(Tensor::grad);
+    [ours.loss.detach(), ours.top1].into_iter().chain(gradients).collect()
+}
+
+fn rows_of(n: i64, seed: u64) -> Rows {
+    rows(n as usize, 6, seed)
+}
+
+#[test]
+fn blocks_of_any_size_give_what_the_whole_gives() {
+    type Blocked = fn(&Tensor, &Tensor, &Keys, Temperature<'_>, i64) -> Contrast;
+    let pairs: [(Loss, Blocked); 2] = [
+        (LOSSES[0].1, |a, b, keys, tau, rows| info_nce_blocked(a, b, keys, tau, rows)),
+        (LOSSES[1].1, |a, b, keys, tau, rows| nt_xent_blocked(a, b, keys, tau, rows)),
+    ];
+    let cases = [(7, 7), (5, 12), (1, 4)];
+    for (n, keys) in cases {
+        for (kind, tolerance) in [(Kind::Double, 1e-10), (Kind::Float, 1e-5)] {
+            for (whole, blocked) in pairs {
+                let whole = everything(whole, n, keys, kind);
+                for rows in [1, 3, n, 1000] {
+                    let ours =
+                        everything(|a, b, keys, tau| blocked(a, b, keys, tau, rows), n, keys, kind);
+                    for (part, (ours, whole)) in ours.iter().zip(&whole).enumerate() {
+                        assert_eq!((ours.kind(), ours.size()), (whole.kind(), whole.size()));
+                        let scale = value(&whole.abs().max()).max(1e-3);
+                        let error = largest_difference(ours, whole) / scale;
+                        assert!(error < tolerance, "part {part} of {n} of {keys} rows: {error}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_fixed_temperature_and_rows_without_gradient_do_too() {
+    let (a, b) = (tensor(&rows(6, 5, 1)), tensor(&rows(6, 5, 2)));
+    for place in 0..2 {
+        let [plain, blocked] = [LOSSES[place].1, LOSSES[place + 2].1].map(|loss| {
+            let a = a.copy().set_requires_grad(true);
+            let loss = loss(&a, &b, &Keys::own(&a.detach(), &b), 0.07.into()).loss;
+            loss.backward();
+            (loss.detach(), a.grad())
+        });
+        assert!(largest_difference(&plain.0, &blocked.0) < 1e-10);
+        assert!(largest_difference(&plain.1, &blocked.1) < 1e-10);
+    }
+}
+
 #[test]
 fn wrong_sizes_are_named() {
     let size = |n: i64, d: i64| Tensor::ones([n, d], (Kind::Float, Device::Cpu));
@@ -211,6 +289,10 @@ fn wrong_sizes_are_named() {
     assert!(refused(&a, &a, keys(3), 0.1).contains("2 rows from row 3 on do not fit into 4 keys"));
     assert!(refused(&a, &a, keys(-1), 0.1).contains("from row -1"));
     assert!(refused(&a, &a, keys(0), 0.0).contains("0 is no temperature"));
+    let blocked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        nt_xent_blocked(&a, &a, &keys(0), 0.1, 0)
+    }));
+    assert!(blocked.is_err(), "blocks of no rows");
     assert!(refused(&a.reshape([6]), &a, keys(0), 0.1).contains("rows are [n, d], not [6]"));
 }
 
