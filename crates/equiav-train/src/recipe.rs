@@ -12,10 +12,11 @@ use crate::settings::Settings;
 use crate::suggest;
 
 /// The recipes that travel inside the program, by name.
-pub const BUILT_IN: [(&str, &str); 3] = [
+pub const BUILT_IN: [(&str, &str); 4] = [
     ("quick", include_str!("../../../recipes/quick.toml")),
     ("stamps", include_str!("../../../recipes/stamps.toml")),
     ("audioset2m", include_str!("../../../recipes/audioset2m.toml")),
+    ("vggsound", include_str!("../../../recipes/vggsound.toml")),
 ];
 
 /// A checked recipe; [`Recipe::load`] and [`Recipe::parse`] are the only ways to get one.

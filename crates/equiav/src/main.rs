@@ -10,6 +10,7 @@ mod parity;
 mod pretrain;
 mod progress;
 mod retrieve;
+mod runs;
 mod table;
 
 use std::panic;
@@ -29,6 +30,7 @@ struct Cli {
 enum Command {
     Pretrain(pretrain::Pretrain),
     Retrieve(retrieve::Retrieve),
+    Runs(runs::Runs),
     Import(import::Import),
     Export(export::Export),
     #[command(subcommand)]
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Pretrain(command) => command.run(),
         Command::Retrieve(command) => command.run(),
+        Command::Runs(command) => command.run(),
         Command::Import(command) => command.run(),
         Command::Export(command) => command.run(),
         Command::Data(command) => command.run(),

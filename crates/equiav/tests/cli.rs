@@ -21,6 +21,26 @@ fn help_lists_the_commands() {
 }
 
 #[test]
+fn runs_are_listed_plotted_and_written_as_csv() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = folder.path().join("runs/mine");
+    fs::create_dir_all(&run).expect("a folder");
+    fs::write(run.join("recipe.toml"), "name = \"quick\"\n[run]\nepochs = 2\n").unwrap();
+    fs::write(run.join("metrics.jsonl"), "{\"step\":1,\"epoch\":0,\"train/loss\":4.5}\n").unwrap();
+    fs::create_dir(folder.path().join("runs/other")).expect("a folder");
+    let arguments = ["runs", "--plot", "a.svg", "--csv", "a.csv"];
+    let text = succeeds(folder.path(), &arguments);
+    assert!(text.contains("mine  quick   no checkpoint  0/2     1      4.500"), "{text}");
+    assert!(text.contains("other: holds no recipe.toml"), "{text}");
+    let csv = fs::read_to_string(folder.path().join("a.csv")).expect("a CSV");
+    assert_eq!(csv, "run,step,epoch,train/loss\nmine,1,0,4.5\n");
+    assert!(fs::read_to_string(folder.path().join("a.svg")).expect("an SVG").contains("loss"));
+    assert!(succeeds(folder.path(), &["runs", "--json"]).contains("\"state\": \"no-checkpoint\""));
+    let message = fails(folder.path(), &["runs", "--plot", "a.svg", "--metric", "nope"]);
+    assert!(message.contains("no run has the metric nope (there are: train/loss)"), "{message}");
+}
+
+#[test]
 fn wrong_keys_and_values_name_the_nearest() {
     let folder = tempfile::tempdir().expect("a folder");
     let error = |change| fails(folder.path(), &["pretrain", "quick", "--set", change]);

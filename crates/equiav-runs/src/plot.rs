@@ -1,0 +1,283 @@
+//! Curves of several runs as PNG or SVG: one panel a metric, one color a run.
+
+use std::path::Path;
+
+use anyhow::{Context, anyhow, bail, ensure};
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::{FontStyle, register_font};
+
+use crate::folder::Run;
+use crate::smooth::{keep_for, smooth};
+
+const FONT: &[u8] = include_bytes!("../font/DejaVuSans.ttf");
+/// Told apart by the color-blind too (Okabe and Ito), dark enough for print.
+const COLORS: [RGBColor; 7] = [
+    RGBColor(0, 114, 178),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(170, 68, 153),
+    RGBColor(60, 60, 60),
+    RGBColor(204, 121, 0),
+    RGBColor(86, 160, 215),
+];
+const INK: RGBColor = RGBColor(40, 40, 40);
+const GRID: RGBColor = RGBColor(226, 226, 226);
+/// A panel's size and a legend line's height in units of the SVG.
+const PANEL: (u32, u32) = (520, 330);
+const LEGEND: u32 = 30;
+/// Pixels of a PNG per unit, and how many times finer it is drawn before it is averaged down.
+const PIXELS: u32 = 2;
+const FINER: u32 = 2;
+
+/// The loss and R@1 of every list both ways, as far as `runs` have them.
+pub fn default_metrics(runs: &[Run]) -> Vec<String> {
+    let mut keys: Vec<String> = runs
+        .iter()
+        .flat_map(|run| run.log.keys())
+        .filter(|key| *key == "train/loss" || (key.starts_with("val/") && key.ends_with("/r1")))
+        .map(str::to_owned)
+        .collect();
+    keys.sort();
+    keys.dedup();
+    keys
+}
+
+/// Draws `metrics` of `runs` over steps into `path`, a PNG or SVG by its ending.
+///
+/// # Errors
+///
+/// If there is nothing to draw, no run has one of `metrics`, the ending is another, or the disk
+/// refuses.
+pub fn plot(runs: &[Run], metrics: &[String], path: &Path) -> anyhow::Result<()> {
+    ensure!(!metrics.is_empty(), "no run has a figure to plot: train first, or name --metric");
+    for metric in metrics {
+        if runs.iter().all(|run| run.log.series(metric).is_empty()) {
+            let keys: std::collections::BTreeSet<_> =
+                runs.iter().flat_map(|run| run.log.keys()).collect();
+            let keys: Vec<_> = keys.into_iter().collect();
+            bail!("no run has the metric {metric} (there are: {})", keys.join(", "));
+        }
+    }
+    register_font("sans-serif", FontStyle::Normal, FONT)
+        .map_err(|_| anyhow!("the built-in font cannot be read"))?;
+    let figure = Figure { runs, metrics };
+    match path.extension().and_then(|ending| ending.to_str()) {
+        Some("svg") => std::fs::write(path, figure.svg()?),
+        Some("png") => std::fs::write(path, figure.png()?),
+        _ => bail!("{}: a plot's file ends in .png or .svg", path.display()),
+    }
+    .with_context(|| format!("writing {}", path.display()))
+}
+
+struct Figure<'a> {
+    runs: &'a [Run],
+    metrics: &'a [String],
+}
+
+impl Figure<'_> {
+    fn grid(&self) -> (u32, u32) {
+        let count = self.metrics.len() as u32;
+        let columns = if count == 4 { 2 } else { count.min(3) };
+        (columns, count.div_ceil(columns))
+    }
+
+    fn size(&self) -> (u32, u32) {
+        let (columns, rows) = self.grid();
+        let per_line = self.per_line();
+        (columns * PANEL.0, rows * PANEL.1 + LEGEND * self.runs.len().div_ceil(per_line) as u32 + 8)
+    }
+
+    /// Width of a legend's entry, by its longest name.
+    fn entry(&self) -> u32 {
+        let longest = self.runs.iter().map(|run| run.name.chars().count()).max().unwrap_or(0);
+        54 + 9 * longest as u32
+    }
+
+    fn per_line(&self) -> usize {
+        ((self.grid().0 * PANEL.0 - 40) / self.entry()).max(1) as usize
+    }
+
+    fn svg(&self) -> anyhow::Result<String> {
+        let mut text = String::new();
+        self.draw(SVGBackend::with_string(&mut text, self.size()).into_drawing_area(), 1.0)?;
+        Ok(text)
+    }
+
+    fn png(&self) -> anyhow::Result<Vec<u8>> {
+        let scale = PIXELS * FINER;
+        let (width, height) = self.size();
+        let fine = (width * scale, height * scale);
+        let mut buffer = vec![0; (fine.0 * fine.1 * 3) as usize];
+        let backend = BitMapBackend::with_buffer(&mut buffer, fine);
+        self.draw(backend.into_drawing_area(), f64::from(scale))?;
+        let picture = image::RgbImage::from_raw(fine.0, fine.1, buffer).context("a picture")?;
+        let picture = image::imageops::thumbnail(&picture, width * PIXELS, height * PIXELS);
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        let encoder = image::codecs::png::PngEncoder::new_with_quality(
+            &mut bytes,
+            image::codecs::png::CompressionType::Best,
+            image::codecs::png::FilterType::Adaptive,
+        );
+        picture.write_with_encoder(encoder)?;
+        Ok(bytes.into_inner())
+    }
+
+    fn draw<B: DrawingBackend>(&self, area: DrawingArea<B, Shift>, scale: f64) -> anyhow::Result<()>
+    where
+        B::ErrorType: 'static,
+    {
+        area.fill(&WHITE)?;
+        let lines = self.size().1 - self.grid().1 * PANEL.1;
+        let (legend, panels) = area.split_vertically((f64::from(lines) * scale) as i32);
+        self.legend(&legend, scale)?;
+        let (columns, rows) = self.grid();
+        let panels = panels.split_evenly((rows as usize, columns as usize));
+        for (metric, panel) in self.metrics.iter().zip(&panels) {
+            Panel::of(self.runs, metric).draw(panel, scale)?;
+        }
+        area.present()?;
+        Ok(())
+    }
+
+    fn legend<B: DrawingBackend>(
+        &self,
+        area: &DrawingArea<B, Shift>,
+        scale: f64,
+    ) -> anyhow::Result<()>
+    where
+        B::ErrorType: 'static,
+    {
+        let unit = |units: u32| (f64::from(units) * scale) as i32;
+        let style = ("sans-serif", 14.0 * scale).into_font().color(&INK);
+        let style = style.pos(Pos::new(HPos::Left, VPos::Center));
+        for (index, run) in self.runs.iter().enumerate() {
+            let (line, place) = (index / self.per_line(), index % self.per_line());
+            let x = unit(20 + place as u32 * self.entry());
+            let y = unit(8 + LEGEND * line as u32 + LEGEND / 2);
+            let stroke = color(index).stroke_width((3.0 * scale) as u32);
+            area.draw(&PathElement::new(vec![(x, y), (x + unit(26), y)], stroke))?;
+            area.draw(&Text::new(run.name.clone(), (x + unit(34), y), style.clone()))?;
+        }
+        Ok(())
+    }
+}
+
+/// The color of run `index`; darker every time the colors are used up.
+fn color(index: usize) -> RGBColor {
+    let RGBColor(red, green, blue) = COLORS[index % COLORS.len()];
+    let dark = |level: u8| (f64::from(level) * 0.6_f64.powi((index / COLORS.len()) as i32)) as u8;
+    RGBColor(dark(red), dark(green), dark(blue))
+}
+
+/// One metric's curves.
+struct Panel<'a> {
+    metric: &'a str,
+    /// Per run: raw points and the smoothed line.
+    curves: Vec<[Vec<(f64, f64)>; 2]>,
+    percent: bool,
+}
+
+impl<'a> Panel<'a> {
+    fn of(runs: &[Run], metric: &'a str) -> Self {
+        let part = metric.rsplit('/').next().unwrap_or(metric);
+        let percent = ["r1", "r5", "r10"].contains(&part) || part.starts_with("top1");
+        let factor = if percent { 100.0 } else { 1.0 };
+        let curve = |run: &Run| {
+            let raw = run.log.series(metric).into_iter();
+            let raw: Vec<_> = raw.map(|(step, value)| (step as f64, factor * value)).collect();
+            let line = smooth(raw.iter().map(|(_, value)| *value), keep_for(raw.len()));
+            let line = raw.iter().zip(line).map(|((step, _), value)| (*step, value)).collect();
+            [raw, line]
+        };
+        Self { metric, curves: runs.iter().map(curve).collect(), percent }
+    }
+
+    /// The ranges of steps and values; single outliers among many raw points do not widen it.
+    fn ranges(&self) -> (std::ops::Range<f64>, std::ops::Range<f64>) {
+        let end = self.curves.iter().flat_map(|[raw, _]| raw).map(|(step, _)| *step);
+        let end = end.fold(1.0, f64::max);
+        let mut values: Vec<f64> = Vec::new();
+        for [raw, line] in &self.curves {
+            let mut raw: Vec<f64> = raw.iter().map(|(_, value)| *value).collect();
+            raw.sort_by(f64::total_cmp);
+            let cut = raw.len() / 200;
+            values.extend(&raw[cut..raw.len() - cut]);
+            values.extend(line.iter().map(|(_, value)| *value));
+        }
+        let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+        let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let low = if self.percent { low.min(0.0) } else { low };
+        let room = if high > low { 0.05 * (high - low) } else { 0.1 * high.abs().max(1e-3) };
+        let bottom = if low >= 0.0 && low < room { low } else { low - room };
+        (0.0..end * 1.02, bottom..high + room)
+    }
+
+    /// What the vertical axis shows.
+    fn label(&self) -> String {
+        let part = self.metric.rsplit('/').next().unwrap_or(self.metric);
+        match part.strip_prefix('r').filter(|rank| self.percent && rank.parse::<u32>().is_ok()) {
+            Some(rank) => format!("R@{rank} (%)"),
+            None if self.percent => format!("{} (%)", part.replace('_', " ")),
+            None => part.replace('_', " "),
+        }
+    }
+
+    fn draw<B: DrawingBackend>(
+        &self,
+        area: &DrawingArea<B, Shift>,
+        scale: f64,
+    ) -> anyhow::Result<()>
+    where
+        B::ErrorType: 'static,
+    {
+        let unit = |units: f64| (units * scale).round() as u32;
+        let font = |size: f64| ("sans-serif", size * scale).into_font().color(&INK);
+        let (steps, values) = self.ranges();
+        let mut chart = ChartBuilder::on(area)
+            .caption(self.metric.replace('_', " ").replace('/', " / "), font(15.0))
+            .margin(unit(12.0))
+            .x_label_area_size(unit(44.0))
+            .y_label_area_size(unit(64.0))
+            .build_cartesian_2d(steps, values)?;
+        chart
+            .configure_mesh()
+            .disable_x_mesh()
+            .light_line_style(TRANSPARENT)
+            .bold_line_style(GRID.stroke_width(unit(1.0)))
+            .axis_style(RGBColor(120, 120, 120).stroke_width(unit(1.0)))
+            .set_all_tick_mark_size(unit(4.0))
+            .x_labels(6)
+            .y_labels(6)
+            .x_label_formatter(&|step| format!("{step:.0}"))
+            .y_label_formatter(&|value| number(*value))
+            .label_style(font(12.0))
+            .axis_desc_style(font(13.0))
+            .x_desc("step")
+            .y_desc(self.label())
+            .draw()?;
+        let curves = self.curves.iter().enumerate();
+        for (index, [raw, line]) in curves.filter(|(_, [raw, _])| !raw.is_empty()) {
+            let (strong, sparse) = (color(index), raw.len() < 40);
+            let points = if sparse { strong.filled() } else { strong.mix(0.22).filled() };
+            let radius = unit(if sparse { 3.5 } else { 1.6 });
+            chart.draw_series(raw.iter().map(|point| Circle::new(*point, radius, points)))?;
+            let stroke = strong.stroke_width(unit(2.2));
+            chart.draw_series(std::iter::once(PathElement::new(line.clone(), stroke)))?;
+        }
+        Ok(())
+    }
+}
+
+/// A tick's number without digits that say nothing.
+fn number(value: f64) -> String {
+    match value.abs() {
+        0.0 => "0".to_owned(),
+        size if !(1e-3..1e5).contains(&size) => format!("{value:.1e}"),
+        _ => {
+            let text = format!("{value:.4}");
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        }
+    }
+}
