@@ -154,7 +154,7 @@ impl Run {
             bail!("metrics.jsonl holds no record: not written by a run");
         }
         let newest = newest_checkpoint(&folder.join("checkpoints"));
-        let epochs_done = newest.as_ref().map_or(0, |(epoch, _)| *epoch);
+        let epochs_done = newest.as_ref().and_then(|(_, path)| finished_epochs(path)).unwrap_or(0);
         let age = |path: PathBuf| SystemTime::now().duration_since(modified(&path)?).ok();
         let state = state(folder, newest.is_some(), epochs_done, epochs(&recipe))?;
         let checkpoint_age = newest.and_then(|(_, path)| age(path));
@@ -188,11 +188,17 @@ fn modified(checkpoint: &Path) -> Option<SystemTime> {
     fs::metadata(checkpoint.join("state.json")).ok()?.modified().ok()
 }
 
-/// The largest epoch of a whole checkpoint, and its folder.
+/// The epochs that lie behind a checkpoint.
+fn finished_epochs(checkpoint: &Path) -> Option<u64> {
+    let text = fs::read(checkpoint.join("state.json")).ok()?;
+    serde_json::from_slice::<serde_json::Value>(&text).ok()?.get("epoch")?.as_u64()
+}
+
+/// The most steps behind a whole checkpoint, and its folder.
 fn newest_checkpoint(folder: &Path) -> Option<(u64, PathBuf)> {
     let checkpoint = |path: PathBuf| {
-        let epoch = path.file_name()?.to_str()?.strip_prefix("epoch-")?.parse().ok()?;
-        path.join("state.json").exists().then_some((epoch, path))
+        let step = path.file_name()?.to_str()?.strip_prefix("step-")?.parse().ok()?;
+        path.join("state.json").exists().then_some((step, path))
     };
     let entries = fs::read_dir(folder).ok()?.flatten();
     entries.filter_map(|entry| checkpoint(entry.path())).max()

@@ -13,9 +13,10 @@ fn run(folder: &Path, lr: &str, saved: u64, log: &str) {
     fs::write(folder.join("metrics.jsonl"), log).expect("a log");
     fs::write(folder.join("lock"), "").expect("a lock");
     for epoch in 1..=saved {
-        let checkpoint = folder.join(format!("checkpoints/epoch-{epoch:04}"));
+        let checkpoint = folder.join(format!("checkpoints/step-{epoch:09}"));
         fs::create_dir_all(&checkpoint).expect("a folder");
-        fs::write(checkpoint.join("state.json"), "{}").expect("a state");
+        let state = format!("{{\"epoch\": {epoch}}}");
+        fs::write(checkpoint.join("state.json"), state).expect("a state");
     }
 }
 
