@@ -11,6 +11,8 @@
 use std::fs::{self, File, TryLockError};
 use std::io::Write;
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 
@@ -18,6 +20,8 @@ use crate::recipe::{self, Recipe};
 
 /// The recipe of the run.
 pub(crate) const RECIPE: &str = "recipe.toml";
+/// How often the lock is tried before it counts as held.
+const LOOKS: u32 = 6;
 /// The folder of the checkpoints.
 pub(crate) const CHECKPOINTS: &str = "checkpoints";
 
@@ -44,16 +48,17 @@ pub(crate) fn open(recipe: &Recipe, out: &Path) -> anyhow::Result<File> {
 fn lock(out: &Path) -> anyhow::Result<File> {
     let path = out.join("lock");
     let lock = File::create(&path).with_context(|| format!("writing {}", path.display()))?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => {
-            let out = out.display();
-            bail!("{out} is in use by another run: wait for it, or choose another --out")
-        }
-        Err(TryLockError::Error(error)) => {
-            Err(error).with_context(|| format!("locking {}", path.display()))
+    // Who only looks whether a run is alive holds the lock for an instant.
+    for _ in 0..LOOKS {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(50)),
+            Err(TryLockError::Error(error)) => {
+                return Err(error).with_context(|| format!("locking {}", path.display()));
+            }
         }
     }
+    bail!("{} is in use by another run: wait for it, or choose another --out", out.display())
 }
 
 fn ensure_same(recipe: &Recipe, out: &Path, path: &Path) -> anyhow::Result<()> {

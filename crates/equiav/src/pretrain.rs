@@ -18,7 +18,7 @@ const STOPPED: u8 = 75;
 /// finish the step, save, and exit with code 75: the same command goes on.
 #[derive(clap::Args)]
 pub(crate) struct Pretrain {
-    /// What to do: a file such as recipes/stamps.toml, or a built-in name: quick, stamps
+    /// What to do: a file such as recipes/stamps.toml, or a built-in name: quick, stamps, vggsound, audioset2m
     recipe: PathBuf,
 
     /// Where checkpoints and logs go; a run found there is resumed [default: runs/NAME]
