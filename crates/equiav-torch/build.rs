@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::{env, error::Error};
 
 const BORDER: &str = "src/border";
-const SOURCES: [&str; 4] = ["message.cc", "optimizer.cc", "precision.cc", "system.cc"];
+const SOURCES: [&str; 5] =
+    ["checkpoint.cc", "message.cc", "optimizer.cc", "precision.cc", "system.cc"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     for name in ["LIBTORCH", "LIBTORCH_INCLUDE", "LIBTORCH_CXX11_ABI", "DEP_TCH_LIBTORCH_LIB"] {

@@ -1,7 +1,7 @@
 //! Both losses a block of rows at a time: the same numbers in memory that grows with the batch instead
 //! of its square.
 
-use tch::{Kind, Tensor, no_grad};
+use tch::{Kind, Tensor, no_grad_guard};
 
 use crate::{Contrast, Keys, Temperature, assert_full_precision, own_columns, rows, unit};
 
@@ -113,8 +113,7 @@ impl Search {
     #[track_caller]
     fn run(&self, tau: Temperature<'_>, rows_per_block: i64) -> Contrast {
         let n = self.queries.size()[0];
-        let Outcome { miss, solved, queries, candidates } =
-            no_grad(|| self.outcome(tau, rows_per_block));
+        let Outcome { miss, solved, queries, candidates } = self.outcome(tau, rows_per_block);
         // A linear function of the rows that is 0 here and has the gradient that was found.
         let mut linear = (&self.queries * &queries).sum(None);
         if let Temperature::Learned(tau) = tau {
@@ -131,6 +130,7 @@ impl Search {
     /// Value and gradient, block by block.
     #[track_caller]
     fn outcome(&self, tau: Temperature<'_>, rows_per_block: i64) -> Outcome {
+        let _no_grad = no_grad_guard(); // ends with a panic too, unlike `no_grad`
         let n = self.queries.size()[0];
         let column = self.queries.new_empty([n, 1], (self.queries.kind(), self.queries.device()));
         let mut outcome = Outcome {

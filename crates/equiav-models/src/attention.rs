@@ -3,6 +3,7 @@
 use tch::{Tensor, nn};
 
 use crate::init;
+use crate::share::Share;
 
 /// Attention of tokens to themselves.
 #[derive(Debug)]
@@ -29,6 +30,12 @@ impl nn::Module for SelfAttention {
         let qkv = tokens.apply(&self.qkv).chunk(3, -1);
         let [q, k, v] = [0, 1, 2].map(|part: usize| split_heads(&qkv[part], self.heads));
         join_heads(&attend(&q, &k, &v)).apply(&self.proj)
+    }
+}
+
+impl Share for SelfAttention {
+    fn share(&self) -> Self {
+        Self { heads: self.heads, qkv: self.qkv.share(), proj: self.proj.share() }
     }
 }
 

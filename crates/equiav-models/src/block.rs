@@ -7,13 +7,15 @@ use crate::attention::SelfAttention;
 use crate::encoder::EncoderConfig;
 use crate::init;
 use crate::mlp::Mlp;
+use crate::norm::Norm;
+use crate::share::Share;
 
 /// A pre-norm block of a vision transformer.
 #[derive(Debug)]
 pub(crate) struct Block {
-    norm1: nn::LayerNorm,
+    norm1: Norm,
     attention: SelfAttention,
-    norm2: nn::LayerNorm,
+    norm2: Norm,
     mlp: Mlp,
 }
 
@@ -34,5 +36,16 @@ impl nn::Module for Block {
         let tokens = tokens + tokens.apply(&self.norm1).apply(&self.attention);
         let moved = tokens.apply(&self.norm2).apply(&self.mlp);
         tokens + moved
+    }
+}
+
+impl Share for Block {
+    fn share(&self) -> Self {
+        Self {
+            norm1: self.norm1.share(),
+            attention: self.attention.share(),
+            norm2: self.norm2.share(),
+            mlp: self.mlp.share(),
+        }
     }
 }

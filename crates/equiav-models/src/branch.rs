@@ -2,6 +2,7 @@
 
 use tch::{Tensor, nn};
 
+use crate::checkpoint::Checkpoint;
 use crate::config::BranchConfig;
 use crate::encoder::{Encoder, Tokens, View};
 use crate::head::Head;
@@ -107,6 +108,11 @@ impl Branch {
     /// What the branch was made from.
     pub fn config(&self) -> &BranchConfig {
         &self.config
+    }
+
+    /// As [`Encoder::checkpoint_blocks`], of this branch's encoder.
+    pub fn checkpoint_blocks(&mut self, checkpoint: Option<Checkpoint>) {
+        self.encoder.checkpoint_blocks(checkpoint);
     }
 
     /// The tokens of `input`, a view of kind `view`.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Tensor, nn};
 
 use crate::init;
+use crate::norm::Norm;
 
 /// The shape of a [`Head`].
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
@@ -19,11 +20,11 @@ pub struct HeadConfig {
 #[derive(Debug)]
 pub struct Head {
     fc1: nn::Linear,
-    norm1: nn::LayerNorm,
+    norm1: Norm,
     fc2: nn::Linear,
-    norm2: nn::LayerNorm,
+    norm2: Norm,
     fc3: nn::Linear,
-    norm3: nn::LayerNorm,
+    norm3: Norm,
 }
 
 impl HeadConfig {

@@ -2,6 +2,8 @@
 
 use tch::{Tensor, nn};
 
+use crate::norm::Norm;
+
 /// A linear map from `from` to `to` channels, with bias.
 pub(crate) fn linear(path: nn::Path, from: i64, to: i64) -> nn::Linear {
     nn::linear(path, from, to, linear_config(from, to, true))
@@ -12,9 +14,9 @@ pub(crate) fn linear_without_bias(path: nn::Path, from: i64, to: i64) -> nn::Lin
     nn::linear(path, from, to, linear_config(from, to, false))
 }
 
-/// A layer norm over `width` channels; eps 1e-5.
-pub(crate) fn norm(path: nn::Path, width: i64) -> nn::LayerNorm {
-    nn::layer_norm(path, vec![width], nn::LayerNormConfig::default())
+/// A layer norm over `width` channels.
+pub(crate) fn norm(path: nn::Path, width: i64) -> Norm {
+    Norm::new(&path, width)
 }
 
 /// A variable of `shape` that starts as a Xavier uniform matrix from `from` to `to` channels.

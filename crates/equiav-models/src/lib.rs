@@ -38,6 +38,7 @@
 mod attention;
 mod block;
 mod branch;
+mod checkpoint;
 mod config;
 mod encoder;
 mod export;
@@ -45,17 +46,20 @@ mod head;
 mod import;
 mod init;
 mod mlp;
+mod norm;
 mod patch;
 mod pickle;
 mod position;
 mod predictor;
 mod report;
 mod safetensor;
+mod share;
 mod variant;
 mod vector_encoder;
 mod weights;
 
 pub use branch::{Branch, Embeddings, IntraPair, Views};
+pub use checkpoint::{Checkpoint, Segment};
 pub use config::{BranchConfig, InputConfig, ModelConfig};
 pub use encoder::{Encoder, EncoderConfig, View};
 pub use export::{Exported, export, model_card, read_export};

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Tensor, nn};
 
 use crate::init;
+use crate::share::Share;
 
 /// Which feed-forward network follows an attention.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
@@ -72,6 +73,17 @@ impl nn::Module for Mlp {
         match self {
             Self::Gelu { fc1, fc2 } => x.apply(fc1).gelu("none").apply(fc2),
             Self::SwiGlu { gate, up, down } => (x.apply(gate).silu() * x.apply(up)).apply(down),
+        }
+    }
+}
+
+impl Share for Mlp {
+    fn share(&self) -> Self {
+        match self {
+            Self::Gelu { fc1, fc2 } => Self::Gelu { fc1: fc1.share(), fc2: fc2.share() },
+            Self::SwiGlu { gate, up, down } => {
+                Self::SwiGlu { gate: gate.share(), up: up.share(), down: down.share() }
+            }
         }
     }
 }

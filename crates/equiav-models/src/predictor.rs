@@ -7,6 +7,7 @@ use tch::{Tensor, nn};
 use crate::attention::{CrossAttention, CrossAttentionSize};
 use crate::init;
 use crate::mlp::{Mlp, MlpConfig};
+use crate::norm::Norm;
 use crate::vector_encoder::VectorEncoder;
 
 /// Anything that predicts where augmented clips land; a [`Branch`](crate::Branch) takes any.
@@ -69,9 +70,9 @@ pub enum Predictor {
 #[derive(Debug)]
 pub struct AttentionPredictor {
     encoder: VectorEncoder,
-    norm_vector: nn::LayerNorm,
+    norm_vector: Norm,
     attention: CrossAttention,
-    norm: nn::LayerNorm,
+    norm: Norm,
     mlp: Mlp,
 }
 

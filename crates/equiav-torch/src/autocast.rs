@@ -47,7 +47,8 @@ impl AutocastKind {
 /// If `body` does, or `device` is neither a processor nor a CUDA device.
 #[track_caller]
 pub fn autocast<T>(device: Device, kind: AutocastKind, body: impl FnOnce() -> T) -> T {
-    let _region = Region::enter(device, AutocastState { enabled: 1, kind: kind.number() });
+    let within = AutocastState { enabled: 1, kind: kind.number() };
+    let _region = Region::enter(device_type(device), within);
     body()
 }
 
@@ -58,8 +59,8 @@ pub fn autocast<T>(device: Device, kind: AutocastKind, body: impl FnOnce() -> T)
 /// If `body` does, or `device` is neither a processor nor a CUDA device.
 #[track_caller]
 pub fn without_autocast<T>(device: Device, body: impl FnOnce() -> T) -> T {
-    let kind = state(device_type(device)).kind;
-    let _region = Region::enter(device, AutocastState { enabled: 0, kind });
+    let device = device_type(device);
+    let _region = Region::enter(device, AutocastState { enabled: 0, ..state(device) });
     body()
 }
 
@@ -76,6 +77,26 @@ pub fn autocast_kind(device: Device) -> Option<AutocastKind> {
         .find(|kind| state.enabled == 1 && state.kind == kind.number())
 }
 
+/// What this thread narrows on either type of device, to be set again elsewhere or later.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Narrowing([(i32, AutocastState); 2]);
+
+impl Narrowing {
+    /// The state of this thread.
+    pub(crate) fn current() -> Self {
+        Self([Device::Cpu, Device::Cuda(0)].map(|device| {
+            let device = device_type(device);
+            (device, state(device))
+        }))
+    }
+
+    /// Runs `body` in this state.
+    pub(crate) fn within<T>(self, body: impl FnOnce() -> T) -> T {
+        let _regions = self.0.map(|(device, within)| Region::enter(device, within));
+        body()
+    }
+}
+
 /// A region that ends when this is dropped; states belong to a thread, and so does this.
 struct Region {
     device: i32,
@@ -85,10 +106,9 @@ struct Region {
 
 impl Region {
     #[track_caller]
-    fn enter(device: Device, state_within: AutocastState) -> Self {
-        let device = device_type(device);
+    fn enter(device: i32, within: AutocastState) -> Self {
         let before = state(device);
-        border::set_autocast(device, state_within, 1).expect("libtorch knows the device");
+        border::set_autocast(device, within, 1).expect("libtorch knows the device");
         Self { device, before, of_this_thread: PhantomData }
     }
 }

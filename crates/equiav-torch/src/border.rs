@@ -9,10 +9,12 @@ use tch::Tensor;
 
 use crate::TorchError;
 
+mod checkpoint;
 mod optimizer;
 mod precision;
 mod system;
 
+pub(crate) use checkpoint::checkpoint;
 pub(crate) use optimizer::{
     Lists, Scaling, Settings, adamw_step, clip_gradients, drop_gradients, unscale_gradients,
     update_scale,

@@ -1,5 +1,5 @@
-//! What tch lacks: AdamW with state that can be saved, autocast of either kind, loss scaling, gradient
-//! norms that nobody waits for, matrix product precision, memory that is kept and measured, and CUDA
+//! What tch lacks: AdamW with state that can be saved, autocast of either kind, loss scaling, blocks
+//! that are computed twice to save memory, gradient norms that nobody waits for, matrix product precision, memory that is kept and measured, and CUDA
 //! found at run time; it knows no batches and no models.
 //!
 //! The crate is a thin C++ border to libtorch. Every C++ exception becomes a [`TorchError`].
@@ -7,6 +7,7 @@
 mod adamw;
 mod autocast;
 mod border;
+mod checkpoint;
 mod device;
 mod gradients;
 mod memory;
@@ -17,6 +18,7 @@ mod transfer;
 
 pub use adamw::{AdamW, AdamWConfig};
 pub use autocast::{AutocastKind, autocast, autocast_kind, without_autocast};
+pub use checkpoint::checkpoint;
 pub use device::{cuda_device, load_cuda, set_threads, threads};
 pub use gradients::{clip_grad_norm, found_inf};
 pub use memory::{

@@ -77,7 +77,7 @@ fn a_poisoned_update_changes_nothing_but_the_scale() {
                 (&healthy * &healthy).sum(Kind::Float) + (&poisoned * factors).sum(Kind::Float);
             scaler.scale(&loss).backward();
             let found = scaler.unscale(optimizer.parameters()).expect("unscaled");
-            clip_grad_norm(optimizer.parameters(), Some(0.1)).expect("clipped");
+            let _ = clip_grad_norm(optimizer.parameters(), Some(0.1)).expect("clipped");
             optimizer.step_unless(0.1, &found).expect("a step");
             scaler.update(&found).expect("an update");
             optimizer.zero_grad();
