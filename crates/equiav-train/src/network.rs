@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::Context;
 use equiav_augment::Modality;
 use equiav_models::{Branch, BranchConfig, Embeddings, Views};
-use equiav_torch::{AutocastKind, autocast};
+use equiav_torch::{AutocastKind, autocast, checkpoint};
 use tch::{Device, Tensor, nn};
 
 use crate::settings::{Precision, Settings};
@@ -30,7 +30,10 @@ impl Network {
     /// If the recipe names start weights that cannot be read or do not cover the encoders.
     pub fn new(recipe: &Settings, device: Device) -> anyhow::Result<Self> {
         let store = nn::VarStore::new(device);
-        let branches = initialized(recipe, &store);
+        let mut branches = initialized(recipe, &store);
+        if recipe.compute.recompute_blocks {
+            branches.values_mut().for_each(|branch| branch.checkpoint_blocks(Some(checkpoint)));
+        }
         let objective = &recipe.objective;
         let log_temperature = objective.learn_temperature.then(|| {
             store.root().var("log_temperature", &[], nn::Init::Const(objective.temperature.ln()))

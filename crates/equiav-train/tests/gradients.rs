@@ -91,6 +91,16 @@ fn losses_in_blocks_have_the_gradient_of_the_plain_ones() {
 }
 
 #[test]
+fn blocks_that_are_computed_twice_have_the_gradient_of_those_that_are_kept() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for variant in VARIANTS {
+        check(folder.path(), variant, &["compute.recompute_blocks=true"], 1e-6);
+    }
+    let all = ["compute.recompute_blocks=true", "objective.rows=5", "run.micro_batch=3"];
+    check(folder.path(), VARIANTS[0], &all, 1e-5);
+}
+
+#[test]
 fn narrow_precision_is_close_and_keeps_the_weights_in_fp32() {
     let folder = tempfile::tempdir().expect("a folder");
     // Products of 8 and 11 bits, sharpened by the temperature.
