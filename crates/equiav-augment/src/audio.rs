@@ -5,6 +5,7 @@ pub mod common_roll;
 pub mod crop;
 pub mod flip;
 pub mod gaussian;
+mod rows;
 pub mod spec_augment;
 pub mod volume;
 

@@ -56,6 +56,7 @@ mod resample;
 mod setting;
 mod slot;
 mod spectrogram;
+mod transpose;
 pub mod visual;
 mod words;
 
@@ -68,5 +69,6 @@ pub use random::{Purpose, stream};
 pub use setting::{Chance, Interval, Positive, Setting, SettingError, Share};
 pub use slot::{ParameterVector, Slot};
 pub use spectrogram::{Spectrogram, SpectrogramSize};
+pub use transpose::transpose;
 pub use visual::{VisualAugment, VisualDraw, VisualVector};
 pub use words::phrases;

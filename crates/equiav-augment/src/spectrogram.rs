@@ -73,11 +73,6 @@ impl Spectrogram {
     }
 
     /// The values of one frame after another, each `[mels]`.
-    pub(crate) fn rows(&self) -> impl DoubleEndedIterator<Item = &[f32]> {
-        self.as_slice().chunks_exact(self.mels())
-    }
-
-    /// The values of one frame after another, each `[mels]`.
     pub(crate) fn rows_mut(&mut self) -> impl DoubleEndedIterator<Item = &mut [f32]> {
         let mels = self.mels();
         self.as_mut_slice().chunks_exact_mut(mels)

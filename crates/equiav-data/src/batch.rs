@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use equiav_augment::Modality;
-use ndarray::{Array2, Array3, Array4, ArrayView2, ArrayView3, Axis, stack};
+use ndarray::{Array2, Array3, Array4, ArrayView2, Axis, stack};
 
 use crate::stage::{self, Stage};
 use crate::{ClipError, Example, ExamplePart, PlainExample};
@@ -100,7 +100,14 @@ fn join(parts: &[&ExamplePart]) -> Part {
     }
 }
 
-fn views<'a>(examples: impl Iterator<Item = &'a Array3<f32>>) -> Array4<f32> {
-    let examples: Vec<ArrayView3<f32>> = examples.map(|example| example.view()).collect();
-    stack(Axis(0), &examples).expect("all examples of a data set have one shape")
+/// The examples, each copied once into memory that is not cleared first.
+fn views<'a>(examples: impl ExactSizeIterator<Item = &'a Array3<f32>>) -> Array4<f32> {
+    let same = "all examples of a data set have one shape";
+    let (count, mut shape, mut values) = (examples.len(), (0, 0, 0), Vec::new());
+    for example in examples {
+        shape = example.dim();
+        values.reserve_exact((count * example.len()).saturating_sub(values.len()));
+        values.extend_from_slice(example.as_slice().expect("views are stored row by row"));
+    }
+    Array4::from_shape_vec((count, shape.0, shape.1, shape.2), values).expect(same)
 }

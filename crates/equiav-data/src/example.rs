@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use equiav_augment::{Image, Modality, ParameterVector, Purpose, Spectrogram};
+use equiav_augment::{Image, Modality, ParameterVector, Purpose, Spectrogram, transpose};
 use ndarray::{Array2, Array3};
 use rand::Rng;
 
@@ -99,16 +99,9 @@ pub(crate) fn visual<R: Rng>(
 /// `[1, mels, frames]` of a spectrogram.
 pub(crate) fn audio_input(spectrogram: &Spectrogram) -> Array3<f32> {
     stage::at(Stage::Assemble, || {
-        // Frames that are read side by side, so that each cache line is written whole.
-        const BLOCK: usize = 16;
         let (frames, mels) = (spectrogram.frames(), spectrogram.mels());
         let mut values = vec![0.0; frames * mels];
-        for (block, rows) in spectrogram.as_slice().chunks(BLOCK * mels).enumerate() {
-            for (mel, line) in values.chunks_exact_mut(frames).enumerate() {
-                let column = rows[mel..].iter().step_by(mels);
-                line[BLOCK * block..].iter_mut().zip(column).for_each(|(to, from)| *to = *from);
-            }
-        }
+        transpose(spectrogram.as_slice(), mels, &mut values);
         Array3::from_shape_vec((1, mels, frames), values).expect("one value per mel bin and frame")
     })
 }

@@ -1,14 +1,19 @@
 //! The Kaldi-compatible log-mel filterbank, as torchaudio computes it; not yet standardised.
 
+mod block;
+mod lanes;
+mod logarithm;
+mod transform;
+
+use std::cell::RefCell;
 use std::f64::consts::PI;
 use std::ops::Range;
-use std::sync::Arc;
 
+use block::{Block, Window};
+use lanes::LANES;
 use multiversion::multiversion;
-use ndarray::{Array2, Axis};
-use realfft::num_complex::Complex64;
-use realfft::{RealFftPlanner, RealToComplex};
-use wide::f32x8;
+use ndarray::Array2;
+use transform::Transform;
 
 /// Window and shift, in milliseconds.
 const WINDOW_MS: f64 = 25.0;
@@ -26,9 +31,9 @@ const LOW_HZ: f64 = 20.0;
 /// evenly spaced in mel from 20 Hz to Nyquist, natural logarithm floored at that of the f32
 /// epsilon. No dither, no energy.
 pub struct Filterbank {
-    window: Vec<f32>,
+    window: Window,
     shift: usize,
-    transform: Arc<dyn RealToComplex<f64>>,
+    transform: Transform,
     bands: Vec<Band>,
 }
 
@@ -38,19 +43,16 @@ struct Band {
     weights: Vec<f32>,
 }
 
-/// Frames whose bands are summed at once, one to a lane of a vector.
-const LANES: usize = 8;
+/// What is done to every log-mel energy: less `mean`, over `std`.
+#[derive(Clone, Copy)]
+pub(crate) struct Scale {
+    pub(crate) mean: f32,
+    pub(crate) std: f32,
+}
 
-/// What one call needs beside the filterbank.
-struct Scratch {
-    /// The window without its mean.
-    centered: Vec<f32>,
-    /// The input of the transform: the window, and behind it zeros.
-    frame: Vec<f64>,
-    spectrum: Vec<Complex64>,
-    /// The power spectra of a block of frames, bin by bin.
-    power: Vec<[f32; LANES]>,
-    transform: Vec<Complex64>,
+thread_local! {
+    /// What a block of frames needs beside the filterbank, kept for the next sound.
+    static BLOCK: RefCell<Block> = RefCell::default();
 }
 
 impl Filterbank {
@@ -65,11 +67,11 @@ impl Filterbank {
         // Cut off, in the order of torchaudio's product.
         let samples = |milliseconds: f64| (f64::from(rate) * milliseconds * 0.001) as usize;
         let length = samples(WINDOW_MS);
-        let padded = length.next_power_of_two();
+        let (padded, shift) = (length.next_power_of_two(), samples(SHIFT_MS));
         Self {
-            window: hann(length),
-            shift: samples(SHIFT_MS),
-            transform: RealFftPlanner::new().plan_fft_forward(padded),
+            window: Window::new(hann(length), shift),
+            shift,
+            transform: Transform::new(padded),
             bands: bands(mels, padded, f64::from(rate)),
         }
     }
@@ -104,85 +106,30 @@ impl Filterbank {
     /// The first `at_most` frames of [`compute`](Self::compute).
     pub fn compute_first(&self, samples: &[f32], at_most: usize) -> Array2<f32> {
         let frames = self.frames(samples.len()).min(at_most);
-        let mean = mean(samples);
-        let mut scratch = Scratch::new(&*self.transform, self.window.len());
-        let mut output = Array2::zeros((frames, self.mels()));
-        for (block, mut rows) in output.axis_chunks_iter_mut(Axis(0), LANES).enumerate() {
-            for lane in 0..rows.nrows() {
-                let start = (LANES * block + lane) * self.shift;
-                let window = &samples[start..start + self.window.len()];
-                self.spectrum(window, mean, lane, &mut scratch);
-            }
-            for (mut column, band) in rows.columns_mut().into_iter().zip(&self.bands) {
-                let log_energies = log_energies(band, &scratch.power);
-                column.iter_mut().zip(log_energies).for_each(|(value, energy)| *value = energy);
-            }
-        }
-        output
+        let mut values = vec![0.0; frames * self.mels()];
+        // Neither changes a bit.
+        self.write(samples, Scale { mean: 0.0, std: 1.0 }, &mut values);
+        Array2::from_shape_vec((frames, self.mels()), values).expect("a value per frame and band")
     }
 
-    /// Writes the power spectrum of one window of a sound with the mean `mean` to `lane` of
-    /// `scratch.power`.
+    /// Writes the scaled log-mel energies of the first frames of `samples`.
     ///
-    /// All but the transform is rounded to f32 as torchaudio rounds it. The transform is in f64: an
-    /// f32 one adds a floor of its own, which in the empty bands of a pure tone is all there is.
-    fn spectrum(&self, window: &[f32], mean: f32, lane: usize, scratch: &mut Scratch) {
-        let Scratch { centered, frame, spectrum, power, transform } = scratch;
-        emphasise(window, &self.window, mean, centered, frame);
-        let done = self.transform.process_with_scratch(frame, spectrum, transform);
-        done.expect("the buffers are made for this transform");
-        for (power, value) in power.iter_mut().zip(spectrum) {
-            power[lane] = value.norm_sqr() as f32;
-        }
+    /// # Shapes
+    ///
+    /// - `output`: `[frames, mels]`, no more frames than `samples` hold
+    pub(crate) fn write(&self, samples: &[f32], scale: Scale, output: &mut [f32]) {
+        let mean = mean(samples);
+        BLOCK.with_borrow_mut(|block| {
+            for (number, rows) in output.chunks_mut(LANES * self.mels()).enumerate() {
+                let samples = &samples[LANES * number * self.shift..];
+                block.write(self, (samples, mean), scale, rows);
+            }
+        });
     }
-}
-
-/// Writes `window` without `mean` and its own mean, pre-emphasised and times `weights`, to `frame`,
-/// with zeros behind it.
-#[multiversion(targets("x86_64+avx+avx2+fma+bmi1+bmi2"))]
-fn emphasise(window: &[f32], weights: &[f32], mean: f32, centered: &mut [f32], frame: &mut [f64]) {
-    centered.iter_mut().zip(window).for_each(|(value, sample)| *value = sample - mean);
-    let offset = (sum(centered) / window.len() as f64) as f32;
-    centered.iter_mut().for_each(|value| *value -= offset);
-    let emphasised = |sample: f32, previous: f32| sample - PREEMPHASIS * previous;
-    // The transform uses its input as scratch.
-    frame[window.len()..].fill(0.0);
-    frame[0] = f64::from(emphasised(centered[0], centered[0]) * weights[0]);
-    let neighbors = centered[1..].iter().zip(&centered[..]);
-    for ((value, (sample, previous)), weight) in
-        frame[1..].iter_mut().zip(neighbors).zip(&weights[1..])
-    {
-        *value = f64::from(emphasised(*sample, *previous) * weight);
-    }
-}
-
-/// The logarithms of one band's energies in a block of frames.
-#[multiversion(targets("x86_64+avx+avx2+fma+bmi1+bmi2"))]
-fn log_energies(band: &Band, power: &[[f32; LANES]]) -> [f32; LANES] {
-    let mut energies = [0.0; LANES];
-    for (weight, power) in band.weights.iter().zip(&power[band.bins.clone()]) {
-        for (energy, power) in energies.iter_mut().zip(power) {
-            *energy += weight * power;
-        }
-    }
-    f32x8::from(energies.map(|energy| energy.max(f32::EPSILON))).ln().to_array()
 }
 
 /// The value of a band without energy: ln of the f32 epsilon, about -15.94.
 pub const LOG_FLOOR: f32 = -15.942_385;
-
-impl Scratch {
-    fn new(transform: &dyn RealToComplex<f64>, window: usize) -> Self {
-        let spectrum = transform.make_output_vec();
-        Self {
-            centered: vec![0.0; window],
-            frame: transform.make_input_vec(),
-            power: vec![[0.0; LANES]; spectrum.len()],
-            spectrum,
-            transform: transform.make_scratch_vec(),
-        }
-    }
-}
 
 impl std::fmt::Debug for Filterbank {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -192,11 +139,17 @@ impl std::fmt::Debug for Filterbank {
     }
 }
 
-/// The sum of `samples`, in lanes so that none waits for another.
-#[multiversion(targets("x86_64+avx+avx2+fma+bmi1+bmi2"))]
+/// Partial sums of a sum, so that none waits for another.
+const SUMS: usize = 8;
+
+/// The sum of `samples`.
+#[multiversion(targets(
+    "x86_64+avx512f+avx512dq+avx512vl+avx512bw+avx+avx2+fma+bmi1+bmi2",
+    "x86_64+avx+avx2+fma+bmi1+bmi2"
+))]
 fn sum(samples: &[f32]) -> f64 {
-    let (chunks, rest) = samples.as_chunks::<LANES>();
-    let mut sums = [0.0; LANES];
+    let (chunks, rest) = samples.as_chunks::<SUMS>();
+    let mut sums = [0.0; SUMS];
     for chunk in chunks {
         sums.iter_mut().zip(chunk).for_each(|(sum, sample)| *sum += f64::from(*sample));
     }

@@ -7,7 +7,7 @@ use equiav_augment::{ImageSize, Profile, Spectrogram, SpectrogramSize};
 use ndarray::{Array2, s};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::filterbank::LOG_FLOOR;
+use crate::filterbank::{LOG_FLOOR, Scale};
 use crate::stage::{self, Stage};
 use crate::{DataError, Filterbank, Resampler, Waveform};
 
@@ -189,8 +189,15 @@ impl Analyzer {
     ///
     /// If the sound is shorter than one frame of 25 ms; the message says so.
     pub fn spectrogram(&self, waveform: &Waveform) -> Result<PaddedSpectrogram, String> {
-        let log_mel = self.log_mel(waveform)?;
-        Ok(stage::at(Stage::Filterbank, || self.front_end.standardise(&log_mel)))
+        self.with_samples(waveform, |bank, samples, valid| {
+            let front_end = &self.front_end;
+            let scale = Scale { mean: front_end.mean, std: front_end.std };
+            let mut values = vec![front_end.padding(); front_end.frames * front_end.mels];
+            bank.write(samples, scale, &mut values[..valid * front_end.mels]);
+            let values = Array2::from_shape_vec((front_end.frames, front_end.mels), values);
+            let values = values.expect("a value per frame and band");
+            PaddedSpectrogram { spectrogram: Spectrogram::new(values), valid }
+        })
     }
 
     /// The filterbank of `waveform`: [frames, mels], at most `frames` of them, not standardised.
@@ -199,25 +206,32 @@ impl Analyzer {
     ///
     /// As [`spectrogram`](Self::spectrogram).
     pub fn log_mel(&self, waveform: &Waveform) -> Result<Array2<f32>, String> {
+        self.with_samples(waveform, |bank, samples, frames| bank.compute_first(samples, frames))
+    }
+
+    /// Gives the filterbank of `waveform`, the samples at its rate and how many frames are wanted
+    /// of them, at least one, to `work`.
+    fn with_samples<T>(
+        &self,
+        waveform: &Waveform,
+        work: impl FnOnce(&Filterbank, &[f32], usize) -> T,
+    ) -> Result<T, String> {
         let rate = self.front_end.sample_rate.unwrap_or(waveform.rate);
         let bank = kept(&self.banks, rate, || Filterbank::new(rate, self.front_end.mels));
-        let compute = |samples: &[f32]| {
-            stage::at(Stage::Filterbank, || bank.compute_first(samples, self.front_end.frames))
-        };
-        let log_mel = if rate == waveform.rate {
-            compute(&waveform.samples)
-        } else {
+        let resampled = (rate != waveform.rate).then(|| {
             let resampler =
                 kept(&self.resamplers, waveform.rate, || Resampler::new(waveform.rate, rate));
-            compute(&stage::at(Stage::Resample, || resampler.apply(&waveform.samples)))
-        };
-        if log_mel.nrows() == 0 {
+            stage::at(Stage::Resample, || resampler.apply(&waveform.samples))
+        });
+        let samples = resampled.as_ref().map_or(&waveform.samples[..], |samples| &samples[..]);
+        let frames = bank.frames(samples.len()).min(self.front_end.frames);
+        if frames == 0 {
             let (samples, milliseconds) = (waveform.samples.len(), 1e3 * waveform.seconds());
             return Err(format!(
                 "too short: {samples} samples, {milliseconds:.1} ms, where one frame takes 25 ms"
             ));
         }
-        Ok(log_mel)
+        Ok(stage::at(Stage::Filterbank, || work(&bank, samples, frames)))
     }
 }
 

@@ -4,6 +4,8 @@
 //! picture whose three channels are this spectrogram: results are cut to `[0, 1]`.
 //! [`gain_and_contrast`] is what they mean on standardised log-mels.
 
+use multiversion::multiversion;
+
 use crate::Spectrogram;
 
 /// The weights of red, green and blue in torchvision's luma; they sum to 0.9999.
@@ -57,12 +59,24 @@ pub fn hue(spectrogram: &mut Spectrogram) {
 pub fn gain_and_contrast(spectrogram: &mut Spectrogram, gain: f64, contrast: f64) {
     let mean = mean(spectrogram);
     let (factor, offset) = (contrast as f32, (mean * (1.0 - contrast) + gain) as f32);
-    for value in spectrogram.as_mut_slice() {
+    stretch(spectrogram.as_mut_slice(), factor, offset);
+}
+
+#[multiversion(targets(
+    "x86_64+avx512f+avx512dq+avx512vl+avx512bw+avx+avx2+fma+bmi1+bmi2",
+    "x86_64+avx+avx2+fma+bmi1+bmi2"
+))]
+fn stretch(values: &mut [f32], factor: f32, offset: f32) {
+    for value in values {
         *value = factor * *value + offset;
     }
 }
 
 /// The mean, from eight partial sums in double precision.
+#[multiversion(targets(
+    "x86_64+avx512f+avx512dq+avx512vl+avx512bw+avx+avx2+fma+bmi1+bmi2",
+    "x86_64+avx+avx2+fma+bmi1+bmi2"
+))]
 fn mean(spectrogram: &Spectrogram) -> f64 {
     let values = spectrogram.as_slice();
     let (eights, rest) = values.as_chunks::<8>();

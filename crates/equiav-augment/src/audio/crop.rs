@@ -3,8 +3,9 @@
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
+use super::rows;
 use crate::crop::{Region, Shape, draw_region};
-use crate::resample::{self, Stretch, Taps};
+use crate::resample::{self, Stretch};
 use crate::setting::{Chance, Interval};
 use crate::{Context, Draw, Family, Profile, Setting, Slot, Spectrogram, SpectrogramSize, View};
 
@@ -163,36 +164,10 @@ pub fn resized_crop(
     };
     let along_frames = taps(region.top, region.height, frames);
     let along_mels = taps(region.left, region.width, mels);
-    let stretched = stretch_mels(spectrogram, region, &along_mels);
-    let values = stretch_frames(&stretched, region.top, mels, &along_frames);
+    let part = &spectrogram.as_slice()[region.top * mels..(region.top + region.height) * mels];
+    let stretched = rows::resampled_rows(part, mels, &along_mels);
+    let values = rows::resampled(&stretched, region.top, mels, &along_frames);
     Spectrogram::from_frames(spectrogram.size(), values)
-}
-
-/// The frames of `region`, each with its mel bins resampled.
-fn stretch_mels(spectrogram: &Spectrogram, region: Region, taps: &Taps<f32>) -> Vec<f32> {
-    let mut stretched = Vec::with_capacity(region.height * spectrogram.mels());
-    for row in spectrogram.rows().skip(region.top).take(region.height) {
-        stretched.extend(taps.iter().map(|(first, weights)| {
-            weights.iter().zip(&row[first..]).map(|(weight, value)| weight * value).sum::<f32>()
-        }));
-    }
-    stretched
-}
-
-/// Resampled frames out of `values`, whose first frame is number `top`.
-fn stretch_frames(values: &[f32], top: usize, mels: usize, taps: &Taps<f32>) -> Vec<f32> {
-    let mut stretched = Vec::new();
-    for (first, weights) in taps.iter() {
-        let begin = stretched.len();
-        stretched.resize(begin + mels, 0.0);
-        let rows = values[(first - top) * mels..].chunks_exact(mels);
-        for (weight, row) in weights.iter().zip(rows) {
-            for (sum, value) in stretched[begin..].iter_mut().zip(row) {
-                *sum += weight * value;
-            }
-        }
-    }
-    stretched
 }
 
 #[cfg(test)]

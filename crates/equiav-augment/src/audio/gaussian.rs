@@ -1,5 +1,6 @@
 //! Gaussian blur of a spectrogram, as torchvision's `gaussian_blur` on a float picture.
 
+use super::rows;
 use crate::Spectrogram;
 
 /// Blurs both axes with a kernel of `2 ceil(sigma) + 1`, mirrored at the borders.
@@ -18,7 +19,7 @@ pub fn blur(spectrogram: &Spectrogram, sigma: f64) -> Spectrogram {
 pub fn blur_with_kernel(spectrogram: &Spectrogram, sigma: f64, length: usize) -> Spectrogram {
     assert!(length % 2 == 1, "blur_with_kernel: expected an odd length, found {length}");
     let kernel = kernel(sigma, length);
-    along_mels(&along_frames(spectrogram, &kernel), &kernel)
+    along_mels(along_frames(spectrogram, &kernel), &kernel)
 }
 
 /// Whether a blur changes anything in single precision: whether a neighbour's weight counts.
@@ -47,37 +48,33 @@ fn mirrored(index: isize, length: usize) -> usize {
 
 fn along_frames(spectrogram: &Spectrogram, kernel: &[f32]) -> Spectrogram {
     let (frames, mels) = (spectrogram.frames(), spectrogram.mels());
-    let values = spectrogram.as_slice();
     let reach = (kernel.len() / 2) as isize;
-    let mut blurred = vec![0.0; values.len()];
+    let mut blurred = vec![0.0; spectrogram.as_slice().len()];
+    let mut places = vec![0; kernel.len()];
     for (frame, sums) in blurred.chunks_exact_mut(mels).enumerate() {
-        for (distance, weight) in (-reach..).zip(kernel) {
-            let from = mels * mirrored(frame as isize + distance, frames);
-            for (sum, value) in sums.iter_mut().zip(&values[from..from + mels]) {
-                *sum += weight * value;
-            }
+        for (place, distance) in places.iter_mut().zip(-reach..) {
+            *place = mirrored(frame as isize + distance, frames);
         }
+        rows::sum(spectrogram.as_slice(), &places, kernel, sums);
     }
     Spectrogram::from_frames(crate::View::size(spectrogram), blurred)
 }
 
-fn along_mels(spectrogram: &Spectrogram, kernel: &[f32]) -> Spectrogram {
+fn along_mels(mut spectrogram: Spectrogram, kernel: &[f32]) -> Spectrogram {
     let mels = spectrogram.mels();
     let reach = kernel.len() / 2;
-    let sources: Vec<usize> = (0..mels + 2 * reach)
-        .map(|index| mirrored(index as isize - reach as isize, mels))
-        .collect();
-    let mut padded = vec![0.0; sources.len()];
-    let mut blurred = vec![0.0; spectrogram.as_slice().len()];
-    for (row, sums) in spectrogram.rows().zip(blurred.chunks_exact_mut(mels)) {
-        padded.iter_mut().zip(&sources).for_each(|(value, source)| *value = row[*source]);
-        for (offset, weight) in kernel.iter().enumerate() {
-            for (sum, value) in sums.iter_mut().zip(&padded[offset..]) {
-                *sum += weight * value;
-            }
-        }
+    let before: Vec<usize> =
+        (0..reach).map(|at| mirrored(at as isize - reach as isize, mels)).collect();
+    let behind: Vec<usize> = (mels..mels + reach).map(|at| mirrored(at as isize, mels)).collect();
+    let mut padded = vec![0.0; mels + 2 * reach];
+    for row in spectrogram.rows_mut() {
+        padded[reach..reach + mels].copy_from_slice(row);
+        padded.iter_mut().zip(&before).for_each(|(value, source)| *value = row[*source]);
+        let end = padded[reach + mels..].iter_mut();
+        end.zip(&behind).for_each(|(value, source)| *value = row[*source]);
+        rows::convolved(&padded, kernel, row);
     }
-    Spectrogram::from_frames(crate::View::size(spectrogram), blurred)
+    spectrogram
 }
 
 #[cfg(test)]

@@ -6,7 +6,9 @@ use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::setting::{Chance, Share};
-use crate::{Context, Draw, Family, Profile, Setting, Slot, Spectrogram, SpectrogramSize, random};
+use crate::{
+    Context, Draw, Family, Profile, Setting, Slot, Spectrogram, SpectrogramSize, View, random,
+};
 
 /// Blanks a band of frames and a band of mel bins, then rolls the view in time.
 ///
@@ -134,6 +136,13 @@ impl Draw<Spectrogram> for SpecAugmentDraw {
         view
     }
 
+    fn apply_to(&self, context: &Context<SpectrogramSize>, view: &Spectrogram) -> Spectrogram {
+        match (context.profile, self.shift) {
+            (Profile::Corrected, Some(shift)) => rolled(view, self.masks.as_ref(), shift),
+            _ => self.apply(context, view.clone()),
+        }
+    }
+
     fn encode(&self, context: &Context<SpectrogramSize>, vector: &mut Vec<f32>) {
         let SpectrogramSize { frames, mels } = context.source;
         let share = |index: usize, axis: usize| match context.profile {
@@ -174,6 +183,25 @@ pub fn mask(spectrogram: &mut Spectrogram, masks: &Masks) {
     }
 }
 
+/// A spectrogram masked, then rolled, in one copy.
+fn rolled(view: &Spectrogram, masks: Option<&Masks>, shift: isize) -> Spectrogram {
+    let (frames, mels) = (view.frames(), view.mels());
+    let shift = shift.rem_euclid(frames as isize) as usize;
+    let (early, late) = view.as_slice().split_at((frames - shift) * mels);
+    let mut values = Vec::with_capacity(frames * mels);
+    values.extend_from_slice(late);
+    values.extend_from_slice(early);
+    let mut rolled = Spectrogram::from_frames(view.size(), values);
+    if let Some(Masks { time, mel }) = masks {
+        mask(&mut rolled, &Masks { time: 0..0, mel: mel.clone() });
+        for frame in time.clone() {
+            let begin = (frame + shift) % frames * mels;
+            rolled.as_mut_slice()[begin..begin + mels].fill(0.0);
+        }
+    }
+    rolled
+}
+
 /// Rolls in time: what was in frame 0 is in frame `shift` after, and the end comes to the front.
 pub fn roll(spectrogram: &mut Spectrogram, shift: isize) {
     let frames = shift.rem_euclid(spectrogram.frames() as isize) as usize;
@@ -208,6 +236,19 @@ mod tests {
         assert_eq!(rolled.values().slice(s![.., 0]).to_vec(), [31.0, 41.0, 1.0, 11.0, 21.0]);
         roll(&mut rolled, -2);
         assert_eq!(rolled, numbered());
+    }
+
+    #[test]
+    fn one_copy_masks_and_rolls_as_one_after_the_other() {
+        let source = numbered().size();
+        let context = Context { profile: Profile::Corrected, source, output: source };
+        for shift in [-7, -5, -1, 1, 3, 4] {
+            for masks in [None, Some(Masks { time: 1..4, mel: 2..3 })] {
+                let draw = SpecAugmentDraw { masks, shift: Some(shift) };
+                let copied = draw.apply_to(&context, &numbered());
+                assert_eq!(copied, draw.apply(&context, numbered()), "{draw:?}");
+            }
+        }
     }
 
     #[test]
