@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::audio::color as tone;
 use crate::setting::{Chance, Interval, Share};
-use crate::visual::color;
+use crate::visual::color::{self, Change};
 use crate::{
     Context, Draw, Family, Image, ImageSize, Profile, Setting, Slot, Spectrogram, SpectrogramSize,
     random,
@@ -221,14 +221,13 @@ impl Family<Image> for Jitter {
 impl Draw<Image> for JitterDraw {
     fn apply(&self, _: &Context<ImageSize>, mut view: Image) -> Image {
         let Self::On(factors) = self else { return view };
-        for operation in factors.order {
-            match operation {
-                Operation::Brightness => color::brightness(&mut view, factors.brightness),
-                Operation::Contrast => color::contrast(&mut view, factors.contrast),
-                Operation::Saturation => color::saturation(&mut view, factors.saturation),
-                Operation::Hue => color::hue(&mut view, factors.hue),
-            }
-        }
+        let change = |operation| match operation {
+            Operation::Brightness => Change::Brightness(factors.brightness),
+            Operation::Contrast => Change::Contrast(factors.contrast),
+            Operation::Saturation => Change::Saturation(factors.saturation),
+            Operation::Hue => Change::Hue(factors.hue),
+        };
+        color::change(&mut view, &factors.order.map(change));
         view
     }
 

@@ -8,7 +8,8 @@ pub mod grayscale;
 mod placement;
 pub mod resize;
 pub mod rotation;
-mod turned;
+mod tile;
+mod weighted;
 
 use ndarray::Array2;
 use rand::Rng;

@@ -7,97 +7,178 @@ use multiversion::multiversion;
 
 use crate::Image;
 
+/// One change of the colors of a picture.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Change {
+    /// Multiplies the levels: 1 changes nothing, 0 is black.
+    Brightness(f64),
+    /// Moves the levels away from the picture's mean luma: 1 changes nothing, 0 is grey all over.
+    Contrast(f64),
+    /// Moves each color away from its luma: 1 changes nothing, 0 is grey.
+    Saturation(f64),
+    /// Turns each color around the color circle; 1 or -1 is all the way.
+    Hue(f64),
+}
+
+/// Changes a picture by each of `changes` in turn, in as few passes as their means allow.
+pub fn change(image: &mut Image, changes: &[Change]) {
+    let mut luma = None;
+    let mut rest = changes;
+    while !rest.is_empty() {
+        // A contrast needs the mean of what the changes before it made.
+        let later = rest.iter().skip(1).position(|change| matches!(change, Change::Contrast(_)));
+        let (now, later) = rest.split_at(later.map_or(rest.len(), |position| position + 1));
+        if let (Change::Contrast(_), None) = (now[0], luma) {
+            luma = Some(pass(image.colors_mut(), &[]));
+        }
+        let mean = luma.map_or(0, |sum| mean(sum, image.colors().len()));
+        let steps: Vec<Step> = now.iter().map(|change| Step::new(*change, mean)).collect();
+        luma = Some(pass(image.colors_mut(), &steps));
+        rest = later;
+    }
+}
+
 /// Multiplies the levels: 1 changes nothing, 0 is black.
 pub fn brightness(image: &mut Image, factor: f64) {
-    let blend = Blend::new(factor);
-    let table: [u8; 256] = std::array::from_fn(|level| blend.mix(0, level as u8));
-    image.as_mut_slice().iter_mut().for_each(|level| *level = table[usize::from(*level)]);
+    change(image, &[Change::Brightness(factor)]);
 }
 
 /// Moves the levels away from the picture's mean luma: 1 changes nothing, 0 is grey all over.
 pub fn contrast(image: &mut Image, factor: f64) {
-    let sum: u64 = image.colors().chunks(LANES).map(|colors| u64::from(luma_sum(colors))).sum();
-    let mean = (sum as f64 / image.colors().len() as f64 + 0.5) as u8;
-    let blend = Blend::new(factor);
-    let table: [u8; 256] = std::array::from_fn(|level| blend.mix(mean, level as u8));
-    image.as_mut_slice().iter_mut().for_each(|level| *level = table[usize::from(*level)]);
+    change(image, &[Change::Contrast(factor)]);
 }
 
 /// Moves each color away from its luma: 1 changes nothing, 0 is grey.
 pub fn saturation(image: &mut Image, factor: f64) {
-    let blend = Blend::new(factor);
-    image.colors_mut().chunks_mut(LANES).for_each(|colors| saturate(colors, blend));
+    change(image, &[Change::Saturation(factor)]);
 }
 
 /// Turns each color around the color circle; a `turn` of 1 or -1 is all the way.
 pub fn hue(image: &mut Image, turn: f64) {
-    // Cut towards zero and wrapped around, as numpy makes a byte of it.
-    let steps = (turn * 255.0) as i32 as u8;
-    let circle: [Sector; 256] =
-        std::array::from_fn(|hue| Sector::of((hue as u8).wrapping_add(steps)));
-    for colors in image.colors_mut().chunks_mut(LANES) {
-        turn_hues(colors, &circle);
+    change(image, &[Change::Hue(turn)]);
+}
+
+/// Makes all three channels the luma.
+pub(super) fn grey(image: &mut Image) {
+    pass(image.colors_mut(), &[Step::Grey]);
+}
+
+/// The mean of `count` lumas, to the nearest whole number.
+fn mean(sum: u64, count: usize) -> u8 {
+    (sum as f64 / count as f64 + 0.5) as u8
+}
+
+/// A change of a color that looks at nothing around it.
+#[derive(Clone, Copy)]
+enum Step {
+    /// Away from one level.
+    Level(Blend, u8),
+    /// Away from the color's luma.
+    Luma(Blend),
+    /// To the color's luma.
+    Grey,
+    /// Around the circle, by some of its 256 steps.
+    Turn(u8),
+}
+
+impl Step {
+    /// The step of a change of a picture whose mean luma is `mean`.
+    fn new(change: Change, mean: u8) -> Self {
+        match change {
+            Change::Brightness(factor) => Self::Level(Blend::new(factor), 0),
+            Change::Contrast(factor) => Self::Level(Blend::new(factor), mean),
+            Change::Saturation(factor) => Self::Luma(Blend::new(factor)),
+            // Cut towards zero and wrapped around, as numpy makes a byte of it.
+            Change::Hue(turn) => Self::Turn((turn * 255.0) as i32 as u8),
+        }
     }
 }
 
-/// Pixels whose hues are turned at once: enough for any vector, few enough for the nearest cache.
+/// Pixels that are changed at once: enough for any vector, few enough for the nearest cache.
 const LANES: usize = 64;
 
 /// A number for each of some pixels.
 type Lanes<T> = [T; LANES];
 
-/// The sum of the lumas of at most [`LANES`] colors.
-#[multiversion(targets("x86_64+avx+avx2+fma+bmi1+bmi2"))]
-fn luma_sum(colors: &[[u8; 3]]) -> u32 {
-    colors.iter().map(|color| u32::from(luma(*color))).sum()
+/// Red, green and blue of some pixels.
+type Planes = [Lanes<u8>; 3];
+
+/// Takes each color through `steps`; the sum of the lumas of what comes out.
+#[multiversion(targets(
+    "x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx512vbmi+avx+avx2+fma+bmi1+bmi2",
+    "x86_64+avx+avx2+fma+bmi1+bmi2"
+))]
+fn pass(colors: &mut [[u8; 3]], steps: &[Step]) -> u64 {
+    let (blocks, rest) = colors.as_chunks_mut::<LANES>();
+    let mut sum = 0;
+    for block in blocks {
+        sum += take(block, steps, LANES);
+    }
+    if !rest.is_empty() {
+        let mut block = [[0; 3]; LANES];
+        block[..rest.len()].copy_from_slice(rest);
+        sum += take(&mut block, steps, rest.len());
+        rest.copy_from_slice(&block[..rest.len()]);
+    }
+    sum
 }
 
-/// Moves at most [`LANES`] colors away from their lumas.
-#[multiversion(targets("x86_64+avx+avx2+fma+bmi1+bmi2"))]
-fn saturate(colors: &mut [[u8; 3]], blend: Blend) {
-    let mut levels = planes(colors);
+/// Takes a block through `steps`; the sum of the first `count` lumas of what comes out.
+#[inline(always)]
+fn take(block: &mut [[u8; 3]; LANES], steps: &[Step], count: usize) -> u64 {
+    let mut planes = planes(block);
+    for step in steps {
+        match *step {
+            Step::Level(blend, from) => {
+                for plane in &mut planes {
+                    for level in plane {
+                        *level = blend.mix(from, *level);
+                    }
+                }
+            }
+            Step::Luma(blend) => {
+                let grey = lumas(&planes);
+                for plane in &mut planes {
+                    for lane in 0..LANES {
+                        plane[lane] = blend.mix(grey[lane], plane[lane]);
+                    }
+                }
+            }
+            Step::Grey => planes = [lumas(&planes); 3],
+            Step::Turn(by) => turn_hues(&mut planes, by),
+        }
+    }
+    if !steps.is_empty() {
+        let [red, green, blue] = &planes;
+        for lane in 0..LANES {
+            block[lane] = [red[lane], green[lane], blue[lane]];
+        }
+    }
+    lumas(&planes)[..count].iter().map(|luma| u64::from(*luma)).sum()
+}
+
+/// The channels of a block one after another.
+#[inline(always)]
+fn planes(block: &[[u8; 3]; LANES]) -> Planes {
+    let mut planes = [[0; LANES]; 3];
     for lane in 0..LANES {
-        let [red, green, blue] = levels.each_mut().map(|level| &mut level[lane]);
-        let grey = luma([*red as u8, *green as u8, *blue as u8]);
-        for level in [red, green, blue] {
-            *level = blend.mixed(f32::from(grey), *level as f32);
+        for channel in 0..3 {
+            planes[channel][lane] = block[lane][channel];
         }
     }
-    for (lane, color) in colors.iter_mut().enumerate() {
-        *color = levels.each_ref().map(|level| level[lane] as u8);
-    }
+    planes
 }
 
-/// The channels of at most [`LANES`] colors, one after another; the rest is 0.
+/// The lumas of ITU-R 601 in 16 bits of fixed point, as Pillow's mode `L`.
 #[inline(always)]
-fn planes(colors: &[[u8; 3]]) -> [Lanes<i32>; 3] {
-    let mut levels = [[0; LANES]; 3];
-    for (lane, color) in colors.iter().enumerate() {
-        for (level, channel) in levels.iter_mut().zip(color) {
-            level[lane] = i32::from(*channel);
-        }
+fn lumas([red, green, blue]: &Planes) -> Lanes<u8> {
+    let mut lumas = [0; LANES];
+    for lane in 0..LANES {
+        let (red, green, blue) = (red[lane], green[lane], blue[lane]);
+        let sum = 19595 * u32::from(red) + 38470 * u32::from(green) + 7471 * u32::from(blue);
+        lumas[lane] = ((sum + 0x8000) >> 16) as u8;
     }
-    levels
-}
-
-/// Turns at most [`LANES`] colors by way of hue, saturation and value.
-#[multiversion(targets("x86_64+avx+avx2+fma+bmi1+bmi2"))]
-fn turn_hues(colors: &mut [[u8; 3]], circle: &[Sector; 256]) {
-    let Hsv { hue, saturation, value } = to_hsv(&planes(colors));
-    let sectors = hue.map(|hue| &circle[usize::from(hue as u8)]);
-    let slopes = sectors.map(|sector| sector.slope);
-    let (middle, least) = from_hsv(&slopes, &saturation, &value);
-    for (lane, color) in colors.iter_mut().enumerate() {
-        let ranked = [value[lane] as u8, middle[lane] as u8, least[lane] as u8];
-        *color = sectors[lane].ranks.map(|rank| ranked[usize::from(rank)]);
-    }
-}
-
-/// The luma of ITU-R 601 in 16 bits of fixed point, as Pillow's mode `L`.
-#[inline(always)]
-pub(super) fn luma([red, green, blue]: [u8; 3]) -> u8 {
-    let sum = 19595 * u32::from(red) + 38470 * u32::from(green) + 7471 * u32::from(blue);
-    ((sum + 0x8000) >> 16) as u8
+    lumas
 }
 
 /// Pillow's `Image.blend`: from one level towards another and beyond, cut towards zero.
@@ -109,14 +190,49 @@ impl Blend {
         Self(factor as f32)
     }
 
-    fn mix(self, from: u8, to: u8) -> u8 {
-        self.mixed(f32::from(from), f32::from(to)) as u8
-    }
-
-    /// As [`mix`](Self::mix), of levels as vectors have them.
     #[inline(always)]
-    fn mixed(self, from: f32, to: f32) -> i32 {
-        whole(f64::from((from + self.0 * (to - from)).clamp(0.0, 255.0)))
+    fn mix(self, from: u8, to: u8) -> u8 {
+        let (from, to) = (f32::from(from), f32::from(to));
+        // The last bits of a number from 2^23 on are its whole part; a cast, which saturates, is no
+        // operation of vectors.
+        const INTEGERS: f32 = (1_u32 << 23) as f32;
+        let level = (from + self.0 * (to - from)).clamp(0.0, 255.0);
+        (level.floor() + INTEGERS).to_bits() as u8
+    }
+}
+
+/// Turns the colors by way of hue, saturation and value. Intermediate results have Pillow's
+/// precision; nothing branches, so that the loops become ones of vectors.
+#[inline(always)]
+fn turn_hues(planes: &mut Planes, by: u8) {
+    let Hsv { hue, saturation, value } = to_hsv(planes);
+    let (mut sixth, mut middle, mut least) = ([0; LANES], [0; LANES], [0; LANES]);
+    for lane in 0..LANES {
+        let sixths = f64::from((hue[lane] + i32::from(by)) & 255) * 6.0 / 255.0;
+        let number = sixths.floor();
+        let within = f64::from((sixths - number) as f32);
+        let share = f64::from((f64::from(saturation[lane]) / 255.0) as f32);
+        sixth[lane] = whole(number);
+        let slope = if sixth[lane] & 1 == 0 { 1.0 - within } else { within };
+        // To the nearest whole number, half going up.
+        let scaled = |factor: f64| whole(f64::from(value[lane]) * factor + 0.5);
+        middle[lane] = scaled(1.0 - share * slope);
+        least[lane] = scaled(1.0 - share);
+    }
+    let [red, green, blue] = planes;
+    for lane in 0..LANES {
+        let (most, middle, least) = (value[lane], middle[lane], least[lane]);
+        let sixth = if sixth[lane] == 6 { 0 } else { sixth[lane] };
+        let ranked = move |at_most: [i32; 2], in_middle: [i32; 2]| {
+            // Both sides of each "or" are looked at: a branch would end the vectors.
+            let is_middle = (sixth == in_middle[0]) | (sixth == in_middle[1]);
+            let other = if is_middle { middle } else { least };
+            let is_most = (sixth == at_most[0]) | (sixth == at_most[1]);
+            (if is_most { most } else { other }) as u8
+        };
+        red[lane] = ranked([5, 0], [1, 4]);
+        green[lane] = ranked([1, 2], [0, 3]);
+        blue[lane] = ranked([3, 4], [2, 5]);
     }
 }
 
@@ -127,15 +243,16 @@ struct Hsv {
     value: Lanes<i32>,
 }
 
-/// From red, green and blue. Intermediate results have Pillow's precision; nothing branches, so that
-/// the loop becomes one of vectors.
+/// From red, green and blue.
 #[inline(always)]
-fn to_hsv([red, green, blue]: &[Lanes<i32>; 3]) -> Hsv {
+fn to_hsv([red, green, blue]: &Planes) -> Hsv {
+    let (mut sixths, mut shares) = ([0_f32; LANES], [0_f32; LANES]);
     let mut hsv = Hsv { hue: [0; LANES], saturation: [0; LANES], value: [0; LANES] };
     for lane in 0..LANES {
-        let (red, green, blue) = (red[lane], green[lane], blue[lane]);
-        let most = red.max(green).max(blue);
-        let range = (most - red.min(green).min(blue)) as f32;
+        let [red, green, blue] = [red, green, blue].map(|plane| i32::from(plane[lane]));
+        let (most, least) = (red.max(green).max(blue), red.min(green).min(blue));
+        let range = most - least;
+        let middle = red + green + blue - most - least;
         let (is_red, is_green) = (red == most, green == most);
         let start = if is_red {
             0.0
@@ -144,13 +261,6 @@ fn to_hsv([red, green, blue]: &[Lanes<i32>; 3]) -> Hsv {
         } else {
             4.0
         };
-        let after = if is_red {
-            blue
-        } else if is_green {
-            red
-        } else {
-            green
-        };
         let before = if is_red {
             green
         } else if is_green {
@@ -158,36 +268,21 @@ fn to_hsv([red, green, blue]: &[Lanes<i32>; 3]) -> Hsv {
         } else {
             red
         };
-        // Greys have range 0, for which any divisor gives what Pillow has: hue and saturation 0.
-        let below = |channel: i32| f64::from((most - channel) as f32 / range.max(1.0));
-        let sixths = (start + below(after) - below(before)) as f32;
-        // The remainder of a division by 1, of a number between 0 and 2.
-        let turns = f64::from(sixths) / 6.0 + 1.0;
-        let hue = (if turns < 1.0 { turns } else { turns - 1.0 }) as f32;
-        let saturation = range / (most as f32).max(1.0);
-        hsv.hue[lane] = whole(f64::from(hue) * 255.0);
-        hsv.saturation[lane] = whole(f64::from(saturation) * 255.0);
+        // Pillow has start + after - before, of which the least channel's is exactly 1.
+        let below = (most - middle) as f32 / range.max(1) as f32;
+        let turned = if before == least { start - 1.0 + below } else { start + 1.0 - below };
+        sixths[lane] = if range == 0 { 0.0 } else { turned };
+        shares[lane] = range as f32 / most.max(1) as f32;
         hsv.value[lane] = most;
     }
-    hsv
-}
-
-/// The middle and the least channel of colors whose largest is `value`.
-#[inline(always)]
-fn from_hsv(
-    slopes: &Lanes<f64>,
-    saturation: &Lanes<i32>,
-    value: &Lanes<i32>,
-) -> (Lanes<i32>, Lanes<i32>) {
-    let (mut middle, mut least) = ([0; LANES], [0; LANES]);
     for lane in 0..LANES {
-        let saturation = f64::from((f64::from(saturation[lane]) / 255.0) as f32);
-        // To the nearest whole number, half going up.
-        let scaled = |factor: f64| whole(f64::from(value[lane]) * factor + 0.5);
-        middle[lane] = scaled(1.0 - saturation * slopes[lane]);
-        least[lane] = scaled(1.0 - saturation);
+        // The remainder of a division by 1, of a number between 0 and 2.
+        let turns = f64::from(sixths[lane]) / 6.0 + 1.0;
+        let hue = (if turns < 1.0 { turns } else { turns - 1.0 }) as f32;
+        hsv.hue[lane] = whole(f64::from(hue) * 255.0);
+        hsv.saturation[lane] = whole(f64::from(shares[lane]) * 255.0);
     }
-    (middle, least)
+    hsv
 }
 
 /// The whole part of a number from 0 to 255; a cast, which saturates, is no operation of vectors.
@@ -195,28 +290,6 @@ fn from_hsv(
 fn whole(level: f64) -> i32 {
     const INTEGERS: f64 = (1_u64 << 52) as f64;
     (level.floor() + INTEGERS).to_bits() as i32
-}
-
-/// A hue: which channel is largest, middle and smallest, and where the middle one lies.
-#[derive(Clone, Copy)]
-struct Sector {
-    /// For red, green and blue: 0 if it is the largest, 1 the middle, 2 the smallest.
-    ranks: [u8; 3],
-    /// How far the middle channel is from the largest towards the smallest.
-    slope: f64,
-}
-
-impl Sector {
-    /// The ranks of red, green and blue in each sixth of the color circle, from red on.
-    const RANKS: [[u8; 3]; 6] = [[0, 1, 2], [1, 0, 2], [2, 0, 1], [2, 1, 0], [1, 2, 0], [0, 2, 1]];
-
-    fn of(hue: u8) -> Self {
-        let sixths = f64::from(f32::from(hue)) * 6.0 / 255.0;
-        let number = sixths as usize;
-        let within = f64::from((sixths - number as f64) as f32);
-        let slope = if number.is_multiple_of(2) { 1.0 - within } else { within };
-        Self { ranks: Self::RANKS[number % 6], slope }
-    }
 }
 
 #[cfg(test)]
@@ -227,14 +300,13 @@ mod tests {
 
     /// Hue, saturation and value of one color.
     fn hsv(color: [u8; 3]) -> [i32; 3] {
-        let Hsv { hue, saturation, value } = to_hsv(&planes(&[color]));
+        let Hsv { hue, saturation, value } = to_hsv(&planes(&[color; LANES]));
         [hue[0], saturation[0], value[0]]
     }
 
     /// A color that went to hue, saturation and value and back.
     fn there_and_back(mut color: [u8; 3]) -> [u8; 3] {
-        let circle: [Sector; 256] = std::array::from_fn(|hue| Sector::of(hue as u8));
-        turn_hues(std::slice::from_mut(&mut color), &circle);
+        pass(std::slice::from_mut(&mut color), &[Step::Turn(0)]);
         color
     }
 

@@ -5,27 +5,79 @@
 
 use multiversion::multiversion;
 
-use super::turned::turned;
+use super::tile;
 use crate::Image;
 
 /// Blurs with a Gaussian of standard deviation `radius`, in pixels; 0 changes nothing.
 pub fn blur(image: &mut Image, radius: f64) {
     let kernel = BoxKernel::new(box_radius(radius as f32));
-    let (height, width) = (image.height(), image.width());
-    // Whole rows of levels are summed at once, so the picture is turned on its side for its rows.
-    let sideways = blur_passes(turned(image.colors(), width, 0..width), 3 * height, kernel);
-    let upright = blur_passes(turned(sideways.as_chunks().0, height, 0..height), 3 * width, kernel);
-    image.as_mut_slice().copy_from_slice(&upright);
+    let width = image.width();
+    blur_rows(image.colors_mut(), width, kernel);
+    blur_columns(image.as_mut_slice(), 3 * width, kernel);
 }
 
-/// All box blurs of the columns of `levels`, whose rows are `stride` long.
-fn blur_passes(mut levels: Vec<u8>, stride: usize, kernel: BoxKernel) -> Vec<u8> {
-    let mut blurred = vec![0; levels.len()];
-    for _ in 0..PASSES {
-        blur_columns(&mut blurred, &levels, stride, kernel);
-        std::mem::swap(&mut blurred, &mut levels);
+/// Bytes of a row that are blurred at once down the columns.
+const BLOCK: usize = 64;
+/// Bytes whose running sums are in registers together; divides the lengths of all lines.
+const LANES: usize = 16;
+
+/// Blurs each row of `pixels`, which are `width` long.
+#[multiversion(targets(
+    "x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx512vbmi+avx+avx2+fma+bmi1+bmi2",
+    "x86_64+avx+avx2+fma+bmi1+bmi2"
+))]
+fn blur_rows(pixels: &mut [[u8; 3]], width: usize, kernel: BoxKernel) {
+    let (mut lines, mut strips) = (tile::empty(width), kernel.strips(width));
+    for rows in pixels.chunks_mut(tile::LINES * width) {
+        tile::turn(&mut lines, rows, width, 0);
+        blur_lines(&mut lines, &mut strips, kernel);
+        tile::turn_back(rows, &lines, width);
     }
-    levels
+}
+
+/// Blurs each column of `bytes`, whose rows are `stride` long.
+#[multiversion(targets(
+    "x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx512vbmi+avx+avx2+fma+bmi1+bmi2",
+    "x86_64+avx+avx2+fma+bmi1+bmi2"
+))]
+fn blur_columns(bytes: &mut [u8], stride: usize, kernel: BoxKernel) {
+    let height = bytes.len() / stride;
+    let (mut lines, mut strips) = (vec![[0; BLOCK]; height], kernel.strips(height));
+    for begin in (0..stride).step_by(BLOCK) {
+        let part = begin..(begin + BLOCK).min(stride);
+        for (line, row) in lines.iter_mut().zip(bytes.chunks_exact(stride)) {
+            line[..part.len()].copy_from_slice(&row[part.clone()]);
+        }
+        blur_lines(&mut lines, &mut strips, kernel);
+        for (row, line) in bytes.chunks_exact_mut(stride).zip(&lines) {
+            row[part.clone()].copy_from_slice(&line[..part.len()]);
+        }
+    }
+}
+
+/// Some bytes of each line, with the first and the last line repeated as far as a box reaches.
+type Strip = Vec<[u8; LANES]>;
+
+/// All box blurs across `lines`.
+#[inline(always)]
+fn blur_lines<const N: usize>(lines: &mut [[u8; N]], strips: &mut [Strip; 2], kernel: BoxKernel) {
+    let inside = kernel.reach()..kernel.reach() + lines.len();
+    let [levels, blurred] = strips;
+    for number in 0..N / LANES {
+        for (part, line) in levels[inside.clone()].iter_mut().zip(&*lines) {
+            *part = line.as_chunks().0[number];
+        }
+        for _ in 0..PASSES {
+            let (first, last) = (levels[inside.start], levels[inside.end - 1]);
+            levels[..inside.start].fill(first);
+            levels[inside.end..].fill(last);
+            box_blur(&mut blurred[inside.clone()], levels, kernel);
+            std::mem::swap(blurred, levels);
+        }
+        for (part, line) in levels[inside.clone()].iter().zip(&mut *lines) {
+            line.as_chunks_mut().0[number] = *part;
+        }
+    }
 }
 
 /// How many box blurs stand for a Gaussian.
@@ -62,6 +114,16 @@ impl BoxKernel {
         Self { radius: whole as usize, inner, outer }
     }
 
+    /// How far the outermost pixels are from the middle.
+    fn reach(self) -> usize {
+        self.radius + 1
+    }
+
+    /// Room for strips of `lines`.
+    fn strips(self, lines: usize) -> [Strip; 2] {
+        [(); 2].map(|()| vec![[0; LANES]; lines + 2 * self.reach()])
+    }
+
     /// The level for the sum of the whole pixels and of the two outside.
     #[inline(always)]
     fn level(self, inside: u32, outside: u32) -> u8 {
@@ -69,50 +131,23 @@ impl BoxKernel {
     }
 }
 
-/// The indices around an output: those that leave and enter the running sum, and the two outside.
-struct Window {
-    last: usize,
-    radius: usize,
-}
-
-impl Window {
-    /// The input at a distance before `index`, or the first.
-    fn before(&self, index: usize, distance: usize) -> usize {
-        index.saturating_sub(distance)
+/// One box blur of a strip into what lies inside of it.
+#[inline(always)]
+fn box_blur(outputs: &mut [[u8; LANES]], strip: &[[u8; LANES]], kernel: BoxKernel) {
+    let mut sums = [0_u32; LANES];
+    for line in &strip[1..2 * kernel.reach()] {
+        (0..LANES).for_each(|lane| sums[lane] += u32::from(line[lane]));
     }
-
-    /// The input at a distance after `index`, or the last.
-    fn after(&self, index: usize, distance: usize) -> usize {
-        (index + distance).min(self.last)
-    }
-
-    /// The inputs whose sum belongs to output 0, each as often as the border repeats it.
-    fn first(&self) -> impl Iterator<Item = usize> {
-        let inside = (1..=self.radius).map(|distance| self.after(0, distance));
-        std::iter::repeat_n(0, self.radius + 1).chain(inside)
-    }
-}
-
-/// One box blur of all columns of `inputs`, whose rows are `stride` long, into `outputs`.
-#[multiversion(targets("x86_64+avx+avx2+fma+bmi1+bmi2"))]
-fn blur_columns(outputs: &mut [u8], inputs: &[u8], stride: usize, kernel: BoxKernel) {
-    let row = |index: usize| &inputs[index * stride..(index + 1) * stride];
-    let window = Window { last: inputs.len() / stride - 1, radius: kernel.radius };
-    let mut sums = vec![0_u32; stride];
-    for index in window.first() {
-        sums.iter_mut().zip(row(index)).for_each(|(sum, level)| *sum += u32::from(*level));
-    }
-    for (index, output) in outputs.chunks_exact_mut(stride).enumerate() {
-        let above = row(window.before(index, kernel.radius + 1));
-        let below = row(window.after(index, kernel.radius + 1));
-        let leaving = row(window.before(index, kernel.radius));
-        let outside = above.iter().zip(below).zip(leaving);
-        for ((level, sum), ((above, below), leaving)) in
-            output.iter_mut().zip(&mut sums).zip(outside)
-        {
-            *level = kernel.level(*sum, u32::from(*above) + u32::from(*below));
-            *sum = *sum + u32::from(*below) - u32::from(*leaving);
+    let around = strip.iter().zip(&strip[1..]).zip(&strip[2 * kernel.reach()..]);
+    for (output, ((above, leaving), below)) in outputs.iter_mut().zip(around) {
+        // Written at once, or the sums would live in memory.
+        let mut levels = [0; LANES];
+        for lane in 0..LANES {
+            let entering = u32::from(below[lane]);
+            levels[lane] = kernel.level(sums[lane], u32::from(above[lane]) + entering);
+            sums[lane] = sums[lane] + entering - u32::from(leaving[lane]);
         }
+        *output = levels;
     }
 }
 
@@ -127,8 +162,14 @@ mod tests {
         let row: Vec<u8> = (0..21).map(|index| (index * index * 37 % 256) as u8).collect();
         for radius in [0.3, 1.0, 1.6, 3.2, 9.5] {
             let kernel = BoxKernel::new(radius);
-            let mut blurred = vec![0; row.len()];
-            blur_columns(&mut blurred, &row, 3, kernel);
+            let mut strip = vec![[0; LANES]; 7 + 2 * kernel.reach()];
+            for (index, line) in strip.iter_mut().enumerate() {
+                let pixel = index.saturating_sub(kernel.reach()).min(6);
+                line[..3].copy_from_slice(&row[3 * pixel..3 * pixel + 3]);
+            }
+            let mut outputs = vec![[0; LANES]; 7];
+            box_blur(&mut outputs, &strip, kernel);
+            let blurred: Vec<_> = outputs.iter().flat_map(|line| line[..3].to_vec()).collect();
             let whole = kernel.radius as isize;
             let at = |pixel: isize, channel: usize| {
                 u32::from(row[3 * pixel.clamp(0, 6) as usize + channel])

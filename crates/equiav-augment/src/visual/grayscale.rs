@@ -3,7 +3,7 @@
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use super::color::luma;
+use super::color;
 use crate::setting::Chance;
 use crate::{Context, Draw, Family, Image, ImageSize, Setting, Slot};
 
@@ -60,7 +60,5 @@ impl Draw<Image> for GrayscaleDraw {
 
 /// Makes all three channels the luma.
 pub fn grayscale(image: &mut Image) {
-    for color in image.colors_mut() {
-        *color = [luma(*color); 3];
-    }
+    color::grey(image);
 }

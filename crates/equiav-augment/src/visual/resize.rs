@@ -5,12 +5,10 @@
 
 use std::ops::Range;
 
-use multiversion::multiversion;
-
-use super::turned::turned;
+use super::weighted;
 use crate::crop::Region;
 pub use crate::resample::Filter;
-use crate::resample::{FIXED_POINT_BITS, Stretch, Taps, pillow};
+use crate::resample::{Stretch, Taps, pillow};
 use crate::{Image, ImageSize};
 
 /// A part of a picture in fractions of a pixel, from its upper left corner.
@@ -91,42 +89,13 @@ pub(super) fn resized_window(
 
 /// First along the rows, for those rows that are needed, then along the columns.
 fn resample(image: &Image, along_rows: &Taps<i32>, along_columns: &Taps<i32>) -> Image {
-    let (rows, columns) = (along_columns.inputs(), along_rows.inputs());
+    let rows = along_columns.inputs();
     let (width, height) = (along_rows.len(), along_columns.len());
-    // Whole rows are summed at once, so the picture is turned on its side for its own rows.
     let needed = &image.colors()[rows.start * image.width()..rows.end * image.width()];
-    let sideways = turned(needed, image.width(), columns.clone());
-    let narrow = resample_columns(&sideways, columns.start, along_rows, 3 * rows.len());
-    let upright = turned(narrow.as_chunks().0, rows.len(), 0..rows.len());
-    let bytes = resample_columns(&upright, rows.start, along_columns, 3 * width);
+    let narrow = weighted::along_rows(needed, image.width(), along_rows);
+    let bytes =
+        weighted::along_columns(narrow.as_flattened(), 3 * width, rows.start, along_columns);
     Image::from_rows(ImageSize { height, width }, bytes)
-}
-
-/// One half in fixed point.
-const HALF: i32 = 1 << (FIXED_POINT_BITS - 1);
-
-/// A sum in fixed point as a level.
-#[inline(always)]
-fn level(sum: i32) -> u8 {
-    (sum >> FIXED_POINT_BITS).clamp(0, 255) as u8
-}
-
-/// Rows of `stride` bytes, each a weighted sum of those in `bytes`, whose first is number `top`.
-#[multiversion(targets("x86_64+avx+avx2+fma+bmi1+bmi2"))]
-fn resample_columns(bytes: &[u8], top: usize, taps: &Taps<i32>, stride: usize) -> Vec<u8> {
-    let mut resampled = vec![0; taps.len() * stride];
-    let mut sums = vec![HALF; stride];
-    for (levels, (first, weights)) in resampled.chunks_exact_mut(stride).zip(taps.iter()) {
-        sums.fill(HALF);
-        let rows = bytes[(first - top) * stride..].chunks_exact(stride);
-        for (weight, row) in weights.iter().zip(rows) {
-            for (sum, channel) in sums.iter_mut().zip(row) {
-                *sum += weight * i32::from(*channel);
-            }
-        }
-        levels.iter_mut().zip(&sums).for_each(|(byte, sum)| *byte = level(*sum));
-    }
-    resampled
 }
 
 #[cfg(test)]
