@@ -1,8 +1,9 @@
-//! `bench`: the criterion benches, or the whole sample path beside a peer's.
+//! `bench`: the criterion benches, or the whole sample path and the training step beside a peer's.
 
 mod figures;
 mod peer;
 mod section;
+mod step;
 mod venv;
 
 use crate::args::Args;
@@ -11,26 +12,32 @@ use crate::{process, setup};
 
 pub(crate) const HELP: &str = "\
 usage: cargo xtask bench [ARGUMENTS]
-       cargo xtask bench --peer [--rounds N] [--seconds S] [--write]
+       cargo xtask bench --peer [data|step] [--rounds N] [--seconds S] [--write]
 
 Sets libtorch up and runs the criterion benches of benches/. ARGUMENTS go to criterion, such as a
 part of a bench's name, `--quick`, or `--save-baseline NAME`.
 
-With --peer: how many training samples a second our loader makes, and how many a Python script of
+With --peer data: how many training samples a second our loader makes, and how many a Python script of
 ours makes that does the same work with torchaudio, torchvision and Pillow (benches/peer/sample.py),
-on the same files, each pinned to the same core, taking turns. Its packages go to an environment of
-their own in the cache folder, several GB, or come from the Python that $EQUIAV_PEER_PYTHON names.
+on the same files, each pinned to the same core, taking turns.
+
+With --peer step: how many samples a second our training step makes, its memory and its losses, and
+the same of a Python script of ours that makes the step in plain eager PyTorch (benches/peer/step.py),
+from the same weights and batch, each on all cores, taking turns. Needs 16 GB of memory.
+
+With --peer alone: both. The scripts' packages go to an environment of their own in the cache folder,
+several GB, or come from the Python that $EQUIAV_PEER_PYTHON names.
 
 options of --peer:
   --rounds N   turns of each side, 5 if not given; medians are compared
-  --seconds S  how long each measurement takes, 5 if not given
-  --write      write the table to docs/performance.md, between its markers
+  --seconds S  how long each measurement of the loader takes, 5 if not given
+  --write      write the tables to docs/performance.md, between their markers
 ";
 
 /// `cargo xtask bench`.
 pub(crate) fn command(workspace: &Workspace, arguments: &[String]) -> Result<(), String> {
     if arguments.iter().any(|argument| argument == "--peer") {
-        return peer::run(workspace, &parse(arguments)?);
+        return beside_peers(workspace, &parse(arguments)?);
     }
     setup::ensure(workspace)?;
     let own = arguments.iter().filter(|argument| *argument != "--");
@@ -40,20 +47,40 @@ pub(crate) fn command(workspace: &Workspace, arguments: &[String]) -> Result<(),
     process::run(&mut cargo)
 }
 
+fn beside_peers(workspace: &Workspace, options: &Options) -> Result<(), String> {
+    setup::ensure(workspace)?;
+    process::run(workspace.cargo().args(["build", "--release", "--package", "equiav"]))?;
+    if options.what != What::Step {
+        peer::run(workspace, options)?;
+    }
+    if options.what != What::Data { step::run(workspace, options) } else { Ok(()) }
+}
+
+/// What is set beside a peer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum What {
+    Both,
+    Data,
+    Step,
+}
+
 /// What `--peer` was asked for.
 #[derive(Clone, Debug, PartialEq)]
 struct Options {
+    what: What,
     rounds: usize,
     seconds: f64,
     write: bool,
 }
 
 fn parse(arguments: &[String]) -> Result<Options, String> {
-    let mut options = Options { rounds: 5, seconds: 5.0, write: false };
+    let mut options = Options { what: What::Both, rounds: 5, seconds: 5.0, write: false };
     let mut args = Args::new("bench", arguments);
     while let Some(argument) = args.next() {
         match argument {
             "--peer" => {}
+            "data" => options.what = What::Data,
+            "step" => options.what = What::Step,
             "--write" => options.write = true,
             "--rounds" => {
                 let rounds = args.value("--rounds")?.parse().ok();
@@ -81,9 +108,12 @@ mod tests {
 
     #[test]
     fn options_of_the_comparison_are_read() {
-        assert_eq!(parsed("--peer"), Ok(Options { rounds: 5, seconds: 5.0, write: false }));
-        let all = parsed("--rounds 3 --peer --seconds 0.5 --write");
-        assert_eq!(all, Ok(Options { rounds: 3, seconds: 0.5, write: true }));
+        let usual = Options { what: What::Both, rounds: 5, seconds: 5.0, write: false };
+        assert_eq!(parsed("--peer"), Ok(usual.clone()));
+        assert_eq!(parsed("--peer step"), Ok(Options { what: What::Step, ..usual.clone() }));
+        let all = parsed("--rounds 3 --peer data --seconds 0.5 --write");
+        let options = Options { what: What::Data, rounds: 3, seconds: 0.5, write: true };
+        assert_eq!(all, Ok(options));
     }
 
     #[test]

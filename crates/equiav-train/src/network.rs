@@ -9,6 +9,7 @@ use equiav_models::{Branch, BranchConfig, Embeddings, Views};
 use equiav_torch::{AutocastKind, autocast, checkpoint};
 use tch::{Device, Tensor, nn};
 
+use crate::phase::{self, Phase};
 use crate::settings::{Precision, Settings};
 
 /// Everything that a run learns.
@@ -68,7 +69,10 @@ impl Network {
         let forward = |(modality, branch): (&Modality, &Branch)| {
             (*modality, branch.forward(&views[modality], intra, inter))
         };
-        self.narrowed(recipe.compute.precision, || self.branches.iter().map(forward).collect())
+        let all = || self.branches.iter().map(forward).collect();
+        phase::at(Phase::Forward, self.store.device(), || {
+            self.narrowed(recipe.compute.precision, all)
+        })
     }
 
     /// Does `work` in the precision that networks compute in.

@@ -13,6 +13,7 @@ use tch::{Kind, Tensor};
 
 use crate::network::Network;
 use crate::objective::{self, Terms};
+use crate::phase::{self, Phase};
 use crate::settings::Settings;
 
 type Each<T> = BTreeMap<Modality, T>;
@@ -31,8 +32,8 @@ pub(crate) fn pass(
         return in_parts(network, views, part, recipe, scaler);
     }
     let embeddings = network.forward(views, recipe);
-    let terms = objective::terms(&embeddings, network.temperature().as_ref(), recipe);
-    backward(&terms, scaler);
+    let terms = losses(network, &embeddings, recipe);
+    backward(network, || differentiate(&terms, scaler));
     terms
 }
 
@@ -47,8 +48,8 @@ fn in_parts(
     let forward = |part: &Each<Views>| network.forward(part, recipe);
     let seen: Vec<_> = tch::no_grad(|| parts.iter().map(forward).collect());
     let whole = joined(&seen);
-    let terms = objective::terms(&whole, network.temperature().as_ref(), recipe);
-    backward(&terms, scaler);
+    let terms = losses(network, &whole, recipe);
+    backward(network, || differentiate(&terms, scaler));
     let mut first = 0;
     for part in &parts {
         let embeddings = forward(part);
@@ -59,14 +60,24 @@ fn in_parts(
             gradient.defined().then(|| (own * gradient.narrow(0, first, rows)).sum(Kind::Float))
         });
         if let Some(sum) = sums.reduce(|sum, next| sum + next) {
-            sum.backward();
+            backward(network, || sum.backward());
         }
         first += rows;
     }
     terms
 }
 
-fn backward(terms: &Terms, scaler: Option<&LossScaler>) {
+fn losses(network: &Network, embeddings: &Each<Embeddings>, recipe: &Settings) -> Terms {
+    phase::at(Phase::Losses, network.store.device(), || {
+        objective::terms(embeddings, network.temperature().as_ref(), recipe)
+    })
+}
+
+fn backward(network: &Network, work: impl FnOnce()) {
+    phase::at(Phase::Backward, network.store.device(), work);
+}
+
+fn differentiate(terms: &Terms, scaler: Option<&LossScaler>) {
     match scaler {
         Some(scaler) => scaler.scale(&terms.total).backward(),
         None => terms.total.backward(),

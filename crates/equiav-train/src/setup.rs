@@ -59,12 +59,18 @@ pub(crate) fn loader_options(recipe: &Settings) -> LoaderOptions {
 
 /// The learning rates of a run with `steps` updates per epoch.
 pub(crate) fn schedule(recipe: &Settings, steps: u64) -> WarmupCosine {
+    let warmup = (recipe.optimizer.warmup_epochs * steps as f64).round() as u64;
+    warmup_cosine(recipe, warmup, recipe.run.epochs * steps)
+}
+
+/// The learning rates of a run with `steps` updates in all.
+pub(crate) fn schedule_within(recipe: &Settings, steps: u64) -> WarmupCosine {
+    let share = recipe.optimizer.warmup_epochs / recipe.run.epochs as f64;
+    warmup_cosine(recipe, (share * steps as f64).round() as u64, steps)
+}
+
+fn warmup_cosine(recipe: &Settings, warmup: u64, total: u64) -> WarmupCosine {
     let optimizer = &recipe.optimizer;
-    WarmupCosine {
-        start: optimizer.start_lr,
-        peak: optimizer.lr,
-        end: optimizer.final_lr,
-        warmup: (optimizer.warmup_epochs * steps as f64).round() as u64,
-        total: recipe.run.epochs * steps,
-    }
+    let (start, peak, end) = (optimizer.start_lr, optimizer.lr, optimizer.final_lr);
+    WarmupCosine { start, peak, end, warmup, total }
 }

@@ -9,6 +9,7 @@ use equiav_torch::{peak_on_gpu, peak_resident};
 use crate::feed;
 use crate::learner::Learner;
 use crate::pass;
+use crate::phase::{self, Phase};
 use crate::settings::Settings;
 use crate::watch::StepReport;
 
@@ -45,9 +46,11 @@ pub fn step(
 ) -> anyhow::Result<StepReport> {
     let started = Instant::now();
     let Position { epoch, step, lr, data_time } = position;
-    let views = feed::views(batch, learner.network.store.device());
+    let device = learner.network.store.device();
+    let views = phase::at(Phase::Feed, device, || feed::views(batch, device));
     let terms = pass::pass(&learner.network, &views, recipe, learner.scaler.as_ref());
-    let (norm, skipped) = learner.update(&terms.total, lr, recipe.optimizer.clip_norm)?;
+    let update = || learner.update(&terms.total, lr, recipe.optimizer.clip_norm);
+    let (norm, skipped) = phase::at(Phase::Update, device, update)?;
     let every = recipe.run.gradient_norms_every;
     let due = every.is_some_and(|every| (step + 1).is_multiple_of(every));
     let gradient_norms = if due { learner.gradient_norms() } else { BTreeMap::new() };

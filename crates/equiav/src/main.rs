@@ -2,6 +2,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "only this crate prints")]
 
+mod bench;
 mod data;
 mod doctor;
 mod export;
@@ -35,6 +36,7 @@ enum Command {
     Export(export::Export),
     #[command(subcommand)]
     Data(data::Data),
+    Bench(bench::Bench),
     Parity(parity::Parity),
     Doctor(doctor::Doctor),
 }
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
         Command::Import(command) => command.run(),
         Command::Export(command) => command.run(),
         Command::Data(command) => command.run(),
+        Command::Bench(command) => command.run(),
         Command::Parity(command) => command.run(),
         Command::Doctor(command) => command.run(),
     };

@@ -111,11 +111,11 @@ impl Figures {
     }
 }
 
-fn parse(text: &str) -> Option<JsonValue> {
+pub(super) fn parse(text: &str) -> Option<JsonValue> {
     text.trim().parse().ok()
 }
 
-fn object(json: &JsonValue) -> Option<&HashMap<String, JsonValue>> {
+pub(super) fn object(json: &JsonValue) -> Option<&HashMap<String, JsonValue>> {
     json.get()
 }
 
@@ -126,7 +126,7 @@ fn speeds(json: &JsonValue) -> Option<Vec<f64>> {
     loaders.iter().map(speed).collect()
 }
 
-fn not_understood(what: &str, text: &str) -> String {
+pub(super) fn not_understood(what: &str, text: &str) -> String {
     let line = text.trim().lines().last().unwrap_or("nothing");
     format!("what {what} printed is not understood: {line}")
 }

@@ -5,9 +5,9 @@ use std::process::Command;
 
 use super::figures::Figures;
 use super::{Options, section, venv};
+use crate::process;
 use crate::terminal::{note, warn};
 use crate::workspace::Workspace;
-use crate::{process, setup};
 
 /// Samples a batch, on both sides.
 const BATCH: &str = "16";
@@ -24,9 +24,7 @@ struct Setting {
 
 /// Measures, prints the section and, if asked to, writes it.
 pub(super) fn run(workspace: &Workspace, options: &Options) -> Result<(), String> {
-    setup::ensure(workspace)?;
     let python = venv::python(workspace)?;
-    process::run(workspace.cargo().args(["build", "--release", "--package", "equiav"]))?;
     let list = make_files(workspace, &python)?;
     let setting = Setting {
         program: workspace.target().join("release").join("equiav"),

@@ -54,7 +54,7 @@ fn stages(figures: &Figures) -> String {
     text
 }
 
-fn machine_and_date() -> String {
+pub(super) fn machine_and_date() -> String {
     let processor = fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
         let name = text.lines().find(|line| line.starts_with("model name"))?;
         Some(name.split_once(':')?.1.trim().to_owned())
@@ -70,7 +70,12 @@ fn machine_and_date() -> String {
 
 /// Puts `text` between the markers of docs/performance.md.
 pub(super) fn write(workspace: &Workspace, text: &str) -> Result<(), String> {
-    let page = between_markers(&workspace.read(FILE)?, text)?;
+    write_between(workspace, BEGIN, text)
+}
+
+/// Puts `text` after the line `begin` of docs/performance.md, in the place of what stood there.
+pub(super) fn write_between(workspace: &Workspace, begin: &str, text: &str) -> Result<(), String> {
+    let page = between_markers(&workspace.read(FILE)?, begin, text)?;
     let path = workspace.root().join(FILE);
     let partial = path.with_extension("md.part");
     let wrote = File::create(&partial).and_then(|mut file| {
@@ -81,28 +86,29 @@ pub(super) fn write(workspace: &Workspace, text: &str) -> Result<(), String> {
     wrote.map_err(|e| format!("cannot write {FILE}: {e}"))
 }
 
-fn between_markers(page: &str, text: &str) -> Result<String, String> {
-    let parts = page.split_once(BEGIN).and_then(|(before, rest)| {
+fn between_markers(page: &str, begin: &str, text: &str) -> Result<String, String> {
+    let parts = page.split_once(begin).and_then(|(before, rest)| {
         let (_, after) = rest.split_once(END)?;
         Some((before, after))
     });
-    let missing = || format!("{FILE} needs two lines, `{}` and `{}`", BEGIN.trim(), END.trim());
+    let missing = || format!("{FILE} needs two lines, `{}` and `{}`", begin.trim(), END.trim());
     let (before, after) = parts.ok_or_else(missing)?;
-    Ok(format!("{before}{BEGIN}\n{}\n\n{END}{after}", text.trim()))
+    Ok(format!("{before}{begin}\n{}\n\n{END}{after}", text.trim()))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::What;
     use super::*;
     use crate::markdown;
 
     #[test]
     fn what_stands_between_the_markers_is_replaced() {
         let page = format!("# Speed\n\n{BEGIN}old\n{END}\nrest\n");
-        let once = between_markers(&page, "new\n").unwrap();
+        let once = between_markers(&page, BEGIN, "new\n").unwrap();
         assert_eq!(once, format!("# Speed\n\n{BEGIN}\nnew\n\n{END}\nrest\n"));
-        assert_eq!(between_markers(&once, "new\n").unwrap(), once);
-        let message = between_markers("# Speed\n", "new").unwrap_err();
+        assert_eq!(between_markers(&once, BEGIN, "new\n").unwrap(), once);
+        let message = between_markers("# Speed\n", BEGIN, "new").unwrap_err();
         assert!(message.starts_with("docs/performance.md needs two lines, `<!-- written"));
     }
 
@@ -116,7 +122,7 @@ mod tests {
         for (name, milliseconds) in [("read files", 0.5), ("resample", 0.0), ("filterbank", 2.0)] {
             figures.stages.entry(name.to_owned()).or_default().push(milliseconds);
         }
-        let options = Options { rounds: 3, seconds: 5.0, write: false };
+        let options = Options { what: What::Data, rounds: 3, seconds: 5.0, write: false };
         let text = render(&figures, &options, true);
         let tables = markdown::tables(&text);
         assert_eq!(

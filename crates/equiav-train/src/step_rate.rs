@@ -1,0 +1,186 @@
+//! How fast the training step is, and where its time goes: real steps on one fixed batch, without data.
+
+use std::time::{Duration, Instant};
+
+use equiav_data::Batch;
+use equiav_models::Inter;
+use equiav_torch::{peak_on_gpu, peak_resident};
+use tch::Device;
+
+use crate::fixed;
+use crate::learner::Learner;
+use crate::memory;
+use crate::phase::{self, Phase, Phases};
+use crate::settings::Settings;
+use crate::setup;
+use crate::step::{Position, step};
+use crate::watch::StepReport;
+
+/// What a number of steps on one batch needs, before the first.
+#[derive(Debug)]
+pub struct Start {
+    /// The network of the recipe, as it is before its first update.
+    pub learner: Learner,
+    /// The batch of every step.
+    pub batch: Batch,
+    /// The learning rate of each step.
+    pub learning_rates: Vec<f64>,
+}
+
+/// One step, in figures.
+#[derive(Clone, Debug)]
+pub struct Timed {
+    /// What the step says of itself.
+    pub report: StepReport,
+    /// How long it took.
+    pub time: Duration,
+    /// How long its phases took.
+    pub phases: Phases,
+}
+
+/// Steps on one batch.
+#[derive(Clone, Debug)]
+pub struct StepRate {
+    /// Clips of a step.
+    pub batch: usize,
+    /// Learned numbers.
+    pub parameters: usize,
+    /// Every step, in order.
+    pub steps: Vec<Timed>,
+    /// The most memory of the process so far, on the GPU where one is used, in bytes; nothing where
+    /// the system does not tell.
+    pub peak: Option<u64>,
+}
+
+/// The same step with two embeddings for the inter-modal loss.
+#[derive(Clone, Debug)]
+pub struct CentroidCost {
+    /// Steps whose embedding is the mean of S predictions.
+    pub centroid: Vec<Duration>,
+    /// Steps whose embedding is the plain view's own, in turn with the others.
+    pub clean_pair: Vec<Duration>,
+}
+
+/// What `steps` steps under `recipe` start from, on its device; equal recipes give equal starts.
+///
+/// Inputs are hashed from the recipe's seed as `fixtures/README.md` describes. The learning rate goes
+/// through the whole of the recipe's schedule within these steps.
+///
+/// # Errors
+///
+/// If the device is absent, or start weights cannot be read.
+pub fn start(recipe: &Settings, steps: u64) -> anyhow::Result<Start> {
+    let learner = Learner::new(recipe, setup::device(recipe)?)?;
+    let schedule = setup::schedule_within(recipe, steps);
+    let learning_rates = (0..steps).map(|step| schedule.lr(step)).collect();
+    Ok(Start { learner, batch: fixed::batch(recipe), learning_rates })
+}
+
+/// Makes the steps of `start` under its `recipe`.
+///
+/// # Errors
+///
+/// If memory runs out or libtorch fails.
+pub fn step_rate(start: &mut Start, recipe: &Settings) -> anyhow::Result<StepRate> {
+    let rates = start.learning_rates.clone();
+    let timed = |(number, lr): (usize, &f64)| {
+        let position =
+            Position { epoch: 0, step: number as u64, lr: *lr, data_time: Duration::ZERO };
+        one(start, position, recipe)
+    };
+    let steps = rates.iter().enumerate().map(timed).collect::<anyhow::Result<_>>()?;
+    let peak = match start.learner.network.store.device() {
+        Device::Cuda(index) => peak_on_gpu(index),
+        _ => peak_resident(),
+    };
+    let parameters = start.learner.network.parameters();
+    Ok(StepRate { batch: recipe.run.batch, parameters, steps, peak })
+}
+
+/// Makes as many steps with the clean pair, and again with the centroid, as `start` has learning
+/// rates, in turn; each pair begins with the other of the two.
+///
+/// # Errors
+///
+/// If memory runs out or libtorch fails.
+pub fn centroid_cost(start: &mut Start, recipe: &Settings) -> anyhow::Result<CentroidCost> {
+    let [centroid, clean_pair] = [Inter::Centroid, Inter::CleanPair].map(|inter| {
+        let mut recipe = recipe.clone();
+        recipe.objective.inter = inter;
+        recipe
+    });
+    let mut cost = CentroidCost { centroid: Vec::new(), clean_pair: Vec::new() };
+    for (number, lr) in start.learning_rates.clone().into_iter().enumerate() {
+        let position = Position { epoch: 0, step: number as u64, lr, data_time: Duration::ZERO };
+        let mut time = |recipe| one(start, position, recipe).map(|timed| timed.time);
+        if number % 2 == 0 {
+            cost.clean_pair.push(time(&clean_pair)?);
+            cost.centroid.push(time(&centroid)?);
+        } else {
+            cost.centroid.push(time(&centroid)?);
+            cost.clean_pair.push(time(&clean_pair)?);
+        }
+    }
+    Ok(cost)
+}
+
+impl StepRate {
+    /// The median time of a step; the first one, which sets things up, counts only where it is alone.
+    pub fn time(&self) -> Duration {
+        let times: Vec<Duration> = self.settled().iter().map(|step| step.time).collect();
+        median(&times)
+    }
+
+    /// Clips a second, by the median step.
+    pub fn per_second(&self) -> f64 {
+        self.batch as f64 / self.time().as_secs_f64()
+    }
+
+    /// The median time of `phase`, over the steps that count for [`time`](Self::time).
+    pub fn phase(&self, phase: Phase) -> Duration {
+        let times: Vec<Duration> =
+            self.settled().iter().map(|step| step.phases.of(phase)).collect();
+        median(&times)
+    }
+
+    fn settled(&self) -> &[Timed] {
+        if self.steps.len() > 1 { &self.steps[1..] } else { &self.steps }
+    }
+}
+
+impl CentroidCost {
+    /// What share of a step with the clean pair the centroid adds: the median over pairs of steps
+    /// that followed each other, without the first pair where there are more.
+    pub fn share(&self) -> f64 {
+        let pairs = self.centroid.iter().zip(&self.clean_pair);
+        let shares =
+            pairs.map(|(centroid, clean)| centroid.as_secs_f64() / clean.as_secs_f64() - 1.0);
+        let shares: Vec<f64> = shares.collect();
+        median_of(if shares.len() > 1 { &shares[1..] } else { &shares })
+    }
+}
+
+/// One step of `start`, timed.
+fn one(start: &mut Start, position: Position, recipe: &Settings) -> anyhow::Result<Timed> {
+    let Start { learner, batch, .. } = start;
+    let started = Instant::now();
+    let (report, phases) =
+        phase::measure(|| memory::within(recipe, || step(learner, batch, position, recipe)));
+    Ok(Timed { report: report?, time: started.elapsed(), phases })
+}
+
+fn median(times: &[Duration]) -> Duration {
+    let seconds: Vec<f64> = times.iter().map(Duration::as_secs_f64).collect();
+    Duration::from_secs_f64(median_of(&seconds))
+}
+
+/// The middle value; the mean of both where two are in the middle, 0 of none.
+fn median_of(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    match (sorted.len() / 2, sorted.len() % 2) {
+        (0, 0) => 0.0,
+        (middle, 0) => 0.5 * (sorted[middle - 1] + sorted[middle]),
+        (middle, _) => sorted[middle],
+    }
+}
