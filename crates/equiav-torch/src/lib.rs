@@ -9,6 +9,7 @@ mod autocast;
 mod border;
 mod device;
 mod gradients;
+mod group;
 mod memory;
 mod precision;
 mod scaler;
@@ -19,6 +20,10 @@ pub use adamw::{AdamW, AdamWConfig};
 pub use autocast::{AutocastKind, autocast, autocast_kind, without_autocast};
 pub use device::{cuda_device, load_cuda, set_threads, threads};
 pub use gradients::{clip_grad_norm, found_inf};
+pub use group::{
+    Gloo, GradientAverage, Group, GroupError, Meeting, OverlappedAverage, Reduction, Rendezvous,
+    RendezvousError, Solo, StoreHost, Unused, gather_with_gradient, gather_without_gradient,
+};
 pub use memory::{
     forget_peak_on_gpu, forget_peak_resident, is_out_of_memory, keep_freed_memory, peak_on_gpu,
     peak_resident,
