@@ -9,6 +9,9 @@ const BORDER: &str = "src/border";
 const SOURCES: [&str; 5] =
     ["checkpoint.cc", "message.cc", "optimizer.cc", "precision.cc", "system.cc"];
 
+/// Process groups. Gloo's headers are not part of libtorch: `gloo/` declares the names that c10d's need.
+const GROUP_SOURCES: [&str; 4] = ["gather.cc", "group.cc", "reducer.cc", "store.cc"];
+
 fn main() -> Result<(), Box<dyn Error>> {
     for name in ["LIBTORCH", "LIBTORCH_INCLUDE", "LIBTORCH_CXX11_ABI", "DEP_TCH_LIBTORCH_LIB"] {
         println!("cargo::rerun-if-env-changed={name}");
@@ -25,7 +28,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         .debug(false)
         .define("_GLIBCXX_USE_CXX11_ABI", abi.as_str())
         .flag(format!("-isystem{}", include.display()))
-        .files(SOURCES.map(|source| Path::new(BORDER).join(source)))
+        .flag(format!("-isystem{}", include.join("torch/csrc/api/include").display()))
+        .define("USE_C10D_GLOO", None)
+        .include(BORDER)
+        .files(SOURCES.iter().chain(&GROUP_SOURCES).map(|source| Path::new(BORDER).join(source)))
         .try_compile("equiav_border")?;
 
     println!("cargo::rustc-link-search=native={}", lib.display());

@@ -2,19 +2,26 @@
 //! workspace, and nothing else.
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, c_char, c_void};
+use std::ffi::{CStr, CString, c_char, c_void};
 use std::ptr;
+use std::time::Duration;
 
 use tch::Tensor;
 
 use crate::TorchError;
 
 mod checkpoint;
+mod gather;
+mod group;
 mod optimizer;
 mod precision;
+mod reducer;
+mod store;
 mod system;
 
 pub(crate) use checkpoint::checkpoint;
+pub(crate) use gather::gather_with_gradient;
+pub(crate) use group::{ProcessGroup, Seat, Work};
 pub(crate) use optimizer::{
     Lists, Scaling, Settings, adamw_step, clip_gradients, drop_gradients, unscale_gradients,
     update_scale,
@@ -22,6 +29,8 @@ pub(crate) use optimizer::{
 pub(crate) use precision::{
     AutocastState, autocast_state, matmul_precision, set_autocast, set_matmul_precision,
 };
+pub(crate) use reducer::Reducer;
+pub(crate) use store::{Address, Store};
 pub(crate) use system::{cuda_peak, forget_cuda_peak, keep_freed_memory, load_cuda};
 
 /// A pointer to a C++ tensor that stays ours.
@@ -40,6 +49,15 @@ fn pointers(tensors: &[Tensor]) -> Vec<Pointer> {
 
 fn pointer(tensor: &Tensor) -> Pointer {
     tensor.as_ptr().cast()
+}
+
+/// A C string; NUL characters, which it cannot hold, are left out.
+fn text(text: &str) -> CString {
+    CString::new(text.replace('\0', "")).unwrap_or_default()
+}
+
+fn milliseconds(limit: Duration) -> i64 {
+    i64::try_from(limit.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Turns a message of the border, null where there was no failure, into a result.

@@ -10,6 +10,7 @@ mod border;
 mod checkpoint;
 mod device;
 mod gradients;
+mod group;
 mod memory;
 mod precision;
 mod scaler;
@@ -21,6 +22,10 @@ pub use autocast::{AutocastKind, autocast, autocast_kind, without_autocast};
 pub use checkpoint::checkpoint;
 pub use device::{cuda_device, load_cuda, set_threads, threads};
 pub use gradients::{clip_grad_norm, found_inf};
+pub use group::{
+    Gloo, GradientAverage, Group, GroupError, Meeting, OverlappedAverage, Reduction, Rendezvous,
+    RendezvousError, Solo, StoreHost, Unused, gather_with_gradient, gather_without_gradient,
+};
 pub use memory::{
     forget_peak_on_gpu, forget_peak_resident, is_out_of_memory, keep_freed_memory, peak_on_gpu,
     peak_resident,

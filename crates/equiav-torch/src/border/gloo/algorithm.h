@@ -1,0 +1,8 @@
+// In place of Gloo's header, which libtorch does not ship: names alone, no layout.
+#pragma once
+
+namespace gloo {
+
+class Algorithm;
+
+}  // namespace gloo

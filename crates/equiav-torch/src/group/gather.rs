@@ -1,0 +1,78 @@
+//! Rows of all processes as one tensor, with and without the gradient of the others.
+//!
+//! With W processes of B rows each, where each process's loss L_r is the mean over its own rows, the loss
+//! of one process with W·B rows would be L = (1/W) Σ L_r. [`gather_with_gradient`] gives rank r the
+//! gradient Σ_s ∂L_s/∂(its rows) = W · ∂L/∂(its rows): the sum over processes, not the mean. Averaging the
+//! parameters' gradients over the W processes ([`GradientAverage`](super::GradientAverage)) divides by that
+//! W, so the average is ∂L/∂(parameters) with no factor left.
+
+use std::sync::Arc;
+
+use tch::Tensor;
+
+use super::{Group, GroupError, Reduction};
+use crate::border;
+
+/// Every rank's `own` rows as one tensor that passes gradients to all of them.
+///
+/// Backward, the gradients that all processes have for the result are summed (one `all_reduce`), and
+/// `own` receives its rows; so every process's backward pass must reach the result's node.
+///
+/// # Shapes
+///
+/// - `own`: `[rows, ...]`, the same on all ranks
+/// - result: `[world · rows, ...]`; rank r's rows begin at r · rows
+///
+/// # Errors
+///
+/// If a process does not take part within the limit, or the carrier fails. A failure of the sum is an
+/// error of the backward pass, in the same words.
+pub fn gather_with_gradient(
+    group: &Arc<dyn Group>,
+    own: &Tensor,
+    purpose: &str,
+) -> Result<Tensor, GroupError> {
+    if group.world() == 1 {
+        return Ok(own.shallow_clone());
+    }
+    let gathered = group.all_gather(own, purpose)?;
+    let summed = Arc::clone(group);
+    let of_gradient = format!("gradient of {purpose}");
+    let sum = move |gradient: &mut Tensor| {
+        let summed = summed.all_reduce(gradient, Reduction::Sum, &of_gradient);
+        summed.map_err(|error| error.to_string())
+    };
+    border::gather_with_gradient(&gathered, own, first_row(group.as_ref(), own), Box::new(sum))
+        .map_err(|error| GroupError::new(format!("gather ({purpose}): {error}"), Vec::new()))
+}
+
+/// Every rank's `own` rows as one tensor in which the others' rows are constants, as the published
+/// training code has them: this rank's gradient is that of its own loss alone.
+///
+/// # Shapes
+///
+/// As for [`gather_with_gradient`].
+///
+/// # Errors
+///
+/// If a process does not take part within the limit, or the carrier fails.
+pub fn gather_without_gradient(
+    group: &dyn Group,
+    own: &Tensor,
+    purpose: &str,
+) -> Result<Tensor, GroupError> {
+    if group.world() == 1 {
+        return Ok(own.shallow_clone());
+    }
+    let gathered = group.all_gather(own, purpose)?;
+    let (first, rows) = (first_row(group, own), own.size()[0]);
+    let after = first + rows;
+    let before = gathered.narrow(0, 0, first);
+    let behind = gathered.narrow(0, after, gathered.size()[0] - after);
+    Ok(Tensor::cat(&[&before, own, &behind], 0))
+}
+
+/// Where this rank's rows begin.
+fn first_row(group: &dyn Group, own: &Tensor) -> i64 {
+    group.rank() as i64 * own.size()[0]
+}

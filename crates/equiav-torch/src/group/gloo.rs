@@ -1,0 +1,120 @@
+//! A group over Gloo, c10d's carrier for processors: TCP between any hosts; GPU tensors pass through the
+//! host's memory.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tch::{Device, Tensor};
+
+use super::average::{OverlappedAverage, Unused};
+use super::meeting;
+use super::session::Session;
+use super::{Group, GroupError, Meeting, Reduction};
+use crate::border::Reducer;
+
+/// A group of processes on one or several hosts, connected by TCP.
+///
+/// It listens at the network interface that `GLOO_SOCKET_IFNAME` names, else at the address by which this
+/// host reaches the meeting point.
+#[derive(Debug)]
+pub struct Gloo {
+    session: Arc<Session>,
+}
+
+impl Gloo {
+    /// What a collective may take unless told otherwise: ten minutes.
+    pub const LIMIT: Duration = Duration::from_secs(600);
+
+    /// Meets the other processes. `limit` is what the meeting, and then each collective, may take.
+    ///
+    /// # Errors
+    ///
+    /// Within about `limit`: if the meeting point cannot be reached or its port is taken, if not all
+    /// ranks come, or if processes come that were told other sizes or the same rank.
+    pub fn join(meeting: &Meeting, limit: Duration) -> Result<Self, GroupError> {
+        let session = meeting::meet(meeting, limit)?;
+        Ok(Self { session: Arc::new(session) })
+    }
+}
+
+impl Group for Gloo {
+    fn rank(&self) -> usize {
+        self.session.rank()
+    }
+
+    fn world(&self) -> usize {
+        self.session.world()
+    }
+
+    #[track_caller]
+    fn broadcast(&self, tensor: &mut Tensor, root: usize, purpose: &str) -> Result<(), GroupError> {
+        let world = self.world();
+        assert!(root < world, "broadcast ({purpose}): there is no rank {root} of {world}");
+        let staged = staged(tensor);
+        self.session.run("broadcast", purpose, |group| group.broadcast(&staged, root))?;
+        bring_back(&staged, tensor);
+        Ok(())
+    }
+
+    fn all_reduce(
+        &self,
+        tensor: &mut Tensor,
+        reduction: Reduction,
+        purpose: &str,
+    ) -> Result<(), GroupError> {
+        let number = match reduction {
+            Reduction::Sum => 0,
+            Reduction::Max => 1,
+        };
+        let staged = staged(tensor);
+        self.session.run("all_reduce", purpose, |group| group.all_reduce(&staged, number))?;
+        bring_back(&staged, tensor);
+        Ok(())
+    }
+
+    #[track_caller]
+    fn all_gather(&self, own: &Tensor, purpose: &str) -> Result<Tensor, GroupError> {
+        let mut size = own.size();
+        assert!(!size.is_empty(), "all_gather ({purpose}): a scalar has no rows");
+        size[0] *= self.world() as i64;
+        let staged = staged(own);
+        let all = Tensor::empty(&size, (own.kind(), Device::Cpu));
+        self.session.run("all_gather", purpose, |group| group.all_gather(&all, &staged))?;
+        Ok(all.to_device(own.device()))
+    }
+
+    fn barrier(&self, purpose: &str) -> Result<(), GroupError> {
+        self.session.run("barrier", purpose, |group| group.barrier())
+    }
+
+    fn overlapped_average(
+        &self,
+        parameters: &[Tensor],
+        unused: Unused,
+    ) -> Result<Option<OverlappedAverage>, GroupError> {
+        if parameters.iter().any(|parameter| parameter.device() != Device::Cpu) {
+            return Ok(None);
+        }
+        let search = match unused {
+            Unused::Never => 0,
+            Unused::Possible => 1,
+        };
+        let reducer = self.session.watched("check of parameters", "shapes", |group| {
+            Reducer::open(group, parameters, search)
+        })?;
+        Ok(Some(OverlappedAverage::new(Arc::clone(&self.session), reducer)))
+    }
+}
+
+/// The tensor's numbers in one piece in the host's memory: its own, where that is how they lie.
+fn staged(tensor: &Tensor) -> Tensor {
+    tensor.detach().to_device(Device::Cpu).contiguous()
+}
+
+/// Copies what was staged back, unless it is the tensor's own memory.
+fn bring_back(staged: &Tensor, tensor: &Tensor) {
+    let mut own = tensor.detach();
+    if own.data_ptr() != staged.data_ptr() {
+        own.copy_(staged);
+    }
+}

@@ -1,0 +1,186 @@
+//! What tells the ranks of a group about each other, through the store they met at: which collective each
+//! has come to, that it is alive, and the first failure anyone has explained.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use super::diagnosis::{self, Report};
+use super::session::{Place, Step};
+use crate::TorchError;
+use crate::border::Store;
+
+/// The keys of a group's store.
+pub(super) mod key {
+    /// The first explained failure.
+    pub(in crate::group) const FAILED: &str = "failed";
+
+    /// The collective that a rank has come to.
+    pub(in crate::group) fn at(rank: usize) -> String {
+        format!("at/{rank}")
+    }
+
+    /// What a living rank changes all the time.
+    pub(in crate::group) fn beat(rank: usize) -> String {
+        format!("beat/{rank}")
+    }
+
+    /// That a rank has left, and how.
+    pub(in crate::group) fn left(rank: usize) -> String {
+        format!("left/{rank}")
+    }
+}
+
+/// How a rank has left: after a failure that it has learned of.
+pub(super) const LEFT_FAILED: &str = "failed";
+
+/// How a rank has left: by its own decision.
+const LEFT_WELL: &str = "well";
+
+/// Who serves the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Server {
+    /// This process.
+    This,
+    /// The process of rank 0.
+    Rank0,
+    /// A process that is no rank of the group, such as torchrun's agent.
+    Agent,
+}
+
+/// How often a rank shows that it is alive, and how long others watch before they call it dead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Pulse {
+    pub(super) every: Duration,
+    pub(super) window: Duration,
+}
+
+impl Pulse {
+    /// A pulse that fits collectives that may take `limit`.
+    pub(super) fn within(limit: Duration) -> Self {
+        let every = (limit / 20).clamp(Duration::from_millis(100), Duration::from_secs(2));
+        Self { every, window: (every * 3).max(Duration::from_millis(900)) }
+    }
+}
+
+/// What the thread that shows life and the collectives share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) store: Store,
+    pub(super) place: Place,
+    pub(super) server: Server,
+    pub(super) pulse: Pulse,
+    told: OnceLock<Report>,
+}
+
+impl Shared {
+    /// The failure that some rank has explained, if any has.
+    pub(super) fn told(&self, store: &Store) -> Result<Option<Report>, TorchError> {
+        if self.told.get().is_none()
+            && let Some(text) = store.get(key::FAILED)?
+        {
+            let _ = self.told.set(Report::read(&text));
+        }
+        Ok(self.told.get().cloned())
+    }
+}
+
+/// This rank's side of it.
+#[derive(Debug)]
+pub(super) struct Watch {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<(Sender<()>, Receiver<()>)>>,
+}
+
+impl Watch {
+    /// Shows life from now on.
+    pub(super) fn start(
+        store: Store,
+        place: Place,
+        server: Server,
+        limit: Duration,
+    ) -> Result<Self, TorchError> {
+        let own = store.again()?;
+        let pulse = Pulse::within(limit);
+        let shared = Arc::new(Shared { store, place, server, pulse, told: OnceLock::new() });
+        let (stop, stopped) = channel();
+        let (ending, ended) = channel();
+        let for_thread = Arc::clone(&shared);
+        let spawned = thread::Builder::new().name("group-watch".to_owned()).spawn(move || {
+            show_life(&for_thread, &own, &stopped);
+            drop(ending);
+        });
+        spawned.map_err(|error| TorchError(format!("starting a thread: {error}")))?;
+        Ok(Self { shared, thread: Mutex::new(Some((stop, ended))) })
+    }
+
+    /// Tells the others that this rank has come to `step`. What fails here shows in the step itself.
+    pub(super) fn enter(&self, step: &Step) {
+        let text = format!("{} {}", step.number, step.label);
+        let _ = self.shared.store.set(&key::at(self.shared.place.rank), &text);
+    }
+
+    /// Whether another rank has explained a failure.
+    pub(super) fn was_told(&self) -> bool {
+        self.shared.told.get().is_some()
+    }
+
+    /// Who is missing at `step`, as far as it can be found out in a few pulses.
+    pub(super) fn explain(&self, step: &Step) -> Report {
+        let (shared, step) = (Arc::clone(&self.shared), step.clone());
+        let (found, report) = channel();
+        let (ending, ended) = channel::<()>();
+        let window = self.shared.pulse.window;
+        let body = move || {
+            let _ = found.send(diagnosis::explain(&shared, &step));
+            if shared.server == Server::This {
+                diagnosis::let_others_read(&shared);
+            }
+            drop(ending);
+        };
+        // A store whose host has stopped never answers, and its client never gives up.
+        if thread::Builder::new().name("group-diagnosis".to_owned()).spawn(body).is_err() {
+            return Report::default();
+        }
+        let found = report.recv_timeout(window * 3);
+        let _ = ended.recv_timeout(window * 3);
+        match found {
+            Ok(Ok(report)) => report,
+            Ok(Err(_)) | Err(_) => diagnosis::store_is_gone(self.shared.server),
+        }
+    }
+
+    /// Tells the others that this rank leaves by its own decision, and shows no more life.
+    pub(super) fn leave(&self) {
+        let _ = self.shared.store.set(&key::left(self.shared.place.rank), LEFT_WELL);
+        if let Some((stop, ended)) = self.take_thread() {
+            drop(stop);
+            let _ = ended.recv_timeout(self.shared.pulse.window);
+        }
+    }
+
+    /// Shows no more life after a failure. Waits for nothing: the store may never answer again.
+    pub(super) fn abandon(&self) {
+        drop(self.take_thread());
+    }
+
+    fn take_thread(&self) -> Option<(Sender<()>, Receiver<()>)> {
+        self.thread.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// Changes this rank's beat and looks for a failure, until told to stop or the store is gone.
+fn show_life(shared: &Shared, store: &Store, stopped: &Receiver<()>) {
+    let beat = key::beat(shared.place.rank);
+    for count in 0u64.. {
+        let shown = store.set(&beat, &count.to_string());
+        if shown.is_err() || shared.told(store).is_err() {
+            return;
+        }
+        match stopped.recv_timeout(shared.pulse.every) {
+            Err(RecvTimeoutError::Timeout) => {}
+            Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}

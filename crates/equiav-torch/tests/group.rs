@@ -1,0 +1,185 @@
+//! Process groups in real processes over loopback: what they compute, against one process; and what the
+//! others say when one is killed, stopped, late, wrong or absent.
+
+#[path = "group/compute.rs"]
+mod compute;
+#[path = "group/fail.rs"]
+mod fail;
+#[path = "group/launch.rs"]
+mod launch;
+
+use std::time::Duration;
+
+use launch::{FAILED, Launch, Outcome, free_port, run};
+
+/// What failures have to be noticed within, beyond the limit of the group: pulses and a busy machine.
+const NOTICE: Duration = Duration::from_secs(12);
+
+/// The body of a started process; of no meaning when the tests start it.
+#[test]
+fn child() {
+    launch::child(|scenario| match scenario {
+        "collectives" => compute::collectives(),
+        "gradients" => compute::gradients(),
+        "unused" => compute::unused(),
+        "steps" => fail::steps(),
+        "backward" => fail::backward(),
+        other => panic!("no scenario {other}"),
+    });
+}
+
+fn all_well(scenario: &str, world: usize) {
+    for outcome in run(scenario, world) {
+        assert_eq!(outcome.code, Some(0), "{scenario}, {world}: {}", outcome.text);
+        assert!(outcome.text.contains("all is well"), "{}", outcome.text);
+    }
+}
+
+#[test]
+fn collectives_are_right_in_two_and_in_four_processes() {
+    all_well("collectives", 2);
+    all_well("collectives", 4);
+}
+
+#[test]
+fn gradients_equal_those_of_one_process() {
+    all_well("gradients", 2);
+    all_well("gradients", 4);
+}
+
+#[test]
+fn parameters_without_gradient_do_not_hang() {
+    all_well("unused", 2);
+}
+
+/// That a process has ended by itself with an error that says so, in one line.
+#[track_caller]
+fn has_failed(outcome: &Outcome, words: &[&str]) {
+    assert_eq!(outcome.code, Some(FAILED), "{}", outcome.text);
+    assert!(outcome.took < launch::LIMIT + NOTICE, "{:?}: {}", outcome.took, outcome.text);
+    let error = outcome.error();
+    for word in words {
+        assert!(error.contains(word), "`{word}` in `{error}`");
+    }
+}
+
+#[test]
+fn a_killed_rank_is_named_by_the_others() {
+    for (victim, world) in [(2, 3), (0, 2)] {
+        let port = free_port();
+        let mut running: Vec<_> =
+            (0..world).map(|rank| Launch::new("steps", rank, world).start(port)).collect();
+        running[victim].await_line("step 5");
+        running[victim].signal("KILL");
+        for (rank, process) in running.into_iter().enumerate() {
+            let outcome = process.finish();
+            if rank != victim {
+                let own = format!("rank {rank} of {world}: all_reduce ");
+                let named = format!("(loss): rank {victim}");
+                has_failed(&outcome, &[&own, &named, "gone"]);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_stopped_rank_is_named_by_the_others() {
+    for (victim, world) in [(1, 3), (0, 2)] {
+        let port = free_port();
+        let mut running: Vec<_> =
+            (0..world).map(|rank| Launch::new("steps", rank, world).start(port)).collect();
+        running[victim].await_line("step 5");
+        running[victim].signal("STOP");
+        let stopped = running.remove(victim);
+        for process in running {
+            has_failed(&process.finish(), &[&format!("(loss): rank {victim}"), "stopped"]);
+        }
+        stopped.kill();
+    }
+}
+
+#[test]
+fn a_rank_that_lives_but_does_not_come_is_named() {
+    let port = free_port();
+    let late = Launch::new("steps", 1, 2).with("PAUSE_AT", "4").start(port);
+    let waiting = Launch::new("steps", 0, 2).start(port);
+    has_failed(&waiting.finish(), &["rank 1 has not come, last seen in all_reduce 3 (loss)"]);
+    late.kill();
+}
+
+#[test]
+fn a_rank_that_leaves_early_is_named() {
+    let port = free_port();
+    let early = Launch::new("steps", 1, 2).with("LEAVE_AT", "4").start(port);
+    let waiting = Launch::new("steps", 0, 2).start(port);
+    has_failed(&waiting.finish(), &["rank 1 has left the group after all_reduce 3 (loss)"]);
+    assert_eq!(early.finish().code, Some(0));
+}
+
+#[test]
+fn a_rank_that_dies_before_a_backward_pass_is_named() {
+    let port = free_port();
+    let running: Vec<_> = (0..3).map(|rank| Launch::new("backward", rank, 3).start(port)).collect();
+    for (rank, process) in running.into_iter().enumerate() {
+        let outcome = process.finish();
+        if rank == 1 {
+            assert_eq!(outcome.code, None, "aborted");
+        } else {
+            has_failed(&outcome, &["average 3 (gradients): rank 1 is gone or stopped"]);
+        }
+    }
+}
+
+#[test]
+fn too_few_processes_end_with_the_absent_rank() {
+    let waiting = Launch::new("steps", 0, 3).start(free_port());
+    has_failed(&waiting.finish(), &["rank 0 of 3: ranks 1 and 2 have not come", "WORLD_SIZE"]);
+}
+
+#[test]
+fn processes_that_were_told_other_sizes_end() {
+    let port = free_port();
+    let two = Launch::new("steps", 0, 2).start(port);
+    let three = Launch::new("steps", 1, 3).start(port);
+    for process in [two, three] {
+        has_failed(&process.finish(), &["told that the group has", "set WORLD_SIZE alike"]);
+    }
+}
+
+#[test]
+fn a_rank_that_comes_twice_is_refused() {
+    let port = free_port();
+    let running: Vec<_> =
+        [0, 1, 1].map(|rank| Launch::new("steps", rank, 3).start(port)).into_iter().collect();
+    for process in running {
+        has_failed(&process.finish(), &["two processes were told RANK=1"]);
+    }
+}
+
+#[test]
+fn a_taken_port_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("an address").port();
+    let host = Launch::new("steps", 0, 2).start(port);
+    let visitor = Launch::new("steps", 1, 2).start(port);
+    has_failed(
+        &host.finish(),
+        &[&format!("port {port} of this host is taken: set another MASTER_PORT")],
+    );
+    has_failed(&visitor.finish(), &["rank 1 of 2: ", &format!("127.0.0.1:{port}")]);
+}
+
+#[test]
+fn an_unreachable_meeting_point_is_named() {
+    let port = free_port();
+    let visitor = Launch::new("steps", 1, 2).start(port);
+    let words = format!("rank 1 of 2: rank 0 cannot be reached at MASTER_ADDR 127.0.0.1:{port}");
+    has_failed(&visitor.finish(), &[&words]);
+}
+
+#[test]
+fn variables_that_cannot_be_meant_are_named() {
+    let port = free_port();
+    let outcome = Launch::new("steps", 0, 2).with("WORLD_SIZE", "0").start(port).finish();
+    has_failed(&outcome, &["WORLD_SIZE=0"]);
+}
