@@ -89,8 +89,8 @@ impl EncoderConfig {
 impl Encoder {
     /// Has every later pass run each block through `checkpoint`, or none.
     ///
-    /// It costs a third of a training step's time, and of a block leaves its input to be remembered
-    /// alone. It changes neither results nor parameters, and is no part of the configuration.
+    /// A training step takes about a third longer then, and remembers of each block its input alone.
+    /// Neither results nor parameters change, and it is no part of the configuration.
     pub fn checkpoint_blocks(&mut self, checkpoint: Option<Checkpoint>) {
         self.checkpoint = checkpoint;
     }
