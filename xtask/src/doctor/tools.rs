@@ -21,8 +21,6 @@ pub(super) fn findings(workspace: &Workspace) -> Result<Vec<Finding>, String> {
         python(has_libtorch),
         optional("git", "git", &["--version"], "lists files for `cargo xtask tidy`"),
         video(),
-        optional("cmake", "cmake", &["--version"], "optional: for a JPEG decoder in C"),
-        optional("nasm", "nasm", &["-v"], "optional: for a JPEG decoder in C"),
     ])
 }
 
