@@ -49,7 +49,8 @@ fn enlarge(plane: &Plane, y: usize, height: usize, sums: &mut [u16], chroma: &mu
         _ => {
             let last = height.div_ceil(2) - 1;
             let near = y / 2;
-            let far = if y % 2 == 0 { near.saturating_sub(1) } else { (near + 1).min(last) };
+            let far =
+                if y.is_multiple_of(2) { near.saturating_sub(1) } else { (near + 1).min(last) };
             let pairs = sums[1..=narrow].iter_mut().zip(row(near).iter().zip(row(far)));
             pairs.for_each(|(sum, (near, far))| *sum = 3 * u16::from(*near) + u16::from(*far));
             widen(sums, chroma, [8, 7], 4);
