@@ -9,6 +9,7 @@ mod edges;
 mod external;
 mod ffmpeg;
 mod fuzz;
+mod jpeg;
 mod libtorch;
 mod machine;
 mod markdown;

@@ -7,7 +7,7 @@ use super::figures::Figures;
 use super::{Options, section, venv};
 use crate::terminal::{note, warn};
 use crate::workspace::Workspace;
-use crate::{process, setup};
+use crate::{jpeg, process, setup};
 
 /// Samples a batch, on both sides.
 const BATCH: &str = "16";
@@ -26,7 +26,9 @@ struct Setting {
 pub(super) fn run(workspace: &Workspace, options: &Options) -> Result<(), String> {
     setup::ensure(workspace)?;
     let python = venv::python(workspace)?;
-    process::run(workspace.cargo().args(["build", "--release", "--package", "equiav"]))?;
+    let mut cargo = workspace.cargo();
+    cargo.args(["build", "--release", "--package", "equiav"]).args(jpeg::features());
+    process::run(&mut cargo)?;
     let list = make_files(workspace, &python)?;
     let setting = Setting {
         program: workspace.target().join("release").join("equiav"),

@@ -1,4 +1,4 @@
-"""Makes small baseline jpgs, and pngs of the levels that Pillow (libjpeg-turbo) reads from them.
+"""Makes small jpgs, and pngs of the levels that Pillow (libjpeg-turbo) reads from them.
 
 Run as `python make.py` in this folder; the files here were made with Pillow 13.0.0 and libjpeg-turbo 3.
 """
@@ -21,6 +21,7 @@ CASES = {
     "narrowed": ((21, 70), {"subsampling": 1, "quality": 95, "optimize": True}),
     "whole": ((19, 90), {"subsampling": 0, "quality": 100}),
     "coarse": ((64, 48), {"subsampling": 2, "quality": 5}),
+    "progressive": ((45, 39), {"subsampling": 2, "quality": 85, "progressive": True}),
 }
 
 for seed, (name, (size, options)) in enumerate(CASES.items()):
@@ -28,3 +29,6 @@ for seed, (name, (size, options)) in enumerate(CASES.items()):
     Image.open(f"{name}.jpg").save(f"{name}.png")
 Image.fromarray(picture(30, 41, 9)).convert("L").save("grey.jpg", quality=80)
 Image.open("grey.jpg").convert("RGB").save("grey.png")
+inks = np.concatenate([picture(26, 37, 10), picture(26, 37, 11)[..., :1]], axis=-1)
+Image.frombytes("CMYK", (37, 26), inks.tobytes()).save("inks.jpg", quality=90)
+Image.open("inks.jpg").convert("RGB").save("inks.png")
