@@ -8,14 +8,15 @@ mod venv;
 
 use crate::args::Args;
 use crate::workspace::Workspace;
-use crate::{process, setup};
+use crate::{jpeg, process, setup};
 
 pub(crate) const HELP: &str = "\
 usage: cargo xtask bench [ARGUMENTS]
        cargo xtask bench --peer [data|step] [--rounds N] [--seconds S] [--write]
 
 Sets libtorch up and runs the criterion benches of benches/. ARGUMENTS go to criterion, such as a
-part of a bench's name, `--quick`, or `--save-baseline NAME`.
+part of a bench's name, `--quick`, or `--save-baseline NAME`. Where cmake and nasm are found, ours
+decodes jpgs by libjpeg-turbo here and below, else by zune-jpeg.
 
 With --peer data: how many training samples a second our loader makes, and how many a Python script of
 ours makes that does the same work with torchaudio, torchvision and Pillow (benches/peer/sample.py),
@@ -43,13 +44,16 @@ pub(crate) fn command(workspace: &Workspace, arguments: &[String]) -> Result<(),
     let own = arguments.iter().filter(|argument| *argument != "--");
     let mut cargo = workspace.cargo();
     // Only the benches: the empty library's test harness does not know criterion's options.
-    cargo.args(["bench", "--package", "equiav-benches", "--bench", "*", "--"]).args(own);
+    cargo.args(["bench", "--package", "equiav-benches", "--bench", "*"]).args(jpeg::features());
+    cargo.arg("--").args(own);
     process::run(&mut cargo)
 }
 
 fn beside_peers(workspace: &Workspace, options: &Options) -> Result<(), String> {
     setup::ensure(workspace)?;
-    process::run(workspace.cargo().args(["build", "--release", "--package", "equiav"]))?;
+    let mut build = workspace.cargo();
+    build.args(["build", "--release", "--package", "equiav"]).args(jpeg::features());
+    process::run(&mut build)?;
     if options.what != What::Step {
         peer::run(workspace, options)?;
     }

@@ -10,6 +10,7 @@ mod endurance;
 mod external;
 mod ffmpeg;
 mod fuzz;
+mod jpeg;
 mod libtorch;
 mod machine;
 mod markdown;

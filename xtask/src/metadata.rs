@@ -23,8 +23,10 @@ impl Graph {
     pub(crate) fn read(workspace: &Workspace) -> Result<Graph, String> {
         let host = process::capture(std::process::Command::new("rustc").arg("-vV"))?;
         let host = host.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default();
-        let arguments = ["metadata", "--format-version", "1", "--filter-platform", host];
-        let text = process::capture(workspace.cargo().args(arguments))?;
+        let mut cargo = workspace.cargo();
+        // Optional dependencies count as well.
+        cargo.args(["metadata", "--format-version", "1", "--all-features"]);
+        let text = process::capture(cargo.args(["--filter-platform", host]))?;
         Graph::parse(&text).ok_or_else(|| "`cargo metadata` printed what is not understood".into())
     }
 

@@ -6,6 +6,8 @@
 
 use std::ops::Range;
 
+use multiversion::multiversion;
+
 /// How neighbours are weighted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Filter {
@@ -25,6 +27,7 @@ impl Filter {
     }
 
     /// The weight of an input at a distance from the centre.
+    #[inline(always)]
     fn weight(self, distance: f64) -> f64 {
         const A: f64 = -0.5;
         let x = distance.abs();
@@ -101,6 +104,7 @@ impl<W> Taps<W> {
 }
 
 /// Pillow's taps in fixed point, for the outputs of `window`: 22 bits behind the point.
+#[multiversion(targets("x86_64+avx+avx2+fma+bmi1+bmi2"))]
 pub(crate) fn pillow(filter: Filter, stretch: &Stretch, window: Range<usize>) -> Taps<i32> {
     let scale = stretch.length / stretch.outputs as f64;
     let spread = scale.max(1.0);
@@ -126,11 +130,13 @@ pub(crate) fn pillow(filter: Filter, stretch: &Stretch, window: Range<usize>) ->
 pub(crate) const FIXED_POINT_BITS: u32 = 32 - 8 - 2;
 
 /// A weight in fixed point, rounded half away from zero.
+#[inline(always)]
 fn fixed_point(weight: f64) -> i32 {
     (weight * f64::from(1 << FIXED_POINT_BITS)).round() as i32
 }
 
 /// The inputs within `support` of `center`, at least one, out of `inputs`.
+#[inline(always)]
 fn reach(center: f64, support: f64, inputs: usize) -> (usize, usize) {
     // A float becomes a `usize` by truncation, and 0 if it is negative: both as Pillow has it.
     let first = ((center - support + 0.5) as usize).min(inputs - 1);

@@ -1,42 +1,54 @@
 //! JPEG pictures, strictly: a truncated or damaged one is an error, not a grey area.
 
+#[cfg(feature = "turbojpeg")]
+mod turbo;
+#[cfg(not(feature = "turbojpeg"))]
+mod zune;
+
 use equiav_augment::Image;
 use ndarray::Array3;
-use zune_jpeg::JpegDecoder;
-use zune_jpeg::zune_core::bytestream::ZCursor;
-use zune_jpeg::zune_core::colorspace::ColorSpace;
-use zune_jpeg::zune_core::options::DecoderOptions;
 
-use crate::picture::{LARGEST_SIDE, check_size};
+#[cfg(feature = "turbojpeg")]
+use turbo as library;
+#[cfg(not(feature = "turbojpeg"))]
+use zune as library;
 
 const END_OF_IMAGE: u8 = 0xd9;
 const START_OF_SCAN: u8 = 0xda;
 
+/// What decodes jpgs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum JpegDecoder {
+    /// libjpeg-turbo, with the feature `turbojpeg`: the levels that Pillow reads.
+    LibjpegTurbo,
+    /// zune-jpeg, without it: rarely more than 4 levels off, and slower. Coded data that ends early
+    /// before an end marker it fills without a word.
+    ZuneJpeg,
+}
+
+impl JpegDecoder {
+    /// The decoder that this crate was built with.
+    pub const BUILT: JpegDecoder =
+        if cfg!(feature = "turbojpeg") { Self::LibjpegTurbo } else { Self::ZuneJpeg };
+}
+
+/// A decoded picture: RGB, row by row.
+struct Pixels {
+    height: usize,
+    width: usize,
+    levels: Vec<u8>,
+}
+
 /// Decodes the JPEG in `bytes`.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Image, String> {
-    // The decoder takes an end within the last rows for the end of the image.
+    // The decoders take an end within the last rows for the end of the image.
     if !ends(bytes) {
         return Err("truncated: it has no end-of-image marker".to_owned());
     }
-    // PUBLISHED: jpeg-decoder, the published code reads with libjpeg-turbo; zune-jpeg is up to 4
-    // levels off.
-    let options = DecoderOptions::default()
-        .set_strict_mode(true)
-        .set_max_width(LARGEST_SIDE as usize)
-        .set_max_height(LARGEST_SIDE as usize);
-    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-    let reason = |error: zune_jpeg::errors::DecodeErrors| format!("corrupt: {error}");
-    decoder.decode_headers().map_err(reason)?;
-    let (width, height) = decoder.dimensions().ok_or("corrupt: it has no dimensions")?;
-    check_size(width as u64, height as u64)?;
-    let grey = decoder.input_colorspace() == Some(ColorSpace::Luma);
-    let space = if grey { ColorSpace::Luma } else { ColorSpace::RGB };
-    decoder.set_options(options.jpeg_set_out_colorspace(space));
-    let mut pixels = decoder.decode().map_err(reason)?;
-    if grey {
-        pixels = pixels.iter().flat_map(|level| [*level; 3]).collect();
-    }
-    let pixels = Array3::from_shape_vec((height, width, 3), pixels);
+    // PUBLISHED: jpeg-decoder, the published code reads with libjpeg-turbo, as we do where it was
+    // built in; zune-jpeg is rarely more than 4 levels off.
+    let Pixels { height, width, levels } = library::decode(bytes)?;
+    let pixels = Array3::from_shape_vec((height, width, 3), levels);
     pixels.map(Image::new).map_err(|_| "corrupt: it has too few pixels".to_owned())
 }
 

@@ -53,6 +53,7 @@ pub use evaluation::Evaluation;
 pub use example::{Example, ExamplePart, PlainExample};
 pub use filterbank::{Filterbank, LOG_FLOOR};
 pub use front_end::{Analyzer, FrontEnd, IMAGE_MEAN, IMAGE_STD, PaddedSpectrogram};
+pub use jpeg::JpegDecoder;
 pub use labels::{Label, Labels};
 pub use loader::{Loader, LoaderOptions};
 pub use manifest::{Clip, DEFAULT_FRAMES, Found, Manifest, Pictures};

@@ -2,6 +2,8 @@
 
 use std::process::{Command, ExitCode};
 
+use equiav_data::JpegDecoder;
+
 /// Show what this program finds on this machine
 ///
 /// For the tools that build it, see `cargo xtask doctor`.
@@ -20,11 +22,24 @@ impl Doctor {
             ("processors", processors.to_string()),
             ("CUDA", cuda),
             ("FFmpeg", ffmpeg()),
+            ("jpg decoder", jpeg_decoder(JpegDecoder::BUILT).to_owned()),
             ("cache folder", equiav_corpora::cache_folder()?.display().to_string()),
         ] {
             println!("{what:<13} {found}");
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// What decodes jpgs, and what would make it exact.
+fn jpeg_decoder(built: JpegDecoder) -> &'static str {
+    match built {
+        JpegDecoder::LibjpegTurbo => "libjpeg-turbo (the levels of Pillow)",
+        JpegDecoder::ZuneJpeg => {
+            "zune-jpeg (rarely more than 4 levels off, and slower: for libjpeg-turbo install \
+             cmake and nasm, such as by `apt-get install cmake nasm`, and build with `--features \
+             turbojpeg`)"
+        }
     }
 }
 

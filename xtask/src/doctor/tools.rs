@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use super::Verdict::{Advice, Missing};
 use super::{Finding, Verdict};
 use crate::workspace::Workspace;
-use crate::{ffmpeg, libtorch, process, python};
+use crate::{ffmpeg, jpeg, libtorch, process, python};
 
 pub(super) fn findings(workspace: &Workspace) -> Result<Vec<Finding>, String> {
     let manifest = workspace.read("Cargo.toml")?;
@@ -21,8 +21,7 @@ pub(super) fn findings(workspace: &Workspace) -> Result<Vec<Finding>, String> {
         python(has_libtorch),
         optional("git", "git", &["--version"], "lists files for `cargo xtask tidy`"),
         video(),
-        optional("cmake", "cmake", &["--version"], "optional: for a JPEG decoder in C"),
-        optional("nasm", "nasm", &["-v"], "optional: for a JPEG decoder in C"),
+        pictures(&jpeg::tools()),
     ])
 }
 
@@ -106,9 +105,24 @@ fn video() -> Finding {
     }
 }
 
-/// The line without the years of its copyright.
+/// The decoder of jpgs that optimized builds get, and what would make it the better one.
+fn pictures(tools: &[(&'static str, Option<String>)]) -> Finding {
+    let expected = "optional: cmake and nasm, for libjpeg-turbo: exact and faster";
+    let missing = jpeg::missing(tools);
+    if missing.is_empty() {
+        let versions = tools.iter().filter_map(|(_, line)| line.as_deref().map(short));
+        let versions: Vec<String> = versions.collect();
+        let found = format!("libjpeg-turbo, built with {}", versions.join(", "));
+        return Finding::fine("jpg decoder", found, expected);
+    }
+    let found = format!("zune-jpeg, rarely more than 4 levels off: no {}", missing.join(", no "));
+    Finding::fine("jpg decoder", found, expected).but(Advice, install(&missing.join(" ")))
+}
+
+/// The line without the years of its copyright or the day it was compiled.
 fn short(line: &str) -> String {
-    line.split(" Copyright").next().unwrap_or(line).to_owned()
+    let rest = line.split(" Copyright").next().unwrap_or(line);
+    rest.split(" compiled on").next().unwrap_or(rest).to_owned()
 }
 
 /// The command that installs a package on this system.
@@ -157,6 +171,22 @@ mod tests {
     fn a_compiler_that_is_none_is_found() {
         assert!(!compiles_cpp17("false"));
         assert!(!compiles_cpp17("no-such-compiler"));
+    }
+
+    #[test]
+    fn the_decoder_and_what_it_lacks_are_named() {
+        let cmake = ("cmake", Some("cmake version 3.25.1".to_owned()));
+        let nasm = ("nasm", Some("NASM version 2.16.01 compiled on Oct  4".to_owned()));
+        let finding = pictures(&[cmake.clone(), nasm]);
+        assert_eq!(finding.verdict, Verdict::Fine);
+        assert_eq!(
+            finding.found,
+            "libjpeg-turbo, built with cmake version 3.25.1, NASM version 2.16.01"
+        );
+        let finding = pictures(&[cmake, ("nasm", None)]);
+        assert_eq!(finding.verdict, Advice);
+        assert_eq!(finding.found, "zune-jpeg, rarely more than 4 levels off: no nasm");
+        assert!(finding.mend.contains("nasm") && !finding.mend.contains("cmake"));
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod compressed;
 mod corpus;
 mod examples;
 mod hostile;
+mod jpegs;
 mod loading;
 mod manifests;
 mod measuring;
