@@ -9,7 +9,9 @@ mod error;
 mod gather;
 mod gloo;
 mod host_list;
+mod limits;
 mod meeting;
+mod network;
 mod rendezvous;
 mod session;
 mod solo;
@@ -19,6 +21,7 @@ pub use average::{GradientAverage, OverlappedAverage, Unused};
 pub use error::GroupError;
 pub use gather::{gather_with_gradient, gather_without_gradient};
 pub use gloo::Gloo;
+pub use limits::Limits;
 pub use rendezvous::{Meeting, Rendezvous, RendezvousError, StoreHost};
 pub use solo::Solo;
 

@@ -1,6 +1,7 @@
-//! What tch lacks: AdamW with state that can be saved, autocast of either kind, loss scaling, blocks
-//! that are computed twice to save memory, gradient norms that nobody waits for, matrix product precision, memory that is kept and measured, and CUDA
-//! found at run time; it knows no batches and no models.
+//! What tch lacks: AdamW with state that can be saved, autocast of either kind, loss scaling, blocks that
+//! are computed twice to save memory, gradient norms that nobody waits for, matrix product precision,
+//! memory that is kept and measured, processes that work as one, and CUDA found at run time; it knows no
+//! batches and no models.
 //!
 //! The crate is a thin C++ border to libtorch. Every C++ exception becomes a [`TorchError`].
 
@@ -23,8 +24,9 @@ pub use checkpoint::checkpoint;
 pub use device::{cuda_device, load_cuda, set_threads, threads};
 pub use gradients::{clip_grad_norm, found_inf};
 pub use group::{
-    Gloo, GradientAverage, Group, GroupError, Meeting, OverlappedAverage, Reduction, Rendezvous,
-    RendezvousError, Solo, StoreHost, Unused, gather_with_gradient, gather_without_gradient,
+    Gloo, GradientAverage, Group, GroupError, Limits, Meeting, OverlappedAverage, Reduction,
+    Rendezvous, RendezvousError, Solo, StoreHost, Unused, gather_with_gradient,
+    gather_without_gradient,
 };
 pub use memory::{
     forget_peak_on_gpu, forget_peak_resident, is_out_of_memory, keep_freed_memory, peak_on_gpu,

@@ -5,15 +5,19 @@
 mod compute;
 #[path = "group/fail.rs"]
 mod fail;
+#[path = "group/hosts.rs"]
+mod hosts;
 #[path = "group/launch.rs"]
 mod launch;
 
 use std::time::Duration;
 
-use launch::{FAILED, Launch, Outcome, free_port, run};
+use hosts::Hosts;
+use launch::{FAILED, HASTY, Launch, Outcome, free_port, run};
 
-/// What failures have to be noticed within, beyond the limit of the group: pulses and a busy machine.
-const NOTICE: Duration = Duration::from_secs(12);
+/// What failures have to be noticed within, beyond the limit of the group: pulses, and a machine so busy
+/// that a process takes seconds to start.
+const NOTICE: Duration = Duration::from_secs(30);
 
 /// The body of a started process; of no meaning when the tests start it.
 #[test]
@@ -132,7 +136,7 @@ fn a_rank_that_dies_before_a_backward_pass_is_named() {
 
 #[test]
 fn too_few_processes_end_with_the_absent_rank() {
-    let waiting = Launch::new("steps", 0, 3).start(free_port());
+    let waiting = Launch::new("steps", 0, 3).with(HASTY, "1").start(free_port());
     has_failed(&waiting.finish(), &["rank 0 of 3: ranks 1 and 2 have not come", "WORLD_SIZE"]);
 }
 
@@ -161,7 +165,7 @@ fn a_taken_port_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("an address").port();
     let host = Launch::new("steps", 0, 2).start(port);
-    let visitor = Launch::new("steps", 1, 2).start(port);
+    let visitor = Launch::new("steps", 1, 2).with(HASTY, "1").start(port);
     has_failed(
         &host.finish(),
         &[&format!("port {port} of this host is taken: set another MASTER_PORT")],
@@ -172,9 +176,9 @@ fn a_taken_port_is_named() {
 #[test]
 fn an_unreachable_meeting_point_is_named() {
     let port = free_port();
-    let visitor = Launch::new("steps", 1, 2).start(port);
-    let words = format!("rank 1 of 2: rank 0 cannot be reached at MASTER_ADDR 127.0.0.1:{port}");
-    has_failed(&visitor.finish(), &[&words]);
+    let visitor = Launch::new("steps", 1, 2).with(HASTY, "1").start(port);
+    let words = format!("rank 0 cannot be reached at MASTER_ADDR:MASTER_PORT 127.0.0.1:{port}: ");
+    has_failed(&visitor.finish(), &["rank 1 of 2: ", &words, "refused"]);
 }
 
 #[test]
@@ -182,4 +186,45 @@ fn variables_that_cannot_be_meant_are_named() {
     let port = free_port();
     let outcome = Launch::new("steps", 0, 2).with("WORLD_SIZE", "0").start(port).finish();
     has_failed(&outcome, &["WORLD_SIZE=0"]);
+}
+
+/// Two hosts, or a word on why this machine has none.
+fn two_hosts(purpose: &str) -> Option<Hosts> {
+    match Hosts::make(purpose) {
+        Ok(hosts) => Some(hosts),
+        Err(reason) => {
+            launch::say(&format!("not run: no network namespaces here: {reason}"));
+            None
+        }
+    }
+}
+
+#[test]
+fn two_hosts_work_together() {
+    let Some(hosts) = two_hosts("work") else { return };
+    for interface in ["", hosts::CABLE] {
+        let port = free_port();
+        let start = |rank: usize| {
+            hosts.launch("collectives", rank).with("GLOO_SOCKET_IFNAME", interface).start(port)
+        };
+        for process in [start(0), start(1)] {
+            let outcome = process.finish();
+            assert_eq!(outcome.code, Some(0), "interface `{interface}`: {}", outcome.text);
+        }
+    }
+}
+
+#[test]
+fn two_hosts_end_when_the_cable_is_cut() {
+    let Some(hosts) = two_hosts("cut") else { return };
+    let port = free_port();
+    let mut running = [0, 1].map(|rank| hosts.launch("steps", rank).start(port));
+    running.iter_mut().for_each(|process| process.await_line("step 5"));
+    hosts.cut();
+    let [first, second] = running.map(launch::Running::finish);
+    has_failed(&first, &["rank 0 of 2: all_reduce ", "(loss): rank 1 is gone or stopped"]);
+    has_failed(
+        &second,
+        &["rank 1 of 2: all_reduce ", "rank 0, which hosts the store, is", "out of reach"],
+    );
 }

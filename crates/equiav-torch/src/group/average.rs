@@ -183,12 +183,10 @@ impl OverlappedAverage {
             reducer.prepare(loss)?;
             pass(loss)
         })?;
-        reducer.finish().map_err(|error| {
-            let what = "the backward pass has left out a parameter, which Unused::Never rules out";
-            GroupError::new(
-                format!("average (gradients): {what} ({})", plain(&error.0)),
-                Vec::new(),
-            )
+        // What c10d says at length is advice for Python.
+        reducer.finish().map_err(|_| {
+            let what = "the backward pass has left out parameters, which Unused::Never rules out";
+            GroupError::new(format!("average (gradients): {what}"), Vec::new())
         })
     }
 }

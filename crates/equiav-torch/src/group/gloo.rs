@@ -2,14 +2,13 @@
 //! host's memory.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tch::{Device, Tensor};
 
 use super::average::{OverlappedAverage, Unused};
 use super::meeting;
 use super::session::Session;
-use super::{Group, GroupError, Meeting, Reduction};
+use super::{Group, GroupError, Limits, Meeting, Reduction};
 use crate::border::Reducer;
 
 /// A group of processes on one or several hosts, connected by TCP.
@@ -22,17 +21,14 @@ pub struct Gloo {
 }
 
 impl Gloo {
-    /// What a collective may take unless told otherwise: ten minutes.
-    pub const LIMIT: Duration = Duration::from_secs(600);
-
-    /// Meets the other processes. `limit` is what the meeting, and then each collective, may take.
+    /// Meets the other processes.
     ///
     /// # Errors
     ///
-    /// Within about `limit`: if the meeting point cannot be reached or its port is taken, if not all
+    /// Within about the limit: if the meeting point cannot be reached or its port is taken, if not all
     /// ranks come, or if processes come that were told other sizes or the same rank.
-    pub fn join(meeting: &Meeting, limit: Duration) -> Result<Self, GroupError> {
-        let session = meeting::meet(meeting, limit)?;
+    pub fn join(meeting: &Meeting, limits: Limits) -> Result<Self, GroupError> {
+        let session = meeting::meet(meeting, limits)?;
         Ok(Self { session: Arc::new(session) })
     }
 }

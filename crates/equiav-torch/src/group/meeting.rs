@@ -1,19 +1,19 @@
 //! How processes become a group: the store, who is there, the connections; within a limit, or an error
 //! that says who or what is missing.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::error::{name_ranks, plain};
+use super::network::{await_listener, own_address};
 use super::session::{Place, Session};
 use super::watch::{Server, Watch};
-use super::{GroupError, Meeting, StoreHost};
+use super::{GroupError, Limits, Meeting, StoreHost};
 use crate::TorchError;
 use crate::border::{Address, ProcessGroup, Seat, Store};
 
-/// What the whole meeting may take beyond its limit.
+/// What a meeting may take beyond its limit before it is given up from outside.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// How often one looks who has come.
@@ -22,164 +22,215 @@ const LOOK: Duration = Duration::from_millis(50);
 /// How long a process that refuses the others leaves its reason for them to read.
 const READING: Duration = Duration::from_millis(500);
 
+/// What of a meeting may wait for a peer that never answers.
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    Store,
+    Roll,
+    Connections,
+}
+
+/// What the thread that meets tells the one that watches the time.
+enum News {
+    Begun(Phase),
+    Ended(Box<Result<Session, GroupError>>),
+}
+
 /// Joins the group that meets there.
-pub(super) fn meet(meeting: &Meeting, limit: Duration) -> Result<Session, GroupError> {
-    let (ended, end) = channel();
+pub(super) fn meet(meeting: &Meeting, limits: Limits) -> Result<Session, GroupError> {
+    let (tell, news) = channel();
     let own = meeting.clone();
     let body = move || {
-        let _ = ended.send(join(&own, limit));
+        let end = Visit { meeting: &own, limits, since: Instant::now(), tell: &tell }.join();
+        let _ = tell.send(News::Ended(Box::new(end)));
     };
-    let place = place_of(meeting);
-    let failed = |what: &str| GroupError::new(format!("{place}: {what}"), Vec::new());
     // Whoever listens at the port may accept a connection and never answer.
     let spawned = thread::Builder::new().name("group-meeting".to_owned()).spawn(body);
-    spawned.map_err(|error| failed(&format!("starting a thread: {error}")))?;
-    end.recv_timeout(limit * 2 + GRACE).unwrap_or_else(|_| {
-        Err(failed(&format!(
-            "what listens at {}:{} does not answer: is it this group's rank 0?",
-            meeting.host, meeting.port
-        )))
-    })
+    spawned.map_err(|error| failed(meeting, &format!("starting a thread: {error}")))?;
+    let deadline = Instant::now() + limits.meeting + GRACE;
+    let mut phase = Phase::Store;
+    while let Ok(event) = news.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+        match event {
+            News::Begun(begun) => phase = begun,
+            News::Ended(end) => return *end,
+        }
+    }
+    Err(given_up(meeting, limits, phase))
+}
+
+fn given_up(meeting: &Meeting, limits: Limits, phase: Phase) -> GroupError {
+    let (Meeting { host, port, .. }, limit) = (meeting, limits.meeting);
+    failed(
+        meeting,
+        &match phase {
+            Phase::Store | Phase::Roll => {
+                format!(
+                    "what listens at {host}:{port} does not answer within {limit:?}: is it this group's?"
+                )
+            }
+            Phase::Connections => format!(
+                "no connection with all others within {limit:?}: can each host reach each other one? GLOO_SOCKET_IFNAME names the interface"
+            ),
+        },
+    )
+}
+
+fn failed(meeting: &Meeting, what: &str) -> GroupError {
+    GroupError::new(format!("{}: {what}", place_of(meeting)), Vec::new())
 }
 
 fn place_of(meeting: &Meeting) -> Place {
     Place { rank: meeting.rank, world: meeting.world }
 }
 
-fn join(meeting: &Meeting, limit: Duration) -> Result<Session, GroupError> {
-    let place = place_of(meeting);
-    let server = match (meeting.store, meeting.rank) {
+fn server_of(meeting: &Meeting) -> Server {
+    match (meeting.store, meeting.rank) {
         (StoreHost::Launcher, _) => Server::Agent,
         (StoreHost::Rank0, 0) => Server::This,
         (StoreHost::Rank0, _) => Server::Rank0,
-    };
-    let fail = |error: &TorchError| unreachable_store(meeting, server, error);
-    let address = Address { host: &meeting.host, port: meeting.port, prefix: &meeting.prefix };
-    let store = match server {
-        Server::This => Store::host(&address, limit),
-        Server::Rank0 | Server::Agent => Store::visit(&address, limit),
     }
-    .map_err(|error| fail(&error))?;
-
-    introduce(&store, place).map_err(|error| fail(&error))?.map_err(|reason| {
-        thread::sleep(READING);
-        GroupError::new(format!("{place}: {reason}"), Vec::new())
-    })?;
-    everybody(&store, place, limit)?;
-
-    let group = connect(meeting, &store, limit).map_err(|error| {
-        GroupError::new(format!("{place}: connecting with the others: {}", plain(&error.0)), vec![])
-    })?;
-    let watch = Watch::start(store, place, server, limit).map_err(|error| fail(&error))?;
-    Ok(Session::new(place, limit, group, watch))
 }
 
-/// Why the store could not be had, in terms of what the user has set.
-fn unreachable_store(meeting: &Meeting, server: Server, error: &TorchError) -> GroupError {
-    let (place, host, port) = (place_of(meeting), &meeting.host, meeting.port);
-    let cause = plain(&error.0);
-    let taken = ["EADDRINUSE", "address already in use"].iter().any(|word| error.0.contains(word));
-    let message = match server {
-        Server::This if taken => {
-            format!("{place}: port {port} of this host is taken: set another MASTER_PORT")
+/// One process on its way into a group.
+struct Visit<'a> {
+    meeting: &'a Meeting,
+    limits: Limits,
+    since: Instant,
+    tell: &'a Sender<News>,
+}
+
+impl Visit<'_> {
+    fn join(&self) -> Result<Session, GroupError> {
+        let (place, server) = (place_of(self.meeting), server_of(self.meeting));
+        let fail = |error: TorchError| self.lost(&plain(&error.0));
+        let store = self.store(server)?;
+        let _ = self.tell.send(News::Begun(Phase::Roll));
+        if let Err(reason) = introduce(&store, place).map_err(fail)? {
+            thread::sleep(READING);
+            return Err(failed(self.meeting, &reason));
         }
-        Server::This => format!("{place}: hosting the store at {host}:{port}: {cause}"),
-        Server::Rank0 => {
-            format!("{place}: rank 0 cannot be reached at MASTER_ADDR {host}:{port}: {cause}")
+        self.roll(&store)?;
+        let _ = self.tell.send(News::Begun(Phase::Connections));
+        let group = self.connect(&store).map_err(|error| {
+            failed(self.meeting, &format!("connecting with the others: {}", plain(&error.0)))
+        })?;
+        let watch = Watch::start(store, place, server, self.limits.collective).map_err(fail)?;
+        Ok(Session::new(place, self.limits.collective, group, watch))
+    }
+
+    /// What of the limit is left.
+    fn left(&self) -> Duration {
+        self.limits.meeting.saturating_sub(self.since.elapsed()).max(LOOK)
+    }
+
+    /// The error where the store cannot be had.
+    fn lost(&self, cause: &str) -> GroupError {
+        let Meeting { host, port, .. } = self.meeting;
+        let (who, missing) = match server_of(self.meeting) {
+            Server::This => {
+                let what = format!("hosting the store at {host}:{port}: {cause}");
+                return failed(self.meeting, &what);
+            }
+            Server::Rank0 => ("rank 0", vec![0]),
+            Server::Agent => ("the launcher", Vec::new()),
+        };
+        let place = place_of(self.meeting);
+        let what =
+            format!("{who} cannot be reached at MASTER_ADDR:MASTER_PORT {host}:{port}: {cause}");
+        GroupError::new(format!("{place}: {what}"), missing)
+    }
+
+    fn store(&self, server: Server) -> Result<Store, GroupError> {
+        let Meeting { host, port, prefix, .. } = self.meeting;
+        let address = Address { host, port: *port, prefix };
+        if server == Server::This {
+            return Store::host(&address, self.left()).map_err(|error| {
+                let taken = ["EADDRINUSE", "address already in use"];
+                if taken.iter().any(|word| error.0.contains(word)) {
+                    let what =
+                        format!("port {port} of this host is taken: set another MASTER_PORT");
+                    return failed(self.meeting, &what);
+                }
+                self.lost(&plain(&error.0))
+            });
         }
-        Server::Agent => {
-            format!("{place}: the launcher cannot be reached at MASTER_ADDR {host}:{port}: {cause}")
+        await_listener(host, *port, self.left()).map_err(|cause| self.lost(&cause))?;
+        // The outer limit is the one that ends this, in better words than c10d's.
+        let patient = self.limits.meeting + GRACE * 2;
+        Store::visit(&address, patient).map_err(|error| self.lost(&plain(&error.0)))
+    }
+
+    /// Waits until every rank has come.
+    fn roll(&self, store: &Store) -> Result<(), GroupError> {
+        let mut missing: Vec<usize> = (0..self.meeting.world).collect();
+        loop {
+            missing = still_missing(store, missing).map_err(|e| self.lost(&plain(&e.0)))?;
+            if missing.is_empty() {
+                return Ok(());
+            }
+            let refused = store.get("refused").map_err(|e| self.lost(&plain(&e.0)))?;
+            if let Some(reason) = refused {
+                thread::sleep(READING);
+                return Err(failed(self.meeting, &format!("the group does not meet: {reason}")));
+            }
+            if self.since.elapsed() > self.limits.meeting {
+                return Err(self.absent(missing));
+            }
+            thread::sleep(LOOK);
         }
-    };
-    GroupError::new(message, if server == Server::Rank0 { vec![0] } else { Vec::new() })
+    }
+
+    fn absent(&self, missing: Vec<usize>) -> GroupError {
+        let (place, limit) = (place_of(self.meeting), self.limits.meeting);
+        let (who, world) = (name_ranks(&missing), self.meeting.world);
+        let verb = if missing.len() == 1 { "has" } else { "have" };
+        let ask = "processes started, with this WORLD_SIZE, MASTER_ADDR and MASTER_PORT?";
+        let what = format!("{who} {verb} not come within {limit:?}: are {world} {ask}");
+        GroupError::new(format!("{place}: {what}"), missing)
+    }
+
+    /// Connects with all others.
+    fn connect(&self, store: &Store) -> Result<ProcessGroup, TorchError> {
+        let interface = std::env::var("GLOO_SOCKET_IFNAME").ok().filter(|name| !name.is_empty());
+        let address = own_address(&self.meeting.host, self.meeting.port);
+        let seat = Seat {
+            rank: self.meeting.rank,
+            world: self.meeting.world,
+            limit: self.limits.collective,
+            interface: interface.as_deref(),
+            address: address.as_deref(),
+        };
+        ProcessGroup::open(store, &seat)
+    }
 }
 
 /// Says who this process is; the inner error is the reason why it cannot belong to the others.
 fn introduce(store: &Store, place: Place) -> Result<Result<(), String>, TorchError> {
     let Place { rank, world } = place;
     let told = store.set_first("world", &world.to_string())?;
-    let mut refusal = None;
-    if told != world.to_string() {
-        refusal = Some(format!(
+    let reason = if told != world.to_string() {
+        format!(
             "this process was told that the group has {world} processes, another one {told}: set WORLD_SIZE alike"
-        ));
+        )
     } else if store.add(&arrived(rank), 1)? > 1 {
-        refusal = Some(format!("two processes were told RANK={rank}"));
-    }
-    match refusal {
-        None => Ok(Ok(())),
-        Some(reason) => {
-            store.set_first("refused", &reason)?;
-            Ok(Err(reason))
-        }
-    }
+        format!("two processes were told RANK={rank}")
+    } else {
+        return Ok(Ok(()));
+    };
+    store.set_first("refused", &reason)?;
+    Ok(Err(reason))
 }
 
-/// Waits until every rank has come.
-fn everybody(store: &Store, place: Place, limit: Duration) -> Result<(), GroupError> {
-    let failed =
-        |what: String, missing: Vec<usize>| GroupError::new(format!("{place}: {what}"), missing);
-    let lost = |error: TorchError| {
-        failed(format!("the store is gone while the group meets: {}", plain(&error.0)), Vec::new())
-    };
-    let mut missing: Vec<usize> = (0..place.world).collect();
-    let started = Instant::now();
-    loop {
-        let mut still = Vec::new();
-        for rank in missing {
-            if store.get(&arrived(rank)).map_err(lost)?.is_none() {
-                still.push(rank);
-            }
+fn still_missing(store: &Store, ranks: Vec<usize>) -> Result<Vec<usize>, TorchError> {
+    let mut missing = Vec::new();
+    for rank in ranks {
+        if store.get(&arrived(rank))?.is_none() {
+            missing.push(rank);
         }
-        missing = still;
-        if missing.is_empty() {
-            return Ok(());
-        }
-        if let Some(reason) = store.get("refused").map_err(lost)? {
-            thread::sleep(READING);
-            return Err(failed(format!("the group does not meet: {reason}"), Vec::new()));
-        }
-        if started.elapsed() > limit {
-            let who = name_ranks(&missing);
-            let verb = if missing.len() == 1 { "has" } else { "have" };
-            let what = format!(
-                "{who} {verb} not come within {limit:?}: are {} processes started, with this WORLD_SIZE, MASTER_ADDR and MASTER_PORT?",
-                place.world
-            );
-            return Err(failed(what, missing));
-        }
-        thread::sleep(LOOK);
     }
+    Ok(missing)
 }
 
 fn arrived(rank: usize) -> String {
     format!("arrived/{rank}")
-}
-
-/// Connects with all others.
-fn connect(meeting: &Meeting, store: &Store, limit: Duration) -> Result<ProcessGroup, TorchError> {
-    let interface = std::env::var("GLOO_SOCKET_IFNAME").ok().filter(|name| !name.is_empty());
-    let address = address_towards(&meeting.host, meeting.port).map(|address| address.to_string());
-    let seat = Seat {
-        rank: meeting.rank,
-        world: meeting.world,
-        limit,
-        interface: interface.as_deref(),
-        address: address.as_deref(),
-    };
-    ProcessGroup::open(store, &seat)
-}
-
-/// The address by which this host reaches that one; nothing is sent.
-fn address_towards(host: &str, port: u16) -> Option<IpAddr> {
-    let towards = |target: SocketAddr| {
-        let any: IpAddr = match target {
-            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-        };
-        let socket = UdpSocket::bind((any, 0)).ok()?;
-        socket.connect(target).ok()?;
-        Some(socket.local_addr().ok()?.ip())
-    };
-    (host, port).to_socket_addrs().ok()?.find_map(towards)
 }

@@ -2,10 +2,9 @@
 //! environment; the variables themselves are read in `environment.rs`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::environment;
-use super::{Gloo, Group, GroupError, Solo};
+use super::{Gloo, Group, GroupError, Limits, Solo};
 
 /// Who serves the store at the meeting point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,16 +96,15 @@ impl Rendezvous {
         }
     }
 
-    /// The group: [`Solo`], or [`Gloo`] once all have met. `limit` is what the meeting, and then each
-    /// collective, may take; [`Gloo::LIMIT`] is the usual one.
+    /// The group: [`Solo`], or [`Gloo`] once all have met.
     ///
     /// # Errors
     ///
     /// As for [`Gloo::join`].
-    pub fn join(&self, limit: Duration) -> Result<Arc<dyn Group>, GroupError> {
+    pub fn join(&self, limits: Limits) -> Result<Arc<dyn Group>, GroupError> {
         match self {
             Self::Alone => Ok(Arc::new(Solo)),
-            Self::Together { meeting, .. } => Ok(Arc::new(Gloo::join(meeting, limit)?)),
+            Self::Together { meeting, .. } => Ok(Arc::new(Gloo::join(meeting, limits)?)),
         }
     }
 }

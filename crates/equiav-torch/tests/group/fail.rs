@@ -5,7 +5,7 @@ use std::time::Duration;
 use equiav_torch::{GradientAverage, Reduction, Unused};
 use tch::{Device, Kind, Tensor};
 
-use super::launch::{Failure, join, say};
+use super::launch::{Failure, LIMIT, join, say};
 
 /// The step that a variable of the environment names, if it is set.
 fn step_of(name: &str) -> Option<u64> {
@@ -14,7 +14,7 @@ fn step_of(name: &str) -> Option<u64> {
 
 /// Sums a number again and again, until that fails.
 pub(crate) fn steps() -> Result<(), Failure> {
-    let group = join("steps")?;
+    let group = join(LIMIT)?;
     let (pause, leave) = (step_of("PAUSE_AT"), step_of("LEAVE_AT"));
     for step in 1.. {
         if Some(step) == pause {
@@ -34,7 +34,7 @@ pub(crate) fn steps() -> Result<(), Failure> {
 
 /// Averages gradients; rank 1 dies before the second pass.
 pub(crate) fn backward() -> Result<(), Failure> {
-    let group = join("steps")?;
+    let group = join(LIMIT)?;
     let weight = Tensor::ones([1000], (Kind::Float, Device::Cpu)).set_requires_grad(true);
     let list = [weight.shallow_clone()];
     let mut average = GradientAverage::new(group.clone(), &list, Unused::Never)?;

@@ -7,18 +7,21 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use equiav_torch::{Group, Rendezvous};
+use equiav_torch::{Group, Limits, Rendezvous};
 
-/// What a meeting and a collective may take in these tests.
-pub(crate) const LIMIT: Duration = Duration::from_secs(4);
+/// What a collective may take where one fails, and a meeting where somebody does not come.
+pub(crate) const LIMIT: Duration = Duration::from_secs(2);
 
 /// What is not about limits may take longer, since the machine may be busy.
-const PATIENT: Duration = Duration::from_secs(60);
+pub(crate) const PATIENT: Duration = Duration::from_secs(60);
 
 /// The exit code of a process that reports an error.
 pub(crate) const FAILED: i32 = 3;
 
 const SCENARIO: &str = "EQUIAV_GROUP_SCENARIO";
+
+/// Set where the meeting has a short limit.
+pub(crate) const HASTY: &str = "EQUIAV_GROUP_HASTY";
 
 /// What a process of a scenario fails with.
 pub(crate) type Failure = Box<dyn std::error::Error>;
@@ -46,9 +49,9 @@ pub(crate) fn say(line: &str) {
 }
 
 /// The group that the parent has started this process for.
-pub(crate) fn join(scenario: &str) -> Result<Arc<dyn Group>, Failure> {
-    let limit = if scenario == "steps" { LIMIT } else { PATIENT };
-    Ok(Rendezvous::from_environment()?.join(limit)?)
+pub(crate) fn join(collective: Duration) -> Result<Arc<dyn Group>, Failure> {
+    let meeting = if std::env::var_os(HASTY).is_some() { LIMIT } else { PATIENT };
+    Ok(Rendezvous::from_environment()?.join(Limits { meeting, collective })?)
 }
 
 /// A process to be started.
@@ -74,7 +77,20 @@ pub(crate) struct Outcome {
 
 impl Launch {
     pub(crate) fn new(scenario: &str, rank: usize, world: usize) -> Self {
-        let mut command = Command::new(std::env::current_exe().expect("this binary"));
+        Self::within(&[], scenario, rank, world)
+    }
+
+    /// As [`new`](Self::new), started by another program.
+    pub(crate) fn within(starter: &[String], scenario: &str, rank: usize, world: usize) -> Self {
+        let binary = std::env::current_exe().expect("this binary");
+        let mut command = match starter {
+            [] => Command::new(binary),
+            [program, arguments @ ..] => {
+                let mut command = Command::new(program);
+                command.args(arguments).arg(binary);
+                command
+            }
+        };
         command.args(["child", "--exact", "--nocapture", "--test-threads=1"]);
         command.env(SCENARIO, scenario).env("OMP_NUM_THREADS", "1");
         command.env("RANK", rank.to_string()).env("LOCAL_RANK", rank.to_string());
