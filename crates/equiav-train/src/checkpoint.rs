@@ -184,3 +184,56 @@ fn newest_first(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     numbered.sort_by(|a, b| b.cmp(a));
     Ok(numbered.into_iter().map(|(_, path)| path).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_flipped_bit_in_any_file_is_noticed_and_an_earlier_checkpoint_serves() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let tensors = |value: f32| {
+            let named = BTreeMap::from([("w".to_owned(), Tensor::from_slice(&[value; 5]))]);
+            Files::from([(MODEL, named)])
+        };
+        let at = |step| State { step, ..State::default() };
+        let first = save(folder.path(), &at(3), &tensors(1.0)).expect("a checkpoint");
+        let second = save(folder.path(), &at(5), &tensors(2.0)).expect("a checkpoint");
+        let newest =
+            || latest(folder.path(), &mut |_| ()).expect("one is whole").expect("there is one");
+        for name in [MODEL, STATE, CHECKSUMS] {
+            let path = second.join(name);
+            let whole = fs::read(&path).expect("a file");
+            for place in 0..whole.len() {
+                let mut bytes = whole.clone();
+                bytes[place] ^= 1;
+                fs::write(&path, &bytes).expect("a damaged file");
+                let error = format!("{:#}", verified(&second).expect_err("damaged"));
+                assert!(error.contains("step-000000005"), "{name}, byte {place}: {error}");
+            }
+            assert_eq!(newest(), (first.clone(), at(3)), "{name} is damaged");
+            fs::write(&path, &whole).expect("the file");
+        }
+        assert_eq!(newest(), (second.clone(), at(5)));
+        fs::remove_file(second.join(MODEL)).expect("a file less");
+        assert_eq!(newest(), (first, at(3)));
+    }
+
+    #[test]
+    fn the_newest_and_the_best_are_kept() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for step in 1..=5 {
+            let state = State { step, ..State::default() };
+            save(folder.path(), &state, &Files::new()).expect("a checkpoint");
+        }
+        fs::create_dir(folder.path().join(".writing-left")).expect("what a killed writer left");
+        prune(folder.path(), 2, Some(1)).expect("removals");
+        let kept: Vec<String> = fs::read_dir(folder.path())
+            .expect("the folder")
+            .flatten()
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect();
+        assert_eq!(kept.len(), 3, "{kept:?}");
+        assert!([1, 4, 5].iter().all(|step| kept.contains(&name(*step))), "{kept:?}");
+    }
+}
