@@ -12,7 +12,7 @@ use std::error::Error;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use equiav_torch::{GradientAverage, Limits, Reduction, Rendezvous, Unused};
+use equiav_torch::{GradientAverage, Limits, Reduce, Rendezvous, Unused};
 use tch::{Device, Kind, Tensor};
 
 fn main() -> ExitCode {
@@ -36,7 +36,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     let mut average = GradientAverage::new(group.clone(), &list, Unused::Never)?;
     for step in 1..=steps {
         let mut sum = Tensor::from_slice(&[rank as i64 + 1]);
-        group.all_reduce(&mut sum, Reduction::Sum, "ranks")?;
+        group.all_reduce(&mut sum, Reduce::Sum, "ranks")?;
         assert_eq!(sum.int64_value(&[0]), (world * (world + 1) / 2) as i64);
         weight.shallow_clone().zero_grad();
         average.backward(&(&weight * (rank as f64 + 1.0)).sum(Kind::Float))?;

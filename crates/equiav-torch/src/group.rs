@@ -27,7 +27,7 @@ pub use solo::Solo;
 
 /// How [`Group::all_reduce`] makes one number of many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reduction {
+pub enum Reduce {
     /// Their sum.
     Sum,
     /// The largest of them.
@@ -71,7 +71,7 @@ pub trait Group: std::fmt::Debug + Send + Sync {
     fn all_reduce(
         &self,
         tensor: &mut Tensor,
-        reduction: Reduction,
+        reduction: Reduce,
         purpose: &str,
     ) -> Result<(), GroupError>;
 

@@ -24,7 +24,7 @@ pub use checkpoint::checkpoint;
 pub use device::{cuda_device, load_cuda, set_threads, threads};
 pub use gradients::{clip_grad_norm, found_inf};
 pub use group::{
-    Gloo, GradientAverage, Group, GroupError, Limits, Meeting, OverlappedAverage, Reduction,
+    Gloo, GradientAverage, Group, GroupError, Limits, Meeting, OverlappedAverage, Reduce,
     Rendezvous, RendezvousError, Solo, StoreHost, Unused, gather_with_gradient,
     gather_without_gradient,
 };

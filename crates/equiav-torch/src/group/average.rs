@@ -6,7 +6,7 @@ use tch::{Kind, TchError, Tensor};
 
 use super::error::plain;
 use super::session::Session;
-use super::{Group, GroupError, Reduction};
+use super::{Group, GroupError, Reduce};
 use crate::TorchError;
 use crate::border::Reducer;
 
@@ -108,7 +108,7 @@ impl GradientAverage {
         for bucket in buckets(&gradients) {
             let flat: Vec<Tensor> = bucket.iter().map(|gradient| gradient.reshape([-1])).collect();
             let mut flat = Tensor::cat(&flat, 0);
-            self.group.all_reduce(&mut flat, Reduction::Sum, "gradients")?;
+            self.group.all_reduce(&mut flat, Reduce::Sum, "gradients")?;
             let mut flat = flat / world as f64;
             for gradient in bucket {
                 let rest = gradient.numel() as i64;
@@ -124,7 +124,7 @@ impl GradientAverage {
     fn used_anywhere(&self) -> Result<Vec<bool>, GroupError> {
         let own: Vec<i32> = self.parameters.iter().map(|p| i32::from(p.grad().defined())).collect();
         let mut used = Tensor::from_slice(&own);
-        self.group.all_reduce(&mut used, Reduction::Max, "parameters in use")?;
+        self.group.all_reduce(&mut used, Reduce::Max, "parameters in use")?;
         let used: Vec<i32> = Vec::try_from(&used).expect("a row of flags");
         Ok(used.into_iter().map(|flag| flag != 0).collect())
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use tch::Tensor;
 
-use super::{Group, GroupError, Reduction};
+use super::{Group, GroupError, Reduce};
 use crate::border;
 
 /// Every rank's `own` rows as one tensor that passes gradients to all of them.
@@ -39,7 +39,7 @@ pub fn gather_with_gradient(
     let summed = Arc::clone(group);
     let of_gradient = format!("gradient of {purpose}");
     let sum = move |gradient: &mut Tensor| {
-        let summed = summed.all_reduce(gradient, Reduction::Sum, &of_gradient);
+        let summed = summed.all_reduce(gradient, Reduce::Sum, &of_gradient);
         summed.map_err(|error| error.to_string())
     };
     border::gather_with_gradient(&gathered, own, first_row(group.as_ref(), own), Box::new(sum))

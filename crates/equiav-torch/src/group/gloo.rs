@@ -8,7 +8,7 @@ use tch::{Device, Tensor};
 use super::average::{OverlappedAverage, Unused};
 use super::meeting;
 use super::session::Session;
-use super::{Group, GroupError, Limits, Meeting, Reduction};
+use super::{Group, GroupError, Limits, Meeting, Reduce};
 use crate::border::Reducer;
 
 /// A group of processes on one or several hosts, connected by TCP.
@@ -55,12 +55,12 @@ impl Group for Gloo {
     fn all_reduce(
         &self,
         tensor: &mut Tensor,
-        reduction: Reduction,
+        reduction: Reduce,
         purpose: &str,
     ) -> Result<(), GroupError> {
         let number = match reduction {
-            Reduction::Sum => 0,
-            Reduction::Max => 1,
+            Reduce::Sum => 0,
+            Reduce::Max => 1,
         };
         let staged = staged(tensor);
         self.session.run("all_reduce", purpose, |group| group.all_reduce(&staged, number))?;

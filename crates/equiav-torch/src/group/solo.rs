@@ -2,7 +2,7 @@
 
 use tch::Tensor;
 
-use super::{Group, GroupError, Reduction};
+use super::{Group, GroupError, Reduce};
 
 /// A group of one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,7 +22,7 @@ impl Group for Solo {
         Ok(())
     }
 
-    fn all_reduce(&self, _: &mut Tensor, _: Reduction, _: &str) -> Result<(), GroupError> {
+    fn all_reduce(&self, _: &mut Tensor, _: Reduce, _: &str) -> Result<(), GroupError> {
         Ok(())
     }
 
@@ -43,7 +43,7 @@ mod tests {
     fn collectives_are_the_identity() {
         let mut own = Tensor::from_slice(&[1.5f32, -2.0]);
         let before = own.copy();
-        Solo.all_reduce(&mut own, Reduction::Sum, "test").expect("a sum");
+        Solo.all_reduce(&mut own, Reduce::Sum, "test").expect("a sum");
         Solo.broadcast(&mut own, 0, "test").expect("a broadcast");
         assert_eq!(own, before);
         assert_eq!(Solo.all_gather(&own, "test").expect("all"), before);

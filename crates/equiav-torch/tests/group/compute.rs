@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use equiav_torch::{
-    GradientAverage, Group, Reduction, Unused, gather_with_gradient, gather_without_gradient,
+    GradientAverage, Group, Reduce, Unused, gather_with_gradient, gather_without_gradient,
 };
 use tch::{Device, Kind, Tensor};
 
@@ -24,10 +24,10 @@ pub(crate) fn collectives() -> Result<(), Failure> {
         let own = Tensor::from_slice(&[rank as f32, -1.0, 2.0 * rank as f32]).to_kind(kind);
         let ranks = (world * (world - 1) / 2) as f32;
         let mut sum = own.copy();
-        group.all_reduce(&mut sum, Reduction::Sum, "sum")?;
+        group.all_reduce(&mut sum, Reduce::Sum, "sum")?;
         assert_eq!(values(&sum), [ranks, -world as f32, 2.0 * ranks], "{kind:?}");
         let mut most = own.copy();
-        group.all_reduce(&mut most, Reduction::Max, "most")?;
+        group.all_reduce(&mut most, Reduce::Max, "most")?;
         assert_eq!(values(&most), [world as f32 - 1.0, -1.0, 2.0 * (world as f32 - 1.0)]);
         let mut from_last = own.copy();
         group.broadcast(&mut from_last, group.world() - 1, "broadcast")?;
@@ -35,7 +35,7 @@ pub(crate) fn collectives() -> Result<(), Failure> {
     }
 
     let mut across = Tensor::arange(6, (Kind::Float, Device::Cpu)).reshape([2, 3]).tr();
-    group.all_reduce(&mut across, Reduction::Sum, "not in one piece")?;
+    group.all_reduce(&mut across, Reduce::Sum, "not in one piece")?;
     let all = [0.0, 3.0, 1.0, 4.0, 2.0, 5.0].map(|number| number * world as f32);
     assert_eq!(values(&across), all);
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use equiav_torch::{GradientAverage, Reduction, Unused};
+use equiav_torch::{GradientAverage, Reduce, Unused};
 use tch::{Device, Kind, Tensor};
 
 use super::launch::{Failure, LIMIT, join, say};
@@ -24,7 +24,7 @@ pub(crate) fn steps() -> Result<(), Failure> {
             return Ok(());
         }
         let mut number = Tensor::from_slice(&[step as i64]);
-        group.all_reduce(&mut number, Reduction::Sum, "loss")?;
+        group.all_reduce(&mut number, Reduce::Sum, "loss")?;
         assert_eq!(number.int64_value(&[0]), (step * group.world() as u64) as i64);
         say(&format!("step {step}"));
         std::thread::sleep(Duration::from_millis(5));
