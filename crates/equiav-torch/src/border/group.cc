@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <exception>
 #include <stdexcept>
 #include <utility>
 
@@ -119,9 +120,9 @@ char* equiav_work_wait(EquiavWork* work, std::int64_t limit, std::int32_t* done)
     try {
       work->work->wait(std::chrono::milliseconds(limit));
     } catch (...) {
-      // Time out of this call, or a failure? The work itself knows.
-      if (work->work->isCompleted()) throw;
-      return;
+      // The end of this wait, or of the work? The work knows, and may have ended in between.
+      if (!work->work->isCompleted()) return;
+      if (const std::exception_ptr failure = work->work->exception()) std::rethrow_exception(failure);
     }
     *done = 1;
   });

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use equiav_torch::{Group, Limits, Rendezvous};
 
-/// What a collective may take where one fails, and a meeting where somebody does not come.
-pub(crate) const LIMIT: Duration = Duration::from_secs(2);
+/// What a collective may take where one fails.
+pub(crate) const LIMIT: Duration = Duration::from_secs(4);
 
 /// What is not about limits may take longer, since the machine may be busy.
 pub(crate) const PATIENT: Duration = Duration::from_secs(60);
@@ -20,7 +20,7 @@ pub(crate) const FAILED: i32 = 3;
 
 const SCENARIO: &str = "EQUIAV_GROUP_SCENARIO";
 
-/// Set where the meeting has a short limit.
+/// How many seconds the meeting may take, where that is not the patient time.
 pub(crate) const HASTY: &str = "EQUIAV_GROUP_HASTY";
 
 /// What a process of a scenario fails with.
@@ -50,7 +50,8 @@ pub(crate) fn say(line: &str) {
 
 /// The group that the parent has started this process for.
 pub(crate) fn join(collective: Duration) -> Result<Arc<dyn Group>, Failure> {
-    let meeting = if std::env::var_os(HASTY).is_some() { LIMIT } else { PATIENT };
+    let hasty = std::env::var(HASTY).ok().and_then(|seconds| seconds.parse().ok());
+    let meeting = hasty.map_or(PATIENT, Duration::from_secs);
     Ok(Rendezvous::from_environment()?.join(Limits { meeting, collective })?)
 }
 
