@@ -1,7 +1,7 @@
 //! Where the time of a step goes: a stopwatch that the step itself tells what it is at.
 //!
 //! The step says `phase::at(Phase::Losses, device, || ..)` around each piece of work. On a thread that
-//! measures nothing, which is every thread but that of [`measure`], this is one look at an empty
+//! measures nothing, which is every thread but that of `measure`, this is one look at an empty
 //! thread local; so what is measured is the step, not a copy of it. Only where something is measured
 //! is a GPU waited for at the ends of each phase.
 

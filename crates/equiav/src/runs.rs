@@ -26,7 +26,7 @@ pub(crate) struct Runs {
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
 
-    /// A key of metrics.jsonl to plot, e.g. train/loss; may be repeated [default: loss and R@1]
+    /// A key of metrics.jsonl to plot, e.g. train/loss; may be repeated; loss and R@1 without one
     #[arg(long = "metric", value_name = "KEY", requires = "plot")]
     metrics: Vec<String>,
 
