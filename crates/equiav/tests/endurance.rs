@@ -110,7 +110,7 @@ fn a_run_that_is_killed_at_random_moments_ends_as_the_undisturbed_one() {
                 None => {}
             }
         }
-        println!("{workers}: {kills} signals, {stopped} stops, {finished} runs finished between");
+        println!("{workers}: {kills} moments, {stopped} stops, {finished} after the end of a run");
         succeeds(folder.path(), &restless(workers));
         assert_same(&run, &undisturbed);
         fs::remove_dir_all(&run).expect("the run is over");
