@@ -3,6 +3,7 @@
 mod average;
 pub mod checkpoint;
 pub mod corpus;
+pub mod embedding;
 pub mod feed;
 mod fixed;
 mod folder;

@@ -1,0 +1,99 @@
+//! The inter-modal embeddings of plain clips: the same bytes have the same embedding.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use equiav_augment::{Modality, Purpose, stream};
+use equiav_data::{Dataset, Loader, PlainBatch};
+use equiav_models::Inter;
+use ndarray::{Array2, ArrayD, ArrayView2, Axis, concatenate};
+use tch::{Device, Kind, Tensor};
+
+use crate::feed;
+use crate::network::Network;
+use crate::settings::Settings;
+use crate::setup;
+
+/// The embeddings of the readable clips of one list.
+#[derive(Debug)]
+pub struct Embedded {
+    /// The position of each row's clip in the list.
+    pub clips: Vec<usize>,
+    /// Why each of the other clips could not be read.
+    pub left_out: Vec<String>,
+    /// The embeddings of each modality, `[clips, width]`, of any length.
+    pub rows: BTreeMap<Modality, Array2<f32>>,
+}
+
+/// Embeds every readable clip of `dataset`.
+///
+/// # Errors
+///
+/// If the data set's folder is gone.
+pub fn embed(
+    dataset: Arc<Dataset>,
+    network: &Network,
+    recipe: &Settings,
+) -> anyhow::Result<Embedded> {
+    let vectors = fixed_vectors(recipe, network.store.device());
+    let batch = recipe.evaluation.batch;
+    let mut loader = Loader::evaluation(dataset, batch, setup::loader_options(recipe))?;
+    let mut clips = Vec::new();
+    let mut rows: BTreeMap<Modality, Vec<Array2<f32>>> = BTreeMap::new();
+    for batch in loader.by_ref() {
+        let batch: PlainBatch = batch?;
+        for (modality, embedding) in embed_batch(&batch, network, &vectors, recipe)? {
+            rows.entry(modality).or_default().push(embedding);
+        }
+        clips.extend(batch.clips);
+    }
+    let stack = |(modality, blocks): (Modality, Vec<Array2<f32>>)| {
+        let views: Vec<ArrayView2<'_, f32>> = blocks.iter().map(Array2::view).collect();
+        Ok((modality, concatenate(Axis(0), &views)?))
+    };
+    let rows = rows.into_iter().map(stack).collect::<anyhow::Result<_>>()?;
+    let left_out = loader.skipped().iter().map(ToString::to_string).collect();
+    Ok(Embedded { clips, left_out, rows })
+}
+
+/// The embeddings of one batch, `[b, width]` per modality.
+fn embed_batch(
+    batch: &PlainBatch,
+    network: &Network,
+    vectors: &BTreeMap<Modality, Tensor>,
+    recipe: &Settings,
+) -> anyhow::Result<BTreeMap<Modality, Array2<f32>>> {
+    let device = network.store.device();
+    let embed = |(modality, plain)| {
+        let plain = feed::tensor(plain, device);
+        let embed = || network.branches[modality].embed(&plain, vectors.get(modality));
+        let embedding = tch::no_grad(|| network.narrowed(recipe.compute.precision, embed));
+        let embedding = embedding.to_kind(Kind::Float).to_device(Device::Cpu);
+        let rows: ArrayD<f32> = (&embedding).try_into()?;
+        Ok((*modality, rows.into_dimensionality()?))
+    };
+    batch.parts.iter().map(embed).collect()
+}
+
+/// The fixed set of parameter vectors that every clip is embedded with, `[S, P]` per modality; none
+/// where the plain views themselves are compared.
+pub(crate) fn fixed_vectors(recipe: &Settings, device: Device) -> BTreeMap<Modality, Tensor> {
+    let count = match recipe.objective.inter {
+        Inter::CleanPair | Inter::AugmentedPair => return BTreeMap::new(),
+        Inter::SinglePrediction => 1,
+        Inter::Centroid => recipe.objective.centroid,
+    };
+    let vectors = |modality| {
+        let mut rng = stream(recipe.evaluation.seed, 0, 0, Purpose::Retrieval(modality));
+        let vectors = match modality {
+            Modality::Audio => {
+                recipe.augment.audio.sample(recipe.front_end.spectrogram_size(), count, &mut rng)
+            }
+            Modality::Visual => {
+                recipe.augment.visual.sample(recipe.front_end.image_size(), count, &mut rng)
+            }
+        };
+        (modality, feed::tensor(&vectors, device))
+    };
+    Modality::ALL.into_iter().map(vectors).collect()
+}
