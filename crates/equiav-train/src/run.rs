@@ -164,6 +164,7 @@ impl<'a> Run<'a> {
             let batch = batch?;
             self.note_unreadable(&batch.replaced, watch);
             self.update(&batch, waiting.elapsed(), watch)?;
+            loader.recycle(batch);
             self.close_step(watch)?;
         }
     }
