@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use equiav_augment::{Modality, Purpose, stream};
-use equiav_data::{Dataset, Loader, PlainBatch};
+use equiav_data::{Dataset, Evaluation, PlainBatch};
 use equiav_models::Inter;
 use ndarray::{Array2, ArrayD, ArrayView2, Axis, concatenate};
 use tch::{Device, Kind, Tensor};
 
 use crate::feed;
 use crate::network::Network;
+use crate::processes::Processes;
 use crate::settings::Settings;
 use crate::setup;
 
@@ -35,9 +36,65 @@ pub fn embed(
     network: &Network,
     recipe: &Settings,
 ) -> anyhow::Result<Embedded> {
+    let all = (0..dataset.len()).collect();
+    embed_clips(dataset, all, network, recipe)
+}
+
+/// As [`embed`], each of `processes` embedding every so many batches of the list; all get the whole.
+///
+/// # Errors
+///
+/// As [`embed`], or if a process does not take part within the limit.
+pub(crate) fn embed_together(
+    dataset: Arc<Dataset>,
+    network: &Network,
+    recipe: &Settings,
+    processes: &Processes,
+) -> anyhow::Result<Embedded> {
+    let (rank, world) = (processes.group.rank(), processes.world());
+    let batch = recipe.evaluation.batch;
+    // The batches are those of one process, so that the same rows meet in every product.
+    let mine = (0..dataset.len()).filter(|clip| clip / batch % world == rank).collect();
+    let own = embed_clips(dataset, mine, network, recipe)?;
+    if world == 1 { Ok(own) } else { gathered(own, network, processes) }
+}
+
+/// The rows of all processes, in the order of the list.
+fn gathered(own: Embedded, network: &Network, processes: &Processes) -> anyhow::Result<Embedded> {
+    let (group, each) = (&processes.group, own.clips.len());
+    let bring = serde_json::to_string(&(own.clips, own.left_out))?;
+    let (mut clips, mut left_out) = (Vec::new(), Vec::new());
+    for theirs in group.gather_text(&bring, "clips measured")? {
+        let (positions, reasons): (Vec<usize>, Vec<String>) = serde_json::from_str(&theirs)?;
+        clips.extend(positions);
+        left_out.extend(reasons);
+    }
+    let mut order: Vec<usize> = (0..clips.len()).collect();
+    order.sort_by_key(|row| clips[*row]);
+    let mut rows = BTreeMap::new();
+    for (modality, branch) in &network.branches {
+        let width = branch.config().inter_head.out;
+        let values = own.rows.get(modality).map(Tensor::try_from).transpose()?;
+        let empty = || Tensor::zeros([each as i64, width], (Kind::Float, Device::Cpu));
+        let values = values.unwrap_or_else(empty);
+        let all = group.gather_rows(&values, &format!("embeddings, {modality}"))?;
+        let all: ArrayD<f32> = (&Tensor::cat(&all, 0)).try_into()?;
+        rows.insert(*modality, all.into_dimensionality()?.select(Axis(0), &order));
+    }
+    let clips = order.into_iter().map(|row| clips[row]).collect();
+    Ok(Embedded { clips, left_out, rows })
+}
+
+/// Embeds the readable ones of `clips`.
+fn embed_clips(
+    dataset: Arc<Dataset>,
+    clips: Vec<usize>,
+    network: &Network,
+    recipe: &Settings,
+) -> anyhow::Result<Embedded> {
     let vectors = fixed_vectors(recipe, network.store.device());
     let batch = recipe.evaluation.batch;
-    let mut loader = Loader::evaluation(dataset, batch, setup::loader_options(recipe))?;
+    let mut loader = Evaluation::new(dataset, clips, batch, setup::loader_options(recipe))?;
     let mut clips = Vec::new();
     let mut rows: BTreeMap<Modality, Vec<Array2<f32>>> = BTreeMap::new();
     for batch in loader.by_ref() {

@@ -1,5 +1,6 @@
-//! A pre-training run: a folder that is opened or resumed, steps, measurements, checkpoints.
+//! A pre-training run between its begin and its end: steps, measurements, checkpoints.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,62 +15,19 @@ use crate::folder;
 use crate::journal::Journal;
 use crate::learner::Learner;
 use crate::memory;
+use crate::pretrain::Summary;
+use crate::processes::Processes;
 use crate::recipe::Recipe;
 use crate::retrieve::{self, Retrieved};
 use crate::schedule::WarmupCosine;
-use crate::setup::{dataset, device, loader_options, schedule};
-use crate::state::{Best, State};
+use crate::setup::{dataset, loader_options, schedule};
+use crate::state::State;
 use crate::step::{self, Position};
 use crate::stop::Stop;
 use crate::watch::{Event, StepReport, Watch};
 
-/// How a run ended.
-#[derive(Clone, Debug)]
-pub struct Summary {
-    /// Finished epochs.
-    pub epochs: u64,
-    /// Steps made, those left out included.
-    pub steps: u64,
-    /// Steps left out since their loss or gradient was not finite.
-    pub skipped: u64,
-    /// The last measurement of every list.
-    pub retrieved: Vec<Retrieved>,
-    /// The best measurement.
-    pub best: Option<Best>,
-    /// The last checkpoint.
-    pub checkpoint: PathBuf,
-    /// The signal that stopped the run before its end; the same call goes on with the next step.
-    pub stopped: Option<i32>,
-}
-
-/// Trains the network of `recipe` in the folder `out`; a run found there is resumed at the step where
-/// its newest checkpoint was written.
-///
-/// What comes out does not depend on how often the run was interrupted: on the processor in fp32, all
-/// weights are bit-equal.
-///
-/// # Errors
-///
-/// If the folder holds another run or is in use, the corpus cannot be had, too many clips are
-/// unreadable, too many steps in a row are not finite, memory runs out, or the disk refuses. Earlier
-/// checkpoints are whole then.
-pub fn pretrain(
-    recipe: &Recipe,
-    out: &Path,
-    stop: &Stop,
-    watch: &mut dyn Watch,
-) -> anyhow::Result<Summary> {
-    let device = device(recipe)?;
-    let _lock = folder::open(recipe, out)?;
-    let corpus = recipe.data.source.prepare(watch)?;
-    let mut run = Run::open(recipe, out, device, corpus, watch)?;
-    stop.begin();
-    let stopped = run.train(stop, watch)?;
-    run.finish(stopped)
-}
-
 /// A run between two steps.
-struct Run<'a> {
+pub(crate) struct Run<'a> {
     recipe: &'a Recipe,
     checkpoints: PathBuf,
     train: Arc<Dataset>,
@@ -77,7 +35,9 @@ struct Run<'a> {
     sampler: Sampler,
     schedule: WarmupCosine,
     learner: Learner,
-    journal: Journal,
+    processes: &'a Processes,
+    /// The leader's.
+    journal: Option<Journal>,
     state: State,
     /// The newest checkpoint.
     checkpoint: Option<PathBuf>,
@@ -89,32 +49,49 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     /// Builds everything and takes up the newest checkpoint.
-    fn open(
+    pub(crate) fn open(
         recipe: &'a Recipe,
         out: &Path,
         device: Device,
         corpus: Corpus,
+        processes: &'a Processes,
         watch: &mut dyn Watch,
     ) -> anyhow::Result<Self> {
         let train = dataset(recipe, corpus.train)?;
         let evaluate = corpus.evaluate.into_iter();
         let evaluate = evaluate.map(|(name, list)| Ok((name, dataset(recipe, list)?)));
-        let evaluate = evaluate.collect::<anyhow::Result<_>>()?;
+        let evaluate = evaluate.collect::<anyhow::Result<Vec<_>>>()?;
+        processes.ensure_same_lists(&train, &evaluate)?;
         let (clips, batch) = (train.len(), recipe.run.batch);
-        let sampler = Sampler::over(recipe.seed, train.clips().portions(), corpus.order, batch);
+        let (rank, world) = (processes.group.rank(), processes.world());
+        ensure!(
+            batch.is_multiple_of(world),
+            "run.batch = {batch} is the batch of all processes together and cannot be dealt out to \
+             {world} (the way out: --set run.batch={})",
+            batch.next_multiple_of(world)
+        );
+        let portions = train.clips().portions();
+        let sampler = Sampler::over(recipe.seed, portions, corpus.order, batch / world);
+        let sampler = sampler.split(rank, world);
         ensure!(
             sampler.batches() > 0,
             "{clips} training clips do not fill one batch of run.batch = {batch} \
              (the way out: more clips, or --set run.batch={clips})"
         );
-        let mut learner = Learner::new(recipe, device)?;
+        let mut learner = Learner::together(recipe, device, processes)?;
         let checkpoints = out.join(folder::CHECKPOINTS);
         let mut warn = |message| watch.note(&Event::Warning(message));
-        let (checkpoint, state) = checkpoint::latest(&checkpoints, &mut warn)?.unzip();
-        if let Some(path) = &checkpoint {
-            learner.load(path)?;
-        }
-        let state: State = state.unwrap_or_default();
+        let newest = processes.led("the newest checkpoint", || {
+            let newest = checkpoint::latest(&checkpoints, &mut warn)?;
+            if let Some((path, _)) = &newest {
+                learner.load(path)?;
+            }
+            Ok(newest)
+        })?;
+        learner.share()?;
+        let (checkpoint, state): (Option<PathBuf>, Option<State>) = newest.unzip();
+        let state = state.unwrap_or_default();
+        let journal = processes.leads().then(|| Journal::open(out, state.step, &recipe.to_toml()));
         watch.note(&Event::Started {
             clips,
             parameters: learner.network.parameters(),
@@ -125,8 +102,9 @@ impl<'a> Run<'a> {
         });
         Ok(Self {
             schedule: schedule(recipe, sampler.batches() as u64),
-            journal: Journal::open(out, state.step, &recipe.to_toml())?,
+            journal: journal.transpose()?,
             recipe,
+            processes,
             checkpoints,
             train,
             evaluate,
@@ -140,7 +118,11 @@ impl<'a> Run<'a> {
     }
 
     /// Trains to the end, or until `stop` asks; returns the signal by which it did.
-    fn train(&mut self, stop: &Stop, watch: &mut dyn Watch) -> anyhow::Result<Option<i32>> {
+    pub(crate) fn train(
+        &mut self,
+        stop: &Stop,
+        watch: &mut dyn Watch,
+    ) -> anyhow::Result<Option<i32>> {
         while self.state.epoch < self.recipe.run.epochs {
             if let Some(signal) = self.epoch(stop, watch)? {
                 return Ok(Some(signal));
@@ -151,13 +133,15 @@ impl<'a> Run<'a> {
 
     /// Goes on with the epoch under way.
     fn epoch(&mut self, stop: &Stop, watch: &mut dyn Watch) -> anyhow::Result<Option<i32>> {
-        let pass = self.sampler.pass(self.state.epoch, self.state.used);
+        let used = self.processes.share(self.state.used);
+        let pass = self.sampler.pass(self.state.epoch, used);
         let mut loader = Loader::resume(self.train.clone(), pass, loader_options(self.recipe))?;
         loop {
-            let signal = stop.requested();
-            if signal.is_some() {
+            // Where one process is asked to stop, all do, after the same step.
+            let signal = self.processes.largest(stop.requested().unwrap_or(0).into(), "signals")?;
+            if signal != 0 {
                 self.save(watch)?;
-                return Ok(signal);
+                return Ok(Some(signal as i32));
             }
             let waiting = Instant::now();
             let Some(batch) = loader.next() else { return Ok(None) };
@@ -182,9 +166,11 @@ impl<'a> Run<'a> {
             step::step(&mut self.learner, batch, position, self.recipe)
         })?;
         self.state.step = report.step;
-        self.state.used += batch.clips.len();
-        self.journal.step(&report)?;
-        let left_out = (!report.applied).then(|| self.left_out(&report));
+        self.state.used += report.batch;
+        if let Some(journal) = &mut self.journal {
+            journal.step(&report)?;
+        }
+        let left_out = (!report.applied).then(|| self.left_out(&report)).transpose()?;
         watch.note(&Event::Step(report));
         match left_out {
             Some(message) => self.note_skipped(message, watch),
@@ -196,9 +182,10 @@ impl<'a> Run<'a> {
     }
 
     /// What is to be said of an update that was not made.
-    fn left_out(&self, report: &StepReport) -> String {
+    fn left_out(&self, report: &StepReport) -> anyhow::Result<String> {
         let ids: Vec<&str> = report.clips.iter().map(|clip| self.train.clips().id(*clip)).collect();
-        format!("step {} is left out: {} (clips {})", report.step, report.trouble(), ids.join(", "))
+        let ids = self.processes.group.gather_text(&ids.join(", "), "clips left out")?.join(", ");
+        Ok(format!("step {} is left out: {} (clips {ids})", report.step, report.trouble()))
     }
 
     /// Counts an update that was not made; too many in a row end the run, with a checkpoint from before
@@ -248,28 +235,44 @@ impl<'a> Run<'a> {
 
     /// Measures every held-out list.
     fn measure(&mut self, watch: &mut dyn Watch) -> anyhow::Result<()> {
-        let recipe = self.recipe;
+        let (recipe, processes) = (self.recipe, self.processes);
         let retrieved = self.learner.measured(|network| {
             let lists = self.evaluate.iter();
             let one = |(name, list): &(String, Arc<Dataset>)| {
-                retrieve::retrieve(name, list.clone(), network, recipe)
+                retrieve::retrieve_together(name, list.clone(), network, recipe, processes)
             };
             lists.map(one).collect::<anyhow::Result<Vec<Retrieved>>>()
         })?;
-        self.journal.measured(self.state.step, self.state.epoch, &retrieved)?;
+        if let Some(journal) = &mut self.journal {
+            journal.measured(self.state.step, self.state.epoch, &retrieved)?;
+        }
         watch.note(&Event::Evaluated { epoch: self.state.epoch, retrieved: retrieved.clone() });
         self.state.measured(retrieved);
         Ok(())
     }
 
     fn save(&mut self, watch: &mut dyn Watch) -> anyhow::Result<PathBuf> {
-        let path = checkpoint::save(&self.checkpoints, &self.state, &self.learner.files())?;
-        let best = self.state.best.map(|best| best.step);
-        checkpoint::prune(&self.checkpoints, self.recipe.run.keep, best)?;
-        watch.note(&Event::Saved(path.clone()));
+        self.share_unreadable()?;
+        let path = checkpoint::path(&self.checkpoints, self.state.step);
+        if self.processes.leads() {
+            checkpoint::save(&self.checkpoints, &self.state, &self.learner.files())?;
+            let best = self.state.best.map(|best| best.step);
+            checkpoint::prune(&self.checkpoints, self.recipe.run.keep, best)?;
+            watch.note(&Event::Saved(path.clone()));
+        }
         self.checkpoint = Some(path.clone());
         self.due = false;
         Ok(path)
+    }
+
+    /// Puts the clips that any process could not read into the state of all.
+    fn share_unreadable(&mut self) -> anyhow::Result<()> {
+        let own = serde_json::to_string(&self.state.unreadable)?;
+        for theirs in self.processes.group.gather_text(&own, "unreadable clips")? {
+            let theirs: BTreeMap<String, String> = serde_json::from_str(&theirs)?;
+            self.state.unreadable.extend(theirs);
+        }
+        Ok(())
     }
 
     /// Tells of clips that gave way to others, once each.
@@ -284,7 +287,7 @@ impl<'a> Run<'a> {
     }
 
     /// Sums up.
-    fn finish(self, stopped: Option<i32>) -> anyhow::Result<Summary> {
+    pub(crate) fn finish(self, stopped: Option<i32>) -> anyhow::Result<Summary> {
         let checkpoint = self.checkpoint.context("the run has saved no checkpoint")?;
         let State { epoch: epochs, step: steps, skipped, retrieved, best, .. } = self.state;
         Ok(Summary { epochs, steps, skipped, retrieved, best, checkpoint, stopped })

@@ -26,14 +26,14 @@ pub struct Position {
     pub data_time: Duration,
 }
 
-/// Updates `learner` by one batch.
+/// Updates `learner` by one batch, or by this process's part of one; the figures are those of all.
 ///
 /// If the loss or the gradient is not finite no weight and no moment changes, and the report says so.
 /// The device is waited for once, at the end.
 ///
 /// # Errors
 ///
-/// If libtorch fails.
+/// If libtorch fails, or a process does not take part within the limit.
 ///
 /// # Panics
 ///
@@ -48,14 +48,15 @@ pub fn step(
     let Position { epoch, step, lr, data_time } = position;
     let device = learner.network.store.device();
     let views = phase::at(Phase::Feed, device, || feed::views(batch, device));
-    let terms = pass::pass(&learner.network, &views, recipe, learner.scaler.as_ref());
+    let terms = pass::pass(learner, &views, recipe)?;
     let update = || learner.update(&terms.total, lr, recipe.optimizer.clip_norm);
     let (norm, skipped) = phase::at(Phase::Update, device, update)?;
     let every = recipe.run.gradient_norms_every;
     let due = every.is_some_and(|every| (step + 1).is_multiple_of(every));
     let gradient_norms = if due { learner.gradient_norms() } else { BTreeMap::new() };
     learner.optimizer.zero_grad();
-    let (figures, [grad_norm, skipped]) = terms.figures([&norm, &skipped]);
+    let (mut figures, [grad_norm, skipped]) = terms.figures([&norm, &skipped]);
+    figures.average(&learner.processes)?;
     let applied = skipped == 0.0;
     if let (Some(average), true) = (&mut learner.average, applied) {
         average.update(&learner.network.store);
@@ -70,6 +71,7 @@ pub fn step(
         loss_scale: learner.scaler.as_ref().map(|scaler| scaler.current()),
         applied,
         clips: batch.clips.clone(),
+        batch: batch.clips.len() * learner.processes.world(),
         memory: peak_on_gpu(0).or_else(peak_resident),
         data_time,
         batch_time: data_time + started.elapsed(),
