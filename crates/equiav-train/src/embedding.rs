@@ -7,6 +7,7 @@ use equiav_augment::{Modality, Purpose, stream};
 use equiav_data::{Dataset, Evaluation, PlainBatch};
 use equiav_models::Inter;
 use ndarray::{Array2, ArrayD, ArrayView2, Axis, concatenate};
+use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use crate::feed;
@@ -15,18 +16,45 @@ use crate::processes::Processes;
 use crate::settings::Settings;
 use crate::setup;
 
+/// Which embedding of a clip is taken.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Variant {
+    /// The plain view's own: the inter head on the mean of its tokens.
+    Clean,
+    /// The inter head on the mean of the predictions from one set of vectors, the same for every clip.
+    Centroid {
+        /// How many vectors; at least 1.
+        vectors: usize,
+        /// What they are drawn with.
+        seed: u64,
+    },
+}
+
+impl Variant {
+    /// The one whose likes the recipe's loss between the modalities compares.
+    pub fn of(recipe: &Settings) -> Self {
+        let vectors = match recipe.objective.inter {
+            Inter::CleanPair | Inter::AugmentedPair => return Self::Clean,
+            Inter::SinglePrediction => 1,
+            Inter::Centroid => recipe.objective.centroid,
+        };
+        Self::Centroid { vectors, seed: recipe.evaluation.seed }
+    }
+}
+
 /// The embeddings of the readable clips of one list.
 #[derive(Debug)]
 pub struct Embedded {
     /// The position of each row's clip in the list.
     pub clips: Vec<usize>,
-    /// Why each of the other clips could not be read.
-    pub left_out: Vec<String>,
+    /// Why each of the other clips could not be read, by its position.
+    pub left_out: BTreeMap<usize, String>,
     /// The embeddings of each modality, `[clips, width]`, of any length.
     pub rows: BTreeMap<Modality, Array2<f32>>,
 }
 
-/// Embeds every readable clip of `dataset`.
+/// Embeds every readable clip of `dataset`, as the recipe's own variant has it.
 ///
 /// # Errors
 ///
@@ -36,8 +64,22 @@ pub fn embed(
     network: &Network,
     recipe: &Settings,
 ) -> anyhow::Result<Embedded> {
+    embed_as(Variant::of(recipe), dataset, network, recipe)
+}
+
+/// Embeds every readable clip of `dataset` as `variant` has it.
+///
+/// # Errors
+///
+/// As [`embed`].
+pub fn embed_as(
+    variant: Variant,
+    dataset: Arc<Dataset>,
+    network: &Network,
+    recipe: &Settings,
+) -> anyhow::Result<Embedded> {
     let all = (0..dataset.len()).collect();
-    embed_clips(dataset, all, network, recipe)
+    embed_clips(variant, dataset, all, network, recipe)
 }
 
 /// As [`embed`], each of `processes` embedding every so many batches of the list; all get the whole.
@@ -55,7 +97,7 @@ pub(crate) fn embed_together(
     let batch = recipe.evaluation.batch;
     // The batches are those of one process, so that the same rows meet in every product.
     let mine = (0..dataset.len()).filter(|clip| clip / batch % world == rank).collect();
-    let own = embed_clips(dataset, mine, network, recipe)?;
+    let own = embed_clips(Variant::of(recipe), dataset, mine, network, recipe)?;
     if world == 1 { Ok(own) } else { gathered(own, network, processes) }
 }
 
@@ -63,9 +105,10 @@ pub(crate) fn embed_together(
 fn gathered(own: Embedded, network: &Network, processes: &Processes) -> anyhow::Result<Embedded> {
     let (group, each) = (&processes.group, own.clips.len());
     let bring = serde_json::to_string(&(own.clips, own.left_out))?;
-    let (mut clips, mut left_out) = (Vec::new(), Vec::new());
+    let (mut clips, mut left_out) = (Vec::new(), BTreeMap::new());
     for theirs in group.gather_text(&bring, "clips measured")? {
-        let (positions, reasons): (Vec<usize>, Vec<String>) = serde_json::from_str(&theirs)?;
+        let (positions, reasons): (Vec<usize>, BTreeMap<usize, String>) =
+            serde_json::from_str(&theirs)?;
         clips.extend(positions);
         left_out.extend(reasons);
     }
@@ -87,12 +130,13 @@ fn gathered(own: Embedded, network: &Network, processes: &Processes) -> anyhow::
 
 /// Embeds the readable ones of `clips`.
 fn embed_clips(
+    variant: Variant,
     dataset: Arc<Dataset>,
     clips: Vec<usize>,
     network: &Network,
     recipe: &Settings,
 ) -> anyhow::Result<Embedded> {
-    let vectors = fixed_vectors(recipe, network.store.device());
+    let vectors = fixed_vectors(variant, recipe, network.store.device());
     let batch = recipe.evaluation.batch;
     let mut loader = Evaluation::new(dataset, clips, batch, setup::loader_options(recipe))?;
     let mut clips = Vec::new();
@@ -109,7 +153,7 @@ fn embed_clips(
         Ok((modality, concatenate(Axis(0), &views)?))
     };
     let rows = rows.into_iter().map(stack).collect::<anyhow::Result<_>>()?;
-    let left_out = loader.skipped().iter().map(ToString::to_string).collect();
+    let left_out = loader.skipped().iter().map(|error| (error.clip, error.to_string())).collect();
     Ok(Embedded { clips, left_out, rows })
 }
 
@@ -133,15 +177,15 @@ fn embed_batch(
 }
 
 /// The fixed set of parameter vectors that every clip is embedded with, `[S, P]` per modality; none
-/// where the plain views themselves are compared.
-pub(crate) fn fixed_vectors(recipe: &Settings, device: Device) -> BTreeMap<Modality, Tensor> {
-    let count = match recipe.objective.inter {
-        Inter::CleanPair | Inter::AugmentedPair => return BTreeMap::new(),
-        Inter::SinglePrediction => 1,
-        Inter::Centroid => recipe.objective.centroid,
-    };
+/// for the plain views' own embeddings.
+pub(crate) fn fixed_vectors(
+    variant: Variant,
+    recipe: &Settings,
+    device: Device,
+) -> BTreeMap<Modality, Tensor> {
+    let Variant::Centroid { vectors: count, seed } = variant else { return BTreeMap::new() };
     let vectors = |modality| {
-        let mut rng = stream(recipe.evaluation.seed, 0, 0, Purpose::Retrieval(modality));
+        let mut rng = stream(seed, 0, 0, Purpose::Retrieval(modality));
         let vectors = match modality {
             Modality::Audio => {
                 recipe.augment.audio.sample(recipe.front_end.spectrogram_size(), count, &mut rng)

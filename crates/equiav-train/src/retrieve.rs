@@ -82,7 +82,7 @@ fn figures(
         list: list.to_owned(),
         found: embedded.clips.len(),
         listed: dataset.len(),
-        left_out: embedded.left_out,
+        left_out: embedded.left_out.into_values().collect(),
         digest: dataset.clips().digest(),
         visual_to_audio: both.rows_to_columns,
         audio_to_visual: both.columns_to_rows,
