@@ -6,6 +6,8 @@ mod section;
 mod step;
 mod venv;
 
+use std::path::PathBuf;
+
 use crate::args::Args;
 use crate::workspace::Workspace;
 use crate::{jpeg, process, setup};
@@ -100,6 +102,13 @@ fn parse(arguments: &[String]) -> Result<Options, String> {
         }
     }
     Ok(options)
+}
+
+/// A program of the peer's environment, such as torchrun.
+pub(crate) fn peer_program(workspace: &Workspace, name: &str) -> Result<PathBuf, String> {
+    let python = venv::python(workspace)?;
+    let program = python.with_file_name(name);
+    if program.exists() { Ok(program) } else { Err(format!("{} is not there", program.display())) }
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ impl Learner {
         Self::together(recipe, device, &Processes::alone())
     }
 
-    /// As [`new`](Self::new), trained by all `processes`; each begins with the leader's weights.
+    /// As [`new`](Self::new), trained by all `processes`; see [`share`](Self::share).
     ///
     /// # Errors
     ///
@@ -73,9 +73,7 @@ impl Learner {
         let group = Arc::clone(&processes.group);
         let gradients = GradientAverage::new(group, optimizer.parameters(), unused)?;
         let processes = processes.clone();
-        let mut learner = Self { network, optimizer, scaler, average, processes, gradients };
-        learner.share()?;
-        Ok(learner)
+        Ok(Self { network, optimizer, scaler, average, processes, gradients })
     }
 
     /// Gives every process the leader's weights, moments, scale and average.
