@@ -1,9 +1,10 @@
 //! Examples side by side: the arrays that go to a model.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use equiav_augment::Modality;
-use ndarray::{Array, Array2, Array3, Array4, Dimension};
+use ndarray::{Array, Array2, Array3, Array4, Axis, Dimension};
 
 use crate::example::Row;
 use crate::{ClipError, PlainExample};
@@ -20,6 +21,23 @@ pub struct Batch {
     pub replaced: Vec<Replaced>,
     /// How many clips of this batch stand in the place of an unreadable one.
     pub substituted: usize,
+}
+
+impl Batch {
+    /// The clips at `rows`, as a batch of their own.
+    ///
+    /// # Panics
+    ///
+    /// If there are no such rows.
+    pub fn rows(&self, rows: Range<usize>) -> Self {
+        let part = |(modality, part): (&Modality, &Part)| (*modality, part.rows_at(rows.clone()));
+        Self {
+            clips: self.clips[rows.clone()].to_vec(),
+            parts: self.parts.iter().map(part).collect(),
+            replaced: self.replaced.clone(),
+            substituted: self.substituted,
+        }
+    }
 }
 
 /// A clip that could not be read.
@@ -90,6 +108,17 @@ impl Part {
             vectors: Array2::zeros((count, vector)),
             centroid: Array3::zeros((count, centroid, vector)),
             valid: vec![0; count],
+        }
+    }
+
+    fn rows_at(&self, rows: Range<usize>) -> Self {
+        let at = rows.clone();
+        Self {
+            plain: self.plain.slice_axis(Axis(0), at.clone().into()).to_owned(),
+            augmented: self.augmented.slice_axis(Axis(0), at.clone().into()).to_owned(),
+            vectors: self.vectors.slice_axis(Axis(0), at.clone().into()).to_owned(),
+            centroid: self.centroid.slice_axis(Axis(0), at.into()).to_owned(),
+            valid: self.valid[rows].to_vec(),
         }
     }
 

@@ -82,11 +82,14 @@ fn losses(
     embeddings: &Each<Embeddings>,
     recipe: &Settings,
 ) -> Result<Terms, GroupError> {
-    let network = &learner.network;
-    phase::at(Phase::Losses, network.store.device(), || {
-        let everyone = Everyone::gather(&learner.processes.group, embeddings, recipe)?;
-        Ok(objective::terms(embeddings, &everyone, network.temperature().as_ref(), recipe))
-    })
+    let (network, group) = (&learner.network, &learner.processes.group);
+    let device = network.store.device();
+    let gather = || Everyone::gather(group, embeddings, recipe);
+    let everyone = phase::at(Phase::Gather, device, gather)?;
+    let temperature = network.temperature();
+    Ok(phase::at(Phase::Losses, device, || {
+        objective::terms(embeddings, &everyone, temperature.as_ref(), recipe)
+    }))
 }
 
 fn backward(

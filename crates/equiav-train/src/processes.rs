@@ -3,7 +3,7 @@
 use std::fs;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use equiav_data::Dataset;
 use equiav_torch::{Group, GroupError, Limits, Reduce, Rendezvous, Solo};
 use tch::{Kind, Tensor};
@@ -45,6 +45,18 @@ impl Processes {
     /// Whether this is the one that writes.
     pub fn leads(&self) -> bool {
         self.group.rank() == 0
+    }
+
+    /// Makes sure that a `batch` can be dealt out to all of them.
+    pub(crate) fn ensure_even(&self, batch: usize) -> anyhow::Result<()> {
+        let world = self.world();
+        ensure!(
+            batch.is_multiple_of(world),
+            "run.batch = {batch} is the batch of all processes together and cannot be dealt out to \
+             {world} (the way out: --set run.batch={})",
+            batch.next_multiple_of(world)
+        );
+        Ok(())
     }
 
     /// The share of this process in `all`, clips or rows of a step.

@@ -64,12 +64,7 @@ impl<'a> Run<'a> {
         processes.ensure_same_lists(&train, &evaluate)?;
         let (clips, batch) = (train.len(), recipe.run.batch);
         let (rank, world) = (processes.group.rank(), processes.world());
-        ensure!(
-            batch.is_multiple_of(world),
-            "run.batch = {batch} is the batch of all processes together and cannot be dealt out to \
-             {world} (the way out: --set run.batch={})",
-            batch.next_multiple_of(world)
-        );
+        processes.ensure_even(batch)?;
         let portions = train.clips().portions();
         let sampler = Sampler::over(recipe.seed, portions, corpus.order, batch / world);
         let sampler = sampler.split(rank, world);

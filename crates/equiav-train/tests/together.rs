@@ -14,6 +14,7 @@ use equiav_data::{Batch, Loader, Sampler};
 use equiav_torch::Limits;
 use equiav_train::learner::Learner;
 use equiav_train::step::{Position, step};
+use equiav_train::step_rate::{start_together, step_rate};
 use equiav_train::{Event, Processes, Recipe, Silent, Stop, Watch, pretrain_together};
 use launch::{FAILED, Failure, Launch, Outcome, PATIENT, Running, free_port, say};
 use tch::{Device, Kind, Tensor};
@@ -133,6 +134,15 @@ fn steps() -> Result<(), Failure> {
         let all = processes.group.gather_text(&format!("{sums:?}"), "comparison")?;
         assert!(all.iter().all(|other| *other == all[0]), "{changes:?}: the ranks differ");
     }
+    // The step that is timed is this one too.
+    let recipe = tiny(&folder().join(rank.to_string()), &[]);
+    let losses = |processes: &Processes| -> Result<Vec<f64>, Failure> {
+        let rate = step_rate(&mut start_together(&recipe, 3, processes)?, &recipe)?;
+        Ok(rate.steps.iter().map(|step| step.report.figures.loss).collect())
+    };
+    let (ours, expected) = (losses(&processes)?, losses(&Processes::alone())?);
+    let near = ours.iter().zip(&expected).all(|(ours, one)| (ours - one).abs() < 1e-5);
+    assert!(near && expected[0] != expected[2], "{ours:?}, {expected:?}");
     // Keys without gradient make another gradient, which depends on the number of processes.
     let recipe = tiny(&folder().join(rank.to_string()), &["profile=published"]);
     let [gradient, _] = learned(&recipe, &processes, &batch(&recipe, rank, world))?;

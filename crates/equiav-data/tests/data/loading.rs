@@ -74,6 +74,17 @@ fn a_batch_is_its_examples_side_by_side() {
             }
         }
     }
+    let second = batches[1].rows(1..2);
+    assert_eq!(
+        (second.clips.as_slice(), second.parts[&Modality::Visual].valid.len()),
+        (&[1][..], 1)
+    );
+    for (modality, part) in &second.parts {
+        let one = &dataset.example(2, 1).unwrap().parts[modality];
+        assert_eq!(part.plain.index_axis(ndarray::Axis(0), 0), one.plain);
+        assert_eq!(part.augmented.index_axis(ndarray::Axis(0), 0), one.augmented);
+        assert_eq!(part.centroid.index_axis(ndarray::Axis(0), 0), one.centroid);
+    }
     assert_eq!(batches[0].parts[&Modality::Audio].plain.dim(), (2, 1, 16, 32));
     assert_eq!(batches[0].parts[&Modality::Visual].plain.dim(), (2, 3, 24, 24));
 }
