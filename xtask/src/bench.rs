@@ -2,6 +2,7 @@
 
 mod figures;
 mod peer;
+mod scaling;
 mod section;
 mod step;
 mod venv;
@@ -15,6 +16,7 @@ use crate::{jpeg, process, setup};
 pub(crate) const HELP: &str = "\
 usage: cargo xtask bench [ARGUMENTS]
        cargo xtask bench --peer [data|step] [--rounds N] [--seconds S] [--write]
+       cargo xtask bench --scaling [--write]
 
 Sets libtorch up and runs the criterion benches of benches/. ARGUMENTS go to criterion, such as a
 part of a bench's name, `--quick`, or `--save-baseline NAME`. Where cmake and nasm are found, ours
@@ -31,6 +33,9 @@ from the same weights and batch, each on all cores, taking turns. Needs 16 GB of
 With --peer alone: both. The scripts' packages go to an environment of their own in the cache folder,
 several GB, or come from the Python that $EQUIAV_PEER_PYTHON names.
 
+With --scaling: what a step of 2 and 4 processes on this machine takes, beside what a model says from the
+step of one process and the times of collectives; --write puts the tables into docs/scaling.md.
+
 options of --peer:
   --rounds N   turns of each side, 5 if not given; medians are compared
   --seconds S  how long each measurement of the loader takes, 5 if not given
@@ -43,6 +48,16 @@ pub(crate) fn command(workspace: &Workspace, arguments: &[String]) -> Result<(),
         return beside_peers(workspace, &parse(arguments)?);
     }
     setup::ensure(workspace)?;
+    if let [first, rest @ ..] = arguments
+        && first == "--scaling"
+    {
+        let write = rest == ["--write"];
+        return if write || rest.is_empty() {
+            scaling::run(workspace, write)
+        } else {
+            Err("--scaling takes --write and nothing else".to_owned())
+        };
+    }
     let own = arguments.iter().filter(|argument| *argument != "--");
     let mut cargo = workspace.cargo();
     // Only the benches: the empty library's test harness does not know criterion's options.

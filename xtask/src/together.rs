@@ -1,7 +1,8 @@
 //! Several processes of one program on this machine, each told who it is as torchrun tells it.
 
+use std::io::Read;
 use std::net::TcpListener;
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -14,10 +15,30 @@ const LAST_WORDS: Duration = Duration::from_secs(45);
 ///
 /// When one fails the others end too: by themselves, as they miss it, else by force.
 pub(crate) fn run(world: usize, command: impl Fn() -> Command) -> Result<(), String> {
+    wait(start(world, |_| command())?, world)
+}
+
+/// As [`run`]; returns what the first process printed, which must fit into a pipe.
+pub(crate) fn capture(world: usize, command: impl Fn() -> Command) -> Result<String, String> {
+    let mut running = start(world, |rank| {
+        let mut command = command();
+        command.stdout(if rank == 0 { Stdio::piped() } else { Stdio::null() });
+        command
+    })?;
+    let out = running.first_mut().and_then(|(_, child)| child.stdout.take());
+    wait(running, world)?;
+    let mut text = String::new();
+    if let Some(mut out) = out {
+        out.read_to_string(&mut text).map_err(|error| format!("cannot read a pipe: {error}"))?;
+    }
+    Ok(text)
+}
+
+fn start(world: usize, command: impl Fn(usize) -> Command) -> Result<Vec<(usize, Child)>, String> {
     let port = free_port()?.to_string();
     let mut running = Vec::new();
     for rank in 0..world {
-        let mut command = command();
+        let mut command = command(rank);
         for (name, value) in [("RANK", rank), ("LOCAL_RANK", rank), ("WORLD_SIZE", world)] {
             command.env(name, value.to_string());
         }
@@ -30,7 +51,7 @@ pub(crate) fn run(world: usize, command: impl Fn() -> Command) -> Result<(), Str
             }
         }
     }
-    wait(running, world)
+    Ok(running)
 }
 
 fn wait(mut running: Vec<(usize, Child)>, world: usize) -> Result<(), String> {
@@ -96,6 +117,7 @@ mod tests {
         };
         let told = "test $RANK = $LOCAL_RANK && test $WORLD_SIZE = 3 && test $MASTER_PORT -gt 0";
         assert_eq!(run(3, shell(told)), Ok(()));
+        assert_eq!(capture(3, shell("echo $RANK")), Ok("0\n".to_owned()));
         let error = run(2, shell("test $RANK = 0")).unwrap_err();
         assert!(error.starts_with("process 1 of 2 failed (exit status: 1"), "{error}");
     }

@@ -76,23 +76,33 @@ pub(super) fn write(workspace: &Workspace, text: &str) -> Result<(), String> {
 
 /// Puts `text` after the line `begin` of docs/performance.md, in the place of what stood there.
 pub(super) fn write_between(workspace: &Workspace, begin: &str, text: &str) -> Result<(), String> {
-    let page = between_markers(&workspace.read(FILE)?, begin, text)?;
-    let path = workspace.root().join(FILE);
+    write_to(workspace, FILE, begin, text)
+}
+
+/// As [`write_between`], in `file`.
+pub(super) fn write_to(
+    workspace: &Workspace,
+    file: &str,
+    begin: &str,
+    text: &str,
+) -> Result<(), String> {
+    let page = between_markers(file, &workspace.read(file)?, begin, text)?;
+    let path = workspace.root().join(file);
     let partial = path.with_extension("md.part");
     let wrote = File::create(&partial).and_then(|mut file| {
         file.write_all(page.as_bytes())?;
         file.sync_all()?;
         fs::rename(&partial, &path)
     });
-    wrote.map_err(|e| format!("cannot write {FILE}: {e}"))
+    wrote.map_err(|e| format!("cannot write {file}: {e}"))
 }
 
-fn between_markers(page: &str, begin: &str, text: &str) -> Result<String, String> {
+fn between_markers(file: &str, page: &str, begin: &str, text: &str) -> Result<String, String> {
     let parts = page.split_once(begin).and_then(|(before, rest)| {
         let (_, after) = rest.split_once(END)?;
         Some((before, after))
     });
-    let missing = || format!("{FILE} needs two lines, `{}` and `{}`", begin.trim(), END.trim());
+    let missing = || format!("{file} needs two lines, `{}` and `{}`", begin.trim(), END.trim());
     let (before, after) = parts.ok_or_else(missing)?;
     Ok(format!("{before}{begin}\n{}\n\n{END}{after}", text.trim()))
 }
@@ -106,10 +116,10 @@ mod tests {
     #[test]
     fn what_stands_between_the_markers_is_replaced() {
         let page = format!("# Speed\n\n{BEGIN}old\n{END}\nrest\n");
-        let once = between_markers(&page, BEGIN, "new\n").unwrap();
+        let once = between_markers(FILE, &page, BEGIN, "new\n").unwrap();
         assert_eq!(once, format!("# Speed\n\n{BEGIN}\nnew\n\n{END}\nrest\n"));
-        assert_eq!(between_markers(&once, BEGIN, "new\n").unwrap(), once);
-        let message = between_markers("# Speed\n", BEGIN, "new").unwrap_err();
+        assert_eq!(between_markers(FILE, &once, BEGIN, "new\n").unwrap(), once);
+        let message = between_markers(FILE, "# Speed\n", BEGIN, "new").unwrap_err();
         assert!(message.starts_with("docs/performance.md needs two lines, `<!-- written"));
     }
 
