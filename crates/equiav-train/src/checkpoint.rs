@@ -49,7 +49,7 @@ pub fn save(folder: &Path, state: &State, files: &Files) -> anyhow::Result<PathB
 }
 
 /// The name of the checkpoint after `step` steps.
-fn name(step: u64) -> String {
+pub(crate) fn name(step: u64) -> String {
     format!("step-{step:09}")
 }
 

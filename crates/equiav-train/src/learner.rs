@@ -1,18 +1,18 @@
 //! What an update changes: the weights, their moments, the loss scale, and the average of the weights.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use equiav_models::{read_weights, restore};
 use equiav_torch::{
     AdamW, AdamWConfig, LossScaler, LossScalerConfig, TorchError, clip_grad_norm, found_inf,
 };
-use tch::{Device, Tensor};
+use tch::{Device, Tensor, nn};
 
 use crate::average::Average;
 use crate::checkpoint::{self, Files, MODEL};
-use crate::network::Network;
+use crate::network::{Network, Stored};
 use crate::settings::{Optimizer, Precision, Settings};
 
 const OPTIMIZER: &str = "optimizer.safetensors";
@@ -21,9 +21,9 @@ const AVERAGE: &str = "average.safetensors";
 
 /// A network with everything that its training carries along.
 #[derive(Debug)]
-pub struct Learner {
+pub struct Learner<N = Network> {
     /// The weights, and what they make of a batch.
-    pub network: Network,
+    pub network: N,
     /// Both moments of every variable.
     pub optimizer: AdamW,
     /// The loss scale, where the networks compute in fp16.
@@ -40,13 +40,27 @@ impl Learner {
     /// If the recipe names start weights that cannot be read or do not cover the encoders.
     pub fn new(recipe: &Settings, device: Device) -> anyhow::Result<Self> {
         let network = Network::new(recipe, device)?;
-        let Optimizer { betas, eps, weight_decay, .. } = recipe.optimizer;
-        let optimizer = AdamW::of_store(&network.store, AdamWConfig { betas, eps, weight_decay });
-        let average = |decay| Average::new(&network.store, decay);
-        let average = recipe.optimizer.average.map(average);
-        let narrow = recipe.compute.precision == Precision::Fp16;
-        let scaler = narrow.then(|| LossScaler::new(LossScalerConfig::PYTORCH, device));
-        Ok(Self { network, optimizer, scaler, average })
+        Ok(Self::of(network, &recipe.optimizer, recipe.compute.precision))
+    }
+}
+
+impl<N: Stored> Learner<N> {
+    /// `network` before its first update.
+    pub fn of(network: N, optimizer: &Optimizer, precision: Precision) -> Self {
+        let Optimizer { betas, eps, weight_decay, average, .. } = *optimizer;
+        let store = network.store();
+        let average = average.map(|decay| Average::new(store, decay));
+        let narrow = precision == Precision::Fp16;
+        let scaler = narrow.then(|| LossScaler::new(LossScalerConfig::PYTORCH, store.device()));
+        let optimizer = AdamW::of_store(store, AdamWConfig { betas, eps, weight_decay });
+        Self { network, optimizer, scaler, average }
+    }
+
+    /// Has the average of the weights begin with the present ones, which came from elsewhere.
+    pub(crate) fn restart_average(&mut self) {
+        if let Some(average) = &mut self.average {
+            average.restart(self.network.store());
+        }
     }
 
     /// Updates the weights by their gradients, clipped to the norm `clip`; returns the norm before
@@ -88,7 +102,7 @@ impl Learner {
 
     /// The tensors of a checkpoint.
     pub fn files(&self) -> Files {
-        let weights = self.network.store.variables().into_iter().collect();
+        let weights = self.network.store().variables().into_iter().collect();
         let mut files = Files::from([(MODEL, weights), (OPTIMIZER, self.optimizer.state())]);
         files.extend(self.scaler.iter().map(|scaler| (SCALER, scaler.state())));
         files.extend(self.average.iter().map(|average| (AVERAGE, average.tensors())));
@@ -101,7 +115,7 @@ impl Learner {
     ///
     /// If it holds other names or shapes.
     pub fn load(&mut self, path: &Path) -> anyhow::Result<()> {
-        load(&path.join(MODEL), &self.network)?;
+        load(&path.join(MODEL), self.network.store())?;
         let context = |file| format!("checkpoint {}", path.join(file).display());
         let saved = checkpoint::tensors(path, OPTIMIZER)?;
         self.optimizer.load_state(&saved).with_context(|| context(OPTIMIZER))?;
@@ -118,9 +132,9 @@ impl Learner {
 
     /// Does `work` with the network as it is to be measured: with the average of the weights where
     /// there is one.
-    pub fn measured<T>(&self, work: impl FnOnce(&Network) -> T) -> T {
+    pub fn measured<T>(&self, work: impl FnOnce(&N) -> T) -> T {
         match &self.average {
-            Some(average) => average.instead(&self.network.store, || work(&self.network)),
+            Some(average) => average.instead(self.network.store(), || work(&self.network)),
             None => work(&self.network),
         }
     }
@@ -132,12 +146,16 @@ impl Learner {
 /// # Errors
 ///
 /// If they have other names or shapes than the network.
-pub fn load_for_use(path: &Path, network: &Network) -> anyhow::Result<()> {
-    let file = if path.join(AVERAGE).exists() { AVERAGE } else { MODEL };
-    load(&path.join(file), network)
+pub fn load_for_use(path: &Path, network: &impl Stored) -> anyhow::Result<()> {
+    load(&weights_for_use(path), network.store())
 }
 
-fn load(path: &Path, network: &Network) -> anyhow::Result<()> {
-    restore(&network.store, &read_weights(path)?)
-        .with_context(|| format!("checkpoint {}", path.display()))
+/// The file of the checkpoint at `path` that holds the weights to be used.
+pub(crate) fn weights_for_use(path: &Path) -> PathBuf {
+    let file = if path.join(AVERAGE).exists() { AVERAGE } else { MODEL };
+    path.join(file)
+}
+
+fn load(path: &Path, store: &nn::VarStore) -> anyhow::Result<()> {
+    restore(store, &read_weights(path)?).with_context(|| format!("checkpoint {}", path.display()))
 }

@@ -78,9 +78,14 @@ fn backward(network: &Network, work: impl FnOnce()) {
 }
 
 fn differentiate(terms: &Terms, scaler: Option<&LossScaler>) {
+    differentiate_scaled(&terms.total, scaler);
+}
+
+/// Adds the gradient of `loss`, times the scale, to every variable.
+pub(crate) fn differentiate_scaled(loss: &Tensor, scaler: Option<&LossScaler>) {
     match scaler {
-        Some(scaler) => scaler.scale(&terms.total).backward(),
-        None => terms.total.backward(),
+        Some(scaler) => scaler.scale(loss).backward(),
+        None => loss.backward(),
     }
 }
 

@@ -1,82 +1,29 @@
-//! A pre-training run: a folder that is opened or resumed, steps, measurements, checkpoints.
+//! A run of any kind of training: a folder that is opened or resumed, steps, measurements, checkpoints.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
-use equiav_data::{Batch, Dataset, Loader, Replaced, Sampler};
-use tch::Device;
+use equiav_data::{Replaced, Sampler};
 
 use crate::checkpoint;
-use crate::corpus::Corpus;
 use crate::folder;
 use crate::journal::Journal;
-use crate::learner::Learner;
-use crate::memory;
-use crate::recipe::Recipe;
-use crate::retrieve::{self, Retrieved};
 use crate::schedule::WarmupCosine;
-use crate::setup::{dataset, device, loader_options, schedule};
-use crate::state::{Best, State};
-use crate::step::{self, Position};
+use crate::settings::Length;
+use crate::setup::schedule;
+use crate::state::State;
+use crate::step::Position;
 use crate::stop::Stop;
+use crate::task::{Fed, Measured, Shared, Task};
 use crate::watch::{Event, StepReport, Watch};
 
-/// How a run ended.
-#[derive(Clone, Debug)]
-pub struct Summary {
-    /// Finished epochs.
-    pub epochs: u64,
-    /// Steps made, those left out included.
-    pub steps: u64,
-    /// Steps left out since their loss or gradient was not finite.
-    pub skipped: u64,
-    /// The last measurement of every list.
-    pub retrieved: Vec<Retrieved>,
-    /// The best measurement.
-    pub best: Option<Best>,
-    /// The last checkpoint.
-    pub checkpoint: PathBuf,
-    /// The signal that stopped the run before its end; the same call goes on with the next step.
-    pub stopped: Option<i32>,
-}
-
-/// Trains the network of `recipe` in the folder `out`; a run found there is resumed at the step where
-/// its newest checkpoint was written.
-///
-/// What comes out does not depend on how often the run was interrupted: on the processor in fp32, all
-/// weights are bit-equal.
-///
-/// # Errors
-///
-/// If the folder holds another run or is in use, the corpus cannot be had, too many clips are
-/// unreadable, too many steps in a row are not finite, memory runs out, or the disk refuses. Earlier
-/// checkpoints are whole then.
-pub fn pretrain(
-    recipe: &Recipe,
-    out: &Path,
-    stop: &Stop,
-    watch: &mut dyn Watch,
-) -> anyhow::Result<Summary> {
-    let device = device(recipe)?;
-    let _lock = folder::open(recipe, out)?;
-    let corpus = recipe.data.source.prepare(watch)?;
-    let mut run = Run::open(recipe, out, device, corpus, watch)?;
-    stop.begin();
-    let stopped = run.train(stop, watch)?;
-    run.finish(stopped)
-}
-
 /// A run between two steps.
-struct Run<'a> {
-    recipe: &'a Recipe,
+pub(crate) struct Run<T> {
+    task: T,
     checkpoints: PathBuf,
-    train: Arc<Dataset>,
-    evaluate: Vec<(String, Arc<Dataset>)>,
     sampler: Sampler,
     schedule: WarmupCosine,
-    learner: Learner,
     journal: Journal,
     state: State,
     /// The newest checkpoint.
@@ -87,51 +34,40 @@ struct Run<'a> {
     sound: State,
 }
 
-impl<'a> Run<'a> {
-    /// Builds everything and takes up the newest checkpoint.
-    fn open(
-        recipe: &'a Recipe,
+impl<T: Task> Run<T> {
+    /// Takes up the newest checkpoint in the run folder `out`, or begins; `recipe` is the run's, for
+    /// its log.
+    pub(crate) fn open(
+        mut task: T,
         out: &Path,
-        device: Device,
-        corpus: Corpus,
+        recipe: &str,
         watch: &mut dyn Watch,
     ) -> anyhow::Result<Self> {
-        let train = dataset(recipe, corpus.train)?;
-        let evaluate = corpus.evaluate.into_iter();
-        let evaluate = evaluate.map(|(name, list)| Ok((name, dataset(recipe, list)?)));
-        let evaluate = evaluate.collect::<anyhow::Result<_>>()?;
-        let (clips, batch) = (train.len(), recipe.run.batch);
-        let sampler = Sampler::over(recipe.seed, train.clips().portions(), corpus.order, batch);
+        let sampler = task.sampler()?;
+        let (clips, batch, epochs) =
+            (task.clips(), task.shared().run.batch, task.shared().run.epochs);
+        let steps = sampler.batches() as u64;
         ensure!(
-            sampler.batches() > 0,
+            steps > 0,
             "{clips} training clips do not fill one batch of run.batch = {batch} \
              (the way out: more clips, or --set run.batch={clips})"
         );
-        let mut learner = Learner::new(recipe, device)?;
         let checkpoints = out.join(folder::CHECKPOINTS);
         let mut warn = |message| watch.note(&Event::Warning(message));
         let (checkpoint, state) = checkpoint::latest(&checkpoints, &mut warn)?.unzip();
-        if let Some(path) = &checkpoint {
-            learner.load(path)?;
+        match &checkpoint {
+            Some(path) => task.resume(path)?,
+            None => task.begin(watch)?,
         }
         let state: State = state.unwrap_or_default();
-        watch.note(&Event::Started {
-            clips,
-            parameters: learner.network.parameters(),
-            done: state.step,
-            epochs: recipe.run.epochs,
-            steps: sampler.batches() as u64,
-            batch,
-        });
+        let (parameters, done) = (task.parameters(), state.step);
+        watch.note(&Event::Started { clips, parameters, done, epochs, steps, batch });
         Ok(Self {
-            schedule: schedule(recipe, sampler.batches() as u64),
-            journal: Journal::open(out, state.step, &recipe.to_toml())?,
-            recipe,
+            schedule: schedule(task.shared().optimizer, epochs, steps),
+            journal: Journal::open(out, state.step, recipe)?,
+            task,
             checkpoints,
-            train,
-            evaluate,
             sampler,
-            learner,
             checkpoint,
             due: false,
             sound: state.clone(),
@@ -140,8 +76,13 @@ impl<'a> Run<'a> {
     }
 
     /// Trains to the end, or until `stop` asks; returns the signal by which it did.
-    fn train(&mut self, stop: &Stop, watch: &mut dyn Watch) -> anyhow::Result<Option<i32>> {
-        while self.state.epoch < self.recipe.run.epochs {
+    pub(crate) fn train(
+        &mut self,
+        stop: &Stop,
+        watch: &mut dyn Watch,
+    ) -> anyhow::Result<Option<i32>> {
+        stop.begin();
+        while self.state.epoch < self.task.shared().run.epochs {
             if let Some(signal) = self.epoch(stop, watch)? {
                 return Ok(Some(signal));
             }
@@ -152,7 +93,7 @@ impl<'a> Run<'a> {
     /// Goes on with the epoch under way.
     fn epoch(&mut self, stop: &Stop, watch: &mut dyn Watch) -> anyhow::Result<Option<i32>> {
         let pass = self.sampler.pass(self.state.epoch, self.state.used);
-        let mut loader = Loader::resume(self.train.clone(), pass, loader_options(self.recipe))?;
+        let mut batches = self.task.batches(pass)?;
         loop {
             let signal = stop.requested();
             if signal.is_some() {
@@ -160,9 +101,9 @@ impl<'a> Run<'a> {
                 return Ok(signal);
             }
             let waiting = Instant::now();
-            let Some(batch) = loader.next() else { return Ok(None) };
+            let Some(batch) = batches.next() else { return Ok(None) };
             let batch = batch?;
-            self.note_unreadable(&batch.replaced, watch);
+            self.note_unreadable(batch.replaced(), watch);
             self.update(&batch, waiting.elapsed(), watch)?;
             self.close_step(watch)?;
         }
@@ -171,17 +112,15 @@ impl<'a> Run<'a> {
     /// Makes one update.
     fn update(
         &mut self,
-        batch: &Batch,
+        batch: &T::Batch,
         data_time: Duration,
         watch: &mut dyn Watch,
     ) -> anyhow::Result<()> {
         let State { epoch, step, .. } = self.state;
         let position = Position { epoch, step, lr: self.schedule.lr(step), data_time };
-        let report = memory::within(self.recipe, || {
-            step::step(&mut self.learner, batch, position, self.recipe)
-        })?;
+        let report = self.task.step(batch, position)?;
         self.state.step = report.step;
-        self.state.used += batch.clips.len();
+        self.state.used += batch.clips();
         self.journal.step(&report)?;
         let left_out = (!report.applied).then(|| self.left_out(&report));
         watch.note(&Event::Step(report));
@@ -196,7 +135,7 @@ impl<'a> Run<'a> {
 
     /// What is to be said of an update that was not made.
     fn left_out(&self, report: &StepReport) -> String {
-        let ids: Vec<&str> = report.clips.iter().map(|clip| self.train.clips().id(*clip)).collect();
+        let ids: Vec<&str> = report.clips.iter().map(|clip| self.task.id(*clip)).collect();
         format!("step {} is left out: {} (clips {})", report.step, report.trouble(), ids.join(", "))
     }
 
@@ -206,34 +145,36 @@ impl<'a> Run<'a> {
         self.state.skipped += 1;
         self.state.skipped_in_a_row += 1;
         let row = self.state.skipped_in_a_row;
-        if row <= self.recipe.run.max_skipped {
+        let most = self.task.shared().run.max_skipped;
+        if row <= most {
             watch.note(&Event::Warning(message));
             return Ok(());
         }
         self.state = self.sound.clone();
         let path = self.save(watch)?;
         bail!(
-            "{message}; it was number {row} in a row, run.max_skipped = {} are allowed: {} holds the \
+            "{message}; it was number {row} in a row, run.max_skipped = {most} are allowed: {} holds the \
              state before them (the way out: a lower optimizer.lr, or another compute.precision, in \
              another --out)",
-            self.recipe.run.max_skipped,
             path.display()
         )
     }
 
     /// Ends the epoch if that was its last step, measures and saves when due.
     fn close_step(&mut self, watch: &mut dyn Watch) -> anyhow::Result<()> {
-        let over = self.state.used == self.sampler.batches() * self.recipe.run.batch;
+        let Shared { run: &Length { batch, epochs, save_every, .. }, every, .. } =
+            self.task.shared();
+        let over = self.state.used == self.sampler.batches() * batch;
         if over {
             self.state.epoch += 1;
             self.state.used = 0;
         }
-        let last = self.state.epoch == self.recipe.run.epochs;
-        if over && (last || self.state.epoch.is_multiple_of(self.recipe.evaluation.every)) {
+        let last = self.state.epoch == epochs;
+        if over && (last || self.state.epoch.is_multiple_of(every)) {
             self.measure(watch)?;
         }
-        let every = self.recipe.run.save_every;
-        self.due |= over || every.is_some_and(|every| self.state.step.is_multiple_of(every));
+        let saved = save_every.is_some_and(|every| self.state.step.is_multiple_of(every));
+        self.due |= over || saved;
         // While steps are left out the newest checkpoint stays the one from before.
         let sound = self.state.skipped_in_a_row == 0;
         if sound {
@@ -247,24 +188,21 @@ impl<'a> Run<'a> {
 
     /// Measures every held-out list.
     fn measure(&mut self, watch: &mut dyn Watch) -> anyhow::Result<()> {
-        let recipe = self.recipe;
-        let retrieved = self.learner.measured(|network| {
-            let lists = self.evaluate.iter();
-            let one = |(name, list): &(String, Arc<Dataset>)| {
-                retrieve::retrieve(name, list.clone(), network, recipe)
-            };
-            lists.map(one).collect::<anyhow::Result<Vec<Retrieved>>>()
-        })?;
-        self.journal.measured(self.state.step, self.state.epoch, &retrieved)?;
-        watch.note(&Event::Evaluated { epoch: self.state.epoch, retrieved: retrieved.clone() });
-        self.state.measured(retrieved);
+        let measured = self.task.measure()?;
+        let State { step, epoch, .. } = self.state;
+        self.journal.measured(step, epoch, &measured)?;
+        watch.note(&match measured.clone() {
+            Measured::Retrieved(retrieved) => Event::Evaluated { epoch, retrieved },
+            Measured::Classified(classified, _) => Event::Classified { epoch, classified },
+        });
+        self.state.measured(measured);
         Ok(())
     }
 
     fn save(&mut self, watch: &mut dyn Watch) -> anyhow::Result<PathBuf> {
-        let path = checkpoint::save(&self.checkpoints, &self.state, &self.learner.files())?;
+        let path = checkpoint::save(&self.checkpoints, &self.state, &self.task.files())?;
         let best = self.state.best.map(|best| best.step);
-        checkpoint::prune(&self.checkpoints, self.recipe.run.keep, best)?;
+        checkpoint::prune(&self.checkpoints, self.task.shared().run.keep, best)?;
         watch.note(&Event::Saved(path.clone()));
         self.checkpoint = Some(path.clone());
         self.due = false;
@@ -282,10 +220,9 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Sums up.
-    fn finish(self, stopped: Option<i32>) -> anyhow::Result<Summary> {
+    /// What was trained, where the run stands, and its newest checkpoint.
+    pub(crate) fn finish(self) -> anyhow::Result<(T, State, PathBuf)> {
         let checkpoint = self.checkpoint.context("the run has saved no checkpoint")?;
-        let State { epoch: epochs, step: steps, skipped, retrieved, best, .. } = self.state;
-        Ok(Summary { epochs, steps, skipped, retrieved, best, checkpoint, stopped })
+        Ok((self.task, self.state, checkpoint))
     }
 }

@@ -9,7 +9,7 @@ use equiav_torch::{cuda_device, set_matmul_precision, set_threads};
 use tch::Device;
 
 use crate::schedule::WarmupCosine;
-use crate::settings::{DeviceName, Settings};
+use crate::settings::{Compute, DeviceName, LabeledData, Optimizer, Settings};
 
 /// The device that `recipe` asks for, with its threads and precision set.
 ///
@@ -17,13 +17,18 @@ use crate::settings::{DeviceName, Settings};
 ///
 /// If it asks for CUDA where there is none.
 pub fn device(recipe: &Settings) -> anyhow::Result<Device> {
-    let threads = match NonZeroUsize::new(recipe.compute.threads) {
+    device_of(&recipe.compute)
+}
+
+/// As [`device`], by the settings that decide it.
+pub(crate) fn device_of(compute: &Compute) -> anyhow::Result<Device> {
+    let threads = match NonZeroUsize::new(compute.threads) {
         Some(threads) => threads,
         None => std::thread::available_parallelism()?,
     };
     set_threads(threads);
-    set_matmul_precision(recipe.compute.matmul_precision)?;
-    match recipe.compute.device {
+    set_matmul_precision(compute.matmul_precision)?;
+    match compute.device {
         DeviceName::Cpu => Ok(Device::Cpu),
         DeviceName::Cuda => cuda_device(0)
             .context("compute.device = \"cuda\" (the way out: --set compute.device=cpu)"),
@@ -57,20 +62,25 @@ pub(crate) fn loader_options(recipe: &Settings) -> LoaderOptions {
     }
 }
 
-/// The learning rates of a run with `steps` updates per epoch.
-pub(crate) fn schedule(recipe: &Settings, steps: u64) -> WarmupCosine {
-    let warmup = (recipe.optimizer.warmup_epochs * steps as f64).round() as u64;
-    warmup_cosine(recipe, warmup, recipe.run.epochs * steps)
+/// How labelled clips are fed.
+pub(crate) fn labeled_loader_options(data: &LabeledData) -> LoaderOptions {
+    let LabeledData { workers, queue, max_unreadable, .. } = *data;
+    LoaderOptions { workers, queue, max_unreadable }
+}
+
+/// The learning rates of a run of `epochs` with `steps` updates each.
+pub(crate) fn schedule(optimizer: &Optimizer, epochs: u64, steps: u64) -> WarmupCosine {
+    let warmup = (optimizer.warmup_epochs * steps as f64).round() as u64;
+    warmup_cosine(optimizer, warmup, epochs * steps)
 }
 
 /// The learning rates of a run with `steps` updates in all.
 pub(crate) fn schedule_within(recipe: &Settings, steps: u64) -> WarmupCosine {
     let share = recipe.optimizer.warmup_epochs / recipe.run.epochs as f64;
-    warmup_cosine(recipe, (share * steps as f64).round() as u64, steps)
+    warmup_cosine(&recipe.optimizer, (share * steps as f64).round() as u64, steps)
 }
 
-fn warmup_cosine(recipe: &Settings, warmup: u64, total: u64) -> WarmupCosine {
-    let optimizer = &recipe.optimizer;
+fn warmup_cosine(optimizer: &Optimizer, warmup: u64, total: u64) -> WarmupCosine {
     let (start, peak, end) = (optimizer.start_lr, optimizer.lr, optimizer.final_lr);
     WarmupCosine { start, peak, end, warmup, total }
 }

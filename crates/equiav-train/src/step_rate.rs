@@ -164,8 +164,10 @@ impl CentroidCost {
 fn one(start: &mut Start, position: Position, recipe: &Settings) -> anyhow::Result<Timed> {
     let Start { learner, batch, .. } = start;
     let started = Instant::now();
-    let (report, phases) =
-        phase::measure(|| memory::within(recipe, || step(learner, batch, position, recipe)));
+    let (report, phases) = phase::measure(|| {
+        let advice = || memory::advice_on(recipe);
+        memory::within(advice, || step(learner, batch, position, recipe))
+    });
     Ok(Timed { report: report?, time: started.elapsed(), phases })
 }
 

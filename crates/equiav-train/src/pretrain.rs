@@ -1,0 +1,145 @@
+//! Pre-training: encoders and predictors learn from pairs of sound and picture.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use equiav_data::{Batch, Dataset, Loader, Order, Pass, Sampler};
+
+use crate::checkpoint::Files;
+use crate::folder;
+use crate::learner::Learner;
+use crate::memory;
+use crate::recipe::Recipe;
+use crate::retrieve::{self, Retrieved};
+use crate::run::Run;
+use crate::setup::{dataset, device, loader_options};
+use crate::state::{Best, State};
+use crate::step::{self, Position};
+use crate::stop::Stop;
+use crate::task::{Batches, Measured, Shared, Task};
+use crate::watch::{StepReport, Watch};
+
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    /// Finished epochs.
+    pub epochs: u64,
+    /// Steps made, those left out included.
+    pub steps: u64,
+    /// Steps left out since their loss or gradient was not finite.
+    pub skipped: u64,
+    /// The last measurement of every list.
+    pub retrieved: Vec<Retrieved>,
+    /// The best measurement.
+    pub best: Option<Best>,
+    /// The last checkpoint.
+    pub checkpoint: PathBuf,
+    /// The signal that stopped the run before its end; the same call goes on with the next step.
+    pub stopped: Option<i32>,
+}
+
+/// Trains the network of `recipe` in the folder `out`; a run found there is resumed at the step where
+/// its newest checkpoint was written.
+///
+/// What comes out does not depend on how often the run was interrupted: on the processor in fp32, all
+/// weights are bit-equal.
+///
+/// # Errors
+///
+/// If the folder holds another run or is in use, the corpus cannot be had, too many clips are
+/// unreadable, too many steps in a row are not finite, memory runs out, or the disk refuses. Earlier
+/// checkpoints are whole then.
+pub fn pretrain(
+    recipe: &Recipe,
+    out: &Path,
+    stop: &Stop,
+    watch: &mut dyn Watch,
+) -> anyhow::Result<Summary> {
+    let device = device(recipe)?;
+    let _lock = folder::open(recipe, out)?;
+    let corpus = recipe.data.source.prepare(watch)?;
+    let evaluate = corpus.evaluate.into_iter();
+    let evaluate = evaluate.map(|(name, list)| Ok((name, dataset(recipe, list)?)));
+    let task = Pretraining {
+        train: dataset(recipe, corpus.train)?,
+        order: corpus.order,
+        evaluate: evaluate.collect::<anyhow::Result<_>>()?,
+        learner: Learner::new(recipe, device)?,
+        recipe,
+    };
+    let mut run = Run::open(task, out, &recipe.to_toml(), watch)?;
+    let stopped = run.train(stop, watch)?;
+    let (_, state, checkpoint) = run.finish()?;
+    let State { epoch: epochs, step: steps, skipped, retrieved, best, .. } = state;
+    Ok(Summary { epochs, steps, skipped, retrieved, best, checkpoint, stopped })
+}
+
+/// Encoders, predictors and heads with their clips.
+struct Pretraining<'a> {
+    recipe: &'a Recipe,
+    train: Arc<Dataset>,
+    order: Order,
+    evaluate: Vec<(String, Arc<Dataset>)>,
+    learner: Learner,
+}
+
+impl Task for Pretraining<'_> {
+    type Batch = Batch;
+
+    fn shared(&self) -> Shared<'_> {
+        let recipe = self.recipe;
+        Shared { run: &recipe.run, optimizer: &recipe.optimizer, every: recipe.evaluation.every }
+    }
+
+    fn clips(&self) -> usize {
+        self.train.len()
+    }
+
+    fn id(&self, clip: usize) -> &str {
+        self.train.clips().id(clip)
+    }
+
+    fn parameters(&self) -> usize {
+        self.learner.network.parameters()
+    }
+
+    fn sampler(&self) -> anyhow::Result<Sampler> {
+        let portions = self.train.clips().portions();
+        Ok(Sampler::over(self.recipe.seed, portions, self.order, self.recipe.run.batch))
+    }
+
+    fn batches(&self, pass: Pass) -> anyhow::Result<Batches<Batch>> {
+        let options = loader_options(self.recipe);
+        Ok(Box::new(Loader::resume(self.train.clone(), pass, options)?))
+    }
+
+    fn step(&mut self, batch: &Batch, position: Position) -> anyhow::Result<StepReport> {
+        let Self { recipe, learner, .. } = self;
+        let advice = || memory::advice_on(recipe);
+        memory::within(advice, || step::step(learner, batch, position, recipe))
+    }
+
+    fn measure(&self) -> anyhow::Result<Measured> {
+        let recipe = self.recipe;
+        let retrieved = self.learner.measured(|network| {
+            let lists = self.evaluate.iter();
+            let one = |(name, list): &(String, Arc<Dataset>)| {
+                retrieve::retrieve(name, list.clone(), network, recipe)
+            };
+            lists.map(one).collect::<anyhow::Result<Vec<Retrieved>>>()
+        })?;
+        Ok(Measured::Retrieved(retrieved))
+    }
+
+    fn files(&self) -> Files {
+        self.learner.files()
+    }
+
+    fn begin(&mut self, _: &mut dyn Watch) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    fn resume(&mut self, path: &Path) -> anyhow::Result<()> {
+        self.learner.load(path)
+    }
+}
