@@ -25,6 +25,12 @@ pub enum Purpose {
     Replacement,
     /// The contents of a generated corpus.
     Synthesis,
+    /// Which other clip a labelled clip is mixed with, and how.
+    Mix,
+    /// Which clips are labelled, and which are measured while training.
+    Split,
+    /// Which branches of an encoder's blocks a clip skips.
+    DropPath(Modality),
 }
 
 impl Purpose {
@@ -39,9 +45,12 @@ impl Purpose {
             Self::Order => 1,
             Self::Replacement => 2,
             Self::Synthesis => 3,
+            Self::Mix => 4,
+            Self::Split => 5,
             Self::Augmentation(modality) => 0x100 + of(modality),
             Self::Centroid(modality) => 0x200 + of(modality),
             Self::Retrieval(modality) => 0x300 + of(modality),
+            Self::DropPath(modality) => 0x400 + of(modality),
         }
     }
 }
@@ -76,6 +85,49 @@ pub fn below(count: usize, rng: &mut impl Rng) -> usize {
     (product >> 64) as usize
 }
 
+/// A number in `(0, 1)` of the beta distribution with both parameters `alpha`: symmetric about a
+/// half, the closer to it the larger `alpha`.
+///
+/// ```text
+/// x / (x + y)        x, y: of the gamma distribution with shape alpha
+/// ```
+///
+/// # Panics
+///
+/// If `alpha` is not above 0.
+#[track_caller]
+pub fn beta(alpha: f64, rng: &mut impl Rng) -> f64 {
+    assert!(alpha > 0.0, "beta: {alpha} is no parameter of a beta distribution");
+    let (x, y) = (gamma(alpha, rng), gamma(alpha, rng));
+    // Both vanish only where alpha is far below anything of use.
+    if x + y > 0.0 { x / (x + y) } else { 0.5 }
+}
+
+/// A number of the gamma distribution with that shape and scale 1, by rejection (Marsaglia and Tsang
+/// 2000; below a shape of 1 by way of the next one, as they propose).
+fn gamma(shape: f64, rng: &mut impl Rng) -> f64 {
+    if shape < 1.0 {
+        let boost = (1.0 - unit(rng)).powf(1.0 / shape);
+        return gamma(shape + 1.0, rng) * boost;
+    }
+    let d = shape - 1.0 / 3.0;
+    let c = 1.0 / (9.0 * d).sqrt();
+    loop {
+        let x = normal(rng);
+        let v = (1.0 + c * x).powi(3);
+        let u = 1.0 - unit(rng);
+        if v > 0.0 && u.ln() < 0.5 * x * x + d - d * v + d * v.ln() {
+            return d * v;
+        }
+    }
+}
+
+/// A number of the standard normal distribution, by Box and Muller.
+fn normal(rng: &mut impl Rng) -> f64 {
+    let radius = (-2.0 * (1.0 - unit(rng)).ln()).sqrt();
+    radius * (std::f64::consts::TAU * unit(rng)).cos()
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -84,12 +136,18 @@ mod tests {
 
     #[test]
     fn streams_differ_in_every_part_of_their_key() {
-        let purposes = [Purpose::Frame, Purpose::Order, Purpose::Replacement, Purpose::Synthesis]
-            .into_iter()
-            .chain(Modality::ALL.into_iter().flat_map(|modality| {
-                [Purpose::Augmentation, Purpose::Centroid, Purpose::Retrieval]
-                    .map(|purpose| purpose(modality))
-            }));
+        let plain = [
+            Purpose::Frame,
+            Purpose::Order,
+            Purpose::Replacement,
+            Purpose::Synthesis,
+            Purpose::Mix,
+            Purpose::Split,
+        ];
+        let purposes = plain.into_iter().chain(Modality::ALL.into_iter().flat_map(|modality| {
+            [Purpose::Augmentation, Purpose::Centroid, Purpose::Retrieval, Purpose::DropPath]
+                .map(|purpose| purpose(modality))
+        }));
         let mut keys: Vec<_> = purposes.map(|purpose| (1, 2, 3, purpose)).collect();
         keys.extend([(9, 2, 3, Purpose::Frame), (1, 9, 3, Purpose::Frame)]);
         keys.push((1, 2, 9, Purpose::Frame));
@@ -112,5 +170,27 @@ mod tests {
         let mut rng = stream(0, 0, 0, Purpose::Order);
         let seen: BTreeSet<usize> = (0..200).map(|_| below(5, &mut rng)).collect();
         assert_eq!(seen, BTreeSet::from([0, 1, 2, 3, 4]));
+    }
+
+    #[test]
+    fn beta_has_its_distribution() {
+        let mut rng = stream(5, 0, 0, Purpose::Mix);
+        let draws = 20_000;
+        for alpha in [0.5, 1.0, 2.0, 10.0] {
+            let drawn: Vec<f64> = (0..draws).map(|_| beta(alpha, &mut rng)).collect();
+            assert!(drawn.iter().all(|x| (0.0..=1.0).contains(x)));
+            let mean = drawn.iter().sum::<f64>() / draws as f64;
+            let square = |x: &f64| (x - 0.5).powi(2);
+            let variance = drawn.iter().map(square).sum::<f64>() / draws as f64;
+            let expected = 1.0 / (4.0 * (2.0 * alpha + 1.0));
+            // Five standard errors of the mean; the variance's is below a hundredth of it.
+            assert!((mean - 0.5).abs() < 5.0 * (expected / draws as f64).sqrt(), "{alpha}: {mean}");
+            assert!((variance / expected - 1.0).abs() < 0.05, "{alpha}: {variance} {expected}");
+            let below = drawn.iter().filter(|x| **x < 0.25).count() as f64 / draws as f64;
+            // The distribution functions at a quarter: arcsine, uniform, cubic, and Beta(10, 10).
+            let quarter = [(0.5, 1.0 / 3.0), (1.0, 0.25), (2.0, 0.156_25), (10.0, 0.008_89)];
+            let (_, share) = quarter.iter().find(|(a, _)| *a == alpha).unwrap();
+            assert!((below - share).abs() < 0.016, "{alpha}: {below} {share}");
+        }
     }
 }

@@ -113,6 +113,17 @@ pub enum DataError {
     /// A value of the front end makes no sense.
     #[error("front end: {0}")]
     FrontEnd(String),
+    /// A clip's labels cannot be used.
+    #[error(
+        "clip `{id}`: {reason} (the way out: a label table that lists every class, and a manifest \
+         whose clips have labels)"
+    )]
+    Label {
+        /// The clip.
+        id: String,
+        /// What is wrong with them.
+        reason: String,
+    },
     /// A loader's thread panicked.
     #[error("a loader thread panicked at clip `{id}` ({}): {message}", file.display())]
     Panicked {

@@ -9,7 +9,8 @@
 //! 5. [`Dataset::example`]: both to plain and augmented views with their parameter vectors
 //! 6. [`Loader`]: examples to [`Batch`]es, by threads, in the order of a single one
 //!
-//! In evaluation [`Dataset::plain`] and [`Evaluation`] take the places of the last two. The
+//! In evaluation [`Dataset::plain`] and [`Evaluation`] take the places of the last two; where clips
+//! have labels, [`Labeled`], [`LabeledLoader`] and [`LabeledEvaluation`] do. The
 //! material of a clip that fails is a [`ClipError`]; training puts another real clip in its place,
 //! evaluation leaves it out.
 
@@ -26,6 +27,7 @@ mod filling;
 mod filterbank;
 mod front_end;
 mod jpeg;
+mod labeled;
 mod labels;
 mod loader;
 mod manifest;
@@ -35,15 +37,18 @@ pub mod parallel;
 mod picture;
 mod preview;
 mod reading;
+mod replacement;
 mod resample;
 mod sampler;
 pub mod shard;
 pub mod sheet;
 mod sound;
+mod split;
 pub mod stage;
 mod statistics;
 mod throughput;
 mod unreadable;
+mod weights;
 
 pub use batch::{Batch, Part, PlainBatch, Replaced};
 pub use clips::Clips;
@@ -55,6 +60,10 @@ pub use example::{Example, ExamplePart, PlainExample};
 pub use filterbank::{Filterbank, LOG_FLOOR};
 pub use front_end::{Analyzer, FrontEnd, IMAGE_MEAN, IMAGE_STD, PaddedSpectrogram};
 pub use jpeg::JpegDecoder;
+pub use labeled::{
+    FramedBatch, Frames, Labeled, LabeledAugment, LabeledBatch, LabeledConfig, LabeledEvaluation,
+    LabeledExample, LabeledLoader, Mix, Targets, Visit,
+};
 pub use labels::{Label, Labels};
 pub use loader::{Loader, LoaderOptions};
 pub use manifest::{Clip, DEFAULT_FRAMES, Found, Manifest, Pictures};
@@ -66,6 +75,8 @@ pub use sampler::{Pass, Sampler};
 pub use sound::{
     LONGEST_SECONDS, Waveform, decode_sound, decode_sound_start, read_sound, read_sound_start,
 };
+pub use split::Split;
 pub use statistics::{Durations, Estimate, SILENT_PEAK, Statistics, statistics};
 pub use throughput::{LoaderRate, StageTimes, Timing, loader_rate, stage_times};
 pub use unreadable::Unreadable;
+pub use weights::Weights;

@@ -71,7 +71,7 @@ fn mixed(mut all: Vec<usize>, portions: &[Portion]) -> Vec<usize> {
 }
 
 /// All of 0 to `len`, by Fisher and Yates.
-fn permutation(len: usize, rng: &mut impl Rng) -> Vec<usize> {
+pub(crate) fn permutation(len: usize, rng: &mut impl Rng) -> Vec<usize> {
     let mut order: Vec<usize> = (0..len).collect();
     for last in (1..len).rev() {
         order.swap(last, below(last + 1, rng));

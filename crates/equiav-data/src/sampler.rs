@@ -1,5 +1,6 @@
 //! The batches of an epoch, from seed, epoch and counts alone; split over processes.
 
+use crate::Weights;
 use crate::order::{self, Order, Portion, order_stream, quotas};
 
 /// What a [`Loader`](crate::Loader) goes through: the clips of one epoch, from some sample on.
@@ -22,11 +23,19 @@ pub struct Pass {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sampler {
     seed: u64,
-    portions: Vec<Portion>,
-    order: Order,
+    draw: Draw,
     batch: usize,
     rank: usize,
     world: usize,
+}
+
+/// How an epoch's clips are found.
+#[derive(Clone, Debug, PartialEq)]
+enum Draw {
+    /// Each at most once.
+    Once { portions: Vec<Portion>, order: Order },
+    /// As many as there are, with replacement.
+    ByWeight(Weights),
 }
 
 impl Sampler {
@@ -54,7 +63,19 @@ impl Sampler {
         assert!(batch > 0, "Sampler: a batch needs a clip");
         let fine = |portion: &Portion| portion.weight.is_finite() && portion.weight > 0.0;
         assert!(portions.iter().all(fine), "Sampler: a weight must be above 0");
-        Self { seed, portions, order, batch, rank: 0, world: 1 }
+        Self { seed, draw: Draw::Once { portions, order }, batch, rank: 0, world: 1 }
+    }
+
+    /// A sampler that draws as many clips an epoch as have `weights`, each by its weight, with
+    /// replacement.
+    ///
+    /// # Panics
+    ///
+    /// If `batch` is 0.
+    #[track_caller]
+    pub fn weighted(seed: u64, weights: Weights, batch: usize) -> Self {
+        assert!(batch > 0, "Sampler: a batch needs a clip");
+        Self { seed, draw: Draw::ByWeight(weights), batch, rank: 0, world: 1 }
     }
 
     /// The part of process `rank` of `world`.
@@ -74,13 +95,23 @@ impl Sampler {
 
     /// Batches in an epoch, of this process as of every other; the last, incomplete one is dropped.
     pub fn batches(&self) -> usize {
-        quotas(&self.portions).iter().sum::<usize>() / (self.batch * self.world)
+        let clips = match &self.draw {
+            Draw::Once { portions, .. } => quotas(portions).iter().sum::<usize>(),
+            Draw::ByWeight(weights) => weights.clips(),
+        };
+        clips / (self.batch * self.world)
     }
 
-    /// The clips of epoch `epoch`: every clip at most once, a whole number of batches.
+    /// The clips of epoch `epoch`, a whole number of batches: every clip at most once, unless clips
+    /// have weights.
     pub fn order(&self, epoch: u64) -> Vec<usize> {
         let mut rng = order_stream(self.seed, epoch);
-        let mut order = order::clips(self.order, &self.portions, &mut rng);
+        let mut order = match &self.draw {
+            Draw::Once { portions, order } => order::clips(*order, portions, &mut rng),
+            Draw::ByWeight(weights) => {
+                (0..weights.clips()).map(|_| weights.draw(&mut rng)).collect()
+            }
+        };
         order.truncate(self.batches() * self.batch * self.world);
         if self.world == 1 {
             return order;
@@ -161,6 +192,22 @@ mod tests {
                 prop_assert_eq!(steps.copied().collect::<Vec<_>>(), one.order(2));
             }
         }
+    }
+
+    #[test]
+    fn weights_balance_the_classes_of_an_epoch() {
+        // 90 clips of one class and 10 of another, each weighted by one over the size of its class.
+        let weights: Vec<f64> =
+            (0..100).map(|clip| if clip < 90 { 1.0 / 90.0 } else { 0.1 }).collect();
+        let sampler = Sampler::weighted(5, Weights::new(&weights).unwrap(), 8);
+        assert_eq!(sampler.batches(), 12);
+        let rare = |epoch| sampler.order(epoch).iter().filter(|clip| **clip >= 90).count();
+        let drawn: usize = (0..100).map(rare).sum();
+        // 4800 expected of 9600, standard deviation 49.
+        assert!((4_600..5_000).contains(&drawn), "{drawn}");
+        assert_eq!(sampler.order(3), sampler.order(3));
+        assert_ne!(sampler.order(3), sampler.order(4));
+        assert_eq!(sampler.order_from(3, 2), sampler.order(3)[16..]);
     }
 
     #[test]

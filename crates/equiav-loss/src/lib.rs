@@ -1,6 +1,6 @@
-//! The contrastive losses of EquiAV as functions of tensors; they own no weights and gather no keys.
+//! The losses of EquiAV as functions of tensors; they own no weights and gather no keys.
 //!
-//! Both losses compare the rows of this rank with [`Keys`]: the rows of all ranks, which the caller
+//! Of the contrastive ones both compare the rows of this rank with [`Keys`]: the rows of all ranks, which the caller
 //! has gathered, with or without gradient. A rank's loss is the mean over its own rows, so the mean
 //! over equally large ranks is the loss of one process that holds all rows. Where the scores of a
 //! whole batch do not fit into memory, each loss has a form that takes rows in blocks.
@@ -9,12 +9,14 @@
 //! of the rows. Call the losses outside any autocast region: products narrowed by one are refused.
 
 mod blocked;
+mod classification;
 mod geometry;
 mod info_nce;
 mod nt_xent;
 mod temperature;
 
 pub use blocked::{info_nce_blocked, nt_xent_blocked};
+pub use classification::{binary_cross_entropy, cross_entropy};
 pub use geometry::{alignment, uniformity};
 pub use info_nce::info_nce;
 pub use nt_xent::nt_xent;
@@ -50,7 +52,7 @@ impl Keys {
     }
 }
 
-/// A contrastive loss and how often its task was solved.
+/// A loss and how often its task was solved.
 #[derive(Debug)]
 pub struct Contrast {
     /// The loss, a scalar with gradient, of natural logarithms; never below 0.

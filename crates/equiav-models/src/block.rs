@@ -39,6 +39,16 @@ impl nn::Module for Block {
     }
 }
 
+impl Block {
+    /// As its pass, with both residual branches of each sample multiplied by its `factors`, `[2, b]`.
+    pub(crate) fn forward_scaled(&self, tokens: &Tensor, factors: &Tensor) -> Tensor {
+        let factor = |branch| factors.get(branch).reshape([-1, 1, 1]);
+        let tokens = tokens + tokens.apply(&self.norm1).apply(&self.attention) * factor(0);
+        let moved = tokens.apply(&self.norm2).apply(&self.mlp) * factor(1);
+        tokens + moved
+    }
+}
+
 impl Share for Block {
     fn share(&self) -> Self {
         Self {

@@ -79,7 +79,7 @@ impl BranchConfig {
 }
 
 impl EncoderConfig {
-    fn check(&self, input: InputConfig) -> anyhow::Result<()> {
+    pub(crate) fn check(&self, input: InputConfig) -> anyhow::Result<()> {
         let Self { width, depth, heads, patch, mlp } = *self;
         size("width", width)?;
         size("depth", depth)?;
@@ -146,7 +146,7 @@ impl ModelConfig {
 
 const MODEL_TYPE: &str = "equiav";
 
-fn size(key: &str, value: i64) -> anyhow::Result<()> {
+pub(crate) fn size(key: &str, value: i64) -> anyhow::Result<()> {
     ensure!((1..=LARGEST).contains(&value), "{key} = {value}: expected 1 to {LARGEST}");
     Ok(())
 }

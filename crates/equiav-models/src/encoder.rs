@@ -107,7 +107,26 @@ impl Encoder {
     /// If the sizes differ from those the encoder was made for.
     #[track_caller]
     pub fn forward(&self, input: &Tensor, view: View) -> Tensor {
-        self.norm_of(view, &self.before_norm(input))
+        self.norm_of(view, &self.before_norm(input, None))
+    }
+
+    /// The tokens of plain `input` with the residual branches of every block multiplied by `factors`,
+    /// which are 0 where a sample skips one: stochastic depth (arXiv 1603.09382).
+    ///
+    /// # Shapes
+    ///
+    /// - `input`: `[b, c, height, width]`, of 1 or 3 channels
+    /// - `factors`: `[depth, 2, b]`, for attention and feed-forward network
+    /// - returns: `[b, n, width]`, row by row
+    ///
+    /// # Panics
+    ///
+    /// If the sizes differ from those.
+    #[track_caller]
+    pub fn forward_scaled(&self, input: &Tensor, factors: &Tensor) -> Tensor {
+        let expected = [self.blocks.len() as i64, 2, input.size()[0]];
+        assert_eq!(factors.size(), expected, "factors are [depth, 2, b]");
+        self.norm_of(View::Plain, &self.before_norm(input, Some(factors)))
     }
 
     /// The tokens of the given views, in one pass of the blocks.
@@ -123,7 +142,7 @@ impl Encoder {
             };
         };
         let (first, second) = (clean.size()[0], changed.size()[0]);
-        let tokens = self.before_norm(&Tensor::cat(&[clean, changed], 0));
+        let tokens = self.before_norm(&Tensor::cat(&[clean, changed], 0), None);
         Tokens {
             plain: Some(self.norm_of(View::Plain, &tokens.narrow(0, 0, first))),
             augmented: Some(self.norm_of(View::Augmented, &tokens.narrow(0, first, second))),
@@ -131,7 +150,7 @@ impl Encoder {
     }
 
     #[track_caller]
-    fn before_norm(&self, input: &Tensor) -> Tensor {
+    fn before_norm(&self, input: &Tensor, factors: Option<&Tensor>) -> Tensor {
         let InputConfig { height, width } = self.input;
         let size = input.size();
         // Transposed input may have as many patches; it must not pass for the right one.
@@ -141,13 +160,20 @@ impl Encoder {
         );
         let tokens = self.patches.forward(input);
         let tokens = tokens + &self.position + &self.modality;
-        self.blocks.iter().fold(tokens, |tokens, block| self.run(block, &tokens))
+        let blocks = self.blocks.iter().zip(0..);
+        blocks.fold(tokens, |tokens, (block, number)| {
+            self.run(block, &tokens, factors.map(|factors| factors.get(number)))
+        })
     }
 
-    fn run(&self, block: &Block, tokens: &Tensor) -> Tensor {
-        let Some(checkpoint) = self.checkpoint else { return tokens.apply(block) };
+    fn run(&self, block: &Block, tokens: &Tensor, factors: Option<Tensor>) -> Tensor {
+        let pass = move |block: &Block, tokens: &Tensor| match &factors {
+            None => tokens.apply(block),
+            Some(factors) => block.forward_scaled(tokens, factors),
+        };
+        let Some(checkpoint) = self.checkpoint else { return pass(block, tokens) };
         let block = block.share();
-        checkpoint(tokens, Box::new(move |tokens| tokens.apply(&block)))
+        checkpoint(tokens, Box::new(move |tokens| pass(&block, tokens)))
     }
 
     fn norm_of(&self, view: View, tokens: &Tensor) -> Tensor {

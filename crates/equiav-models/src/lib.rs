@@ -39,6 +39,7 @@ mod attention;
 mod block;
 mod branch;
 mod checkpoint;
+mod classifier;
 mod config;
 mod encoder;
 mod export;
@@ -60,6 +61,7 @@ mod weights;
 
 pub use branch::{Branch, Embeddings, IntraPair, Views};
 pub use checkpoint::{Checkpoint, Segment};
+pub use classifier::{Classifier, ClassifierConfig, TrunkConfig, is_head};
 pub use config::{BranchConfig, InputConfig, ModelConfig};
 pub use encoder::{Encoder, EncoderConfig, View};
 pub use export::{Exported, export, model_card, read_export};

@@ -27,11 +27,23 @@ pub struct AdamWConfig {
 /// p ← p − lr · (m / (1 − β₁ᵗ)) / (√(v / (1 − β₂ᵗ)) + eps)
 /// ```
 ///
-/// A parameter without a gradient is left alone, decay included, and its `t` stands still.
+/// A parameter without a gradient is left alone, decay included, and its `t` stands still. Parameters may
+/// learn at a multiple of the learning rate, see [`with_factors`](Self::with_factors).
 #[derive(Debug)]
 pub struct AdamW {
     config: AdamWConfig,
     names: Vec<String>,
+    parameters: Vec<Tensor>,
+    exp_avgs: Vec<Tensor>,
+    exp_avg_sqs: Vec<Tensor>,
+    steps: Vec<Tensor>,
+    groups: Vec<Group>,
+}
+
+/// Parameters that learn at one multiple of the learning rate; its tensors are those of the optimiser.
+#[derive(Debug)]
+struct Group {
+    factor: f64,
     parameters: Vec<Tensor>,
     exp_avgs: Vec<Tensor>,
     exp_avg_sqs: Vec<Tensor>,
@@ -61,7 +73,46 @@ impl AdamW {
         let (exp_avgs, exp_avg_sqs) = (zeros(), zeros());
         let step = |tensor: &Tensor| Tensor::zeros([0i64; 0], (Kind::Float, tensor.device()));
         let steps = parameters.iter().map(step).collect();
-        Self { config, names, parameters, exp_avgs, exp_avg_sqs, steps }
+        let groups = Vec::new();
+        let all = Self { config, names, parameters, exp_avgs, exp_avg_sqs, steps, groups };
+        all.with_factors(|_| 1.0)
+    }
+
+    /// Has each parameter learn at `factor` of its name times the learning rate, decay included.
+    ///
+    /// Factors are no part of the state.
+    ///
+    /// # Panics
+    ///
+    /// If a factor is below 0 or not finite.
+    #[track_caller]
+    pub fn with_factors(mut self, factor: impl Fn(&str) -> f64) -> Self {
+        let mut places: Vec<(f64, Vec<usize>)> = Vec::new();
+        for (place, name) in self.names.iter().enumerate() {
+            let factor = factor(name);
+            assert!(
+                factor.is_finite() && factor >= 0.0,
+                "AdamW: {factor} is no factor of `{name}`"
+            );
+            match places.iter_mut().find(|(known, _)| *known == factor) {
+                Some((_, places)) => places.push(place),
+                None => places.push((factor, vec![place])),
+            }
+        }
+        self.groups =
+            places.into_iter().map(|(factor, places)| self.group(factor, &places)).collect();
+        self
+    }
+
+    fn group(&self, factor: f64, places: &[usize]) -> Group {
+        let take = |list: &[Tensor]| places.iter().map(|at| list[*at].shallow_clone()).collect();
+        Group {
+            factor,
+            parameters: take(&self.parameters),
+            exp_avgs: take(&self.exp_avgs),
+            exp_avg_sqs: take(&self.exp_avg_sqs),
+            steps: take(&self.steps),
+        }
     }
 
     /// An optimiser of every trainable variable of `store`.
@@ -119,14 +170,18 @@ impl AdamW {
 
     fn update(&mut self, lr: f64, found_inf: Option<&Tensor>) -> Result<(), TorchError> {
         let AdamWConfig { betas: (beta1, beta2), eps, weight_decay } = self.config;
-        let lists = border::Lists {
-            parameters: &self.parameters,
-            exp_avgs: &self.exp_avgs,
-            exp_avg_sqs: &self.exp_avg_sqs,
-            steps: &self.steps,
-        };
-        let settings = border::Settings { lr, beta1, beta2, eps, weight_decay };
-        border::adamw_step(&lists, &settings, found_inf)
+        for group in &self.groups {
+            let lists = border::Lists {
+                parameters: &group.parameters,
+                exp_avgs: &group.exp_avgs,
+                exp_avg_sqs: &group.exp_avg_sqs,
+                steps: &group.steps,
+            };
+            let lr = lr * group.factor;
+            let settings = border::Settings { lr, beta1, beta2, eps, weight_decay };
+            border::adamw_step(&lists, &settings, found_inf)?;
+        }
+        Ok(())
     }
 
     /// The state by name: `NAME.exp_avg`, `NAME.exp_avg_sq` and `NAME.step` of each parameter.

@@ -228,3 +228,31 @@ fn a_failure_inside_libtorch_is_an_error() {
     let error = optimizer.step(0.1).expect_err("kinds differ").to_string();
     assert!(!error.is_empty() && !error.contains("Exception raised from"), "{error}");
 }
+
+#[test]
+fn a_factor_multiplies_the_learning_rate_of_its_parameters() {
+    let start = [0.5, -1.5, 2.0];
+    let moved = |factor: Option<f64>, lr: f64| {
+        let [body, head] = [parameter(&start, Kind::Double), parameter(&start, Kind::Double)];
+        let named = [("body", &body), ("head", &head)];
+        let named = named.map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone()));
+        let mut optimizer = AdamW::new(named, CONFIG);
+        if let Some(factor) = factor {
+            optimizer = optimizer.with_factors(|name| if name == "head" { factor } else { 1.0 });
+        }
+        for step in 0..3 {
+            optimizer.zero_grad();
+            [&body, &head].map(|tensor| differentiate(tensor, step));
+            optimizer.step(lr).expect("a step");
+        }
+        let state = optimizer.state();
+        assert_eq!(state["head.step"].double_value(&[]), 3.0, "one state for all groups");
+        (values(&body), values(&head))
+    };
+    let plain = moved(None, 0.01);
+    let (body, head) = moved(Some(50.0), 0.01);
+    assert_eq!(plain.0, plain.1, "both are alike without factors");
+    assert_eq!(body, plain.0, "the others learn as without factors");
+    assert_eq!(head, moved(None, 0.5).1, "as at 50 times the learning rate");
+    assert_eq!(moved(Some(0.0), 0.01).1, start, "a factor of 0 keeps them");
+}

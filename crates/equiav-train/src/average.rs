@@ -19,8 +19,15 @@ pub struct Average {
 impl Average {
     /// An average that begins with the present weights of `store`.
     pub fn new(store: &nn::VarStore, decay: f64) -> Self {
+        let mut average = Self { decay, tensors: BTreeMap::new() };
+        average.restart(store);
+        average
+    }
+
+    /// Begins again with the present weights of `store`.
+    pub fn restart(&mut self, store: &nn::VarStore) {
         let copied = |(name, tensor): (String, Tensor)| (name, tensor.detach().copy());
-        Self { decay, tensors: store.variables().into_iter().map(copied).collect() }
+        self.tensors = store.variables().into_iter().map(copied).collect();
     }
 
     /// Takes the present weights of `store` in.

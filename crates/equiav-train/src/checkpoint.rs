@@ -54,7 +54,7 @@ pub fn path(folder: &Path, step: u64) -> PathBuf {
 }
 
 /// The name of the checkpoint after `step` steps.
-fn name(step: u64) -> String {
+pub(crate) fn name(step: u64) -> String {
     format!("step-{step:09}")
 }
 

@@ -83,7 +83,22 @@ impl Source {
         let evaluate = lists.evaluate.into_iter().map(read).collect::<anyhow::Result<_>>()?;
         Ok(Corpus { train: train.into(), order: Order::Shuffled, evaluate })
     }
+
+    /// The table of classes of a corpus that was made on the spot.
+    ///
+    /// # Errors
+    ///
+    /// If the cache folder cannot be had.
+    pub fn labels(&self) -> anyhow::Result<Option<PathBuf>> {
+        match self {
+            Source::Synthetic(corpus) => Ok(Some(synthetic_folder(corpus)?.join(SYNTHETIC_LABELS))),
+            _ => Ok(None),
+        }
+    }
 }
+
+/// The label table of the procedural corpus, in its folder.
+const SYNTHETIC_LABELS: &str = "class_labels_indices.csv";
 
 impl ShardLists {
     /// Opens every shard.
@@ -107,12 +122,16 @@ impl ShardLists {
 
 /// The lists of the procedural corpus, made if need be.
 fn synthetic(corpus: &Synthetic, watch: &mut dyn Watch) -> anyhow::Result<Lists> {
-    // Each choice of knobs has a folder of its own, so that none replaces another.
-    let knobs = crc32c::crc32c(toml::to_string(corpus)?.as_bytes());
-    let folder = cache_folder()?.join(format!("synthetic-{knobs:08x}"));
+    let folder = synthetic_folder(corpus)?;
     let paths = corpus.write(&folder, &mut preparing("synthetic corpus", watch))?;
     let evaluate = BTreeMap::from([("held-out".to_owned(), paths.valid)]);
     Ok(Lists { train: paths.train, evaluate })
+}
+
+/// The folder of the procedural corpus; each choice of knobs has its own, so that none replaces another.
+fn synthetic_folder(corpus: &Synthetic) -> anyhow::Result<PathBuf> {
+    let knobs = crc32c::crc32c(toml::to_string(corpus)?.as_bytes());
+    Ok(cache_folder()?.join(format!("synthetic-{knobs:08x}")))
 }
 
 /// The lists of the stamps, fetched if need be.

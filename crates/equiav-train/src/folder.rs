@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 
-use crate::recipe::{self, Recipe};
+use crate::recipe::{self, Checked, Sections};
 
 /// The recipe of the run.
 pub(crate) const RECIPE: &str = "recipe.toml";
@@ -32,7 +32,7 @@ pub(crate) const CHECKPOINTS: &str = "checkpoints";
 /// # Errors
 ///
 /// If another process trains in it, or it holds checkpoints of another recipe.
-pub(crate) fn open(recipe: &Recipe, out: &Path) -> anyhow::Result<File> {
+pub(crate) fn open<S: Sections>(recipe: &Checked<S>, out: &Path) -> anyhow::Result<File> {
     fs::create_dir_all(out).with_context(|| format!("making the run folder {}", out.display()))?;
     let lock = lock(out)?;
     let path = out.join(RECIPE);
@@ -61,7 +61,7 @@ fn lock(out: &Path) -> anyhow::Result<File> {
     bail!("{} is in use by another run: wait for it, or choose another --out", out.display())
 }
 
-fn ensure_same(recipe: &Recipe, out: &Path, path: &Path) -> anyhow::Result<()> {
+fn ensure_same<S: Sections>(recipe: &Checked<S>, out: &Path, path: &Path) -> anyhow::Result<()> {
     let saved = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
     let keys = recipe::differing_keys(&saved, recipe)
         .with_context(|| format!("in recipe {}", path.display()))?;
@@ -74,7 +74,7 @@ fn ensure_same(recipe: &Recipe, out: &Path, path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn write(recipe: &Recipe, out: &Path, path: &Path) -> anyhow::Result<()> {
+fn write<S: Sections>(recipe: &Checked<S>, out: &Path, path: &Path) -> anyhow::Result<()> {
     let mut file = tempfile::NamedTempFile::new_in(out)?;
     file.write_all(recipe.to_toml().as_bytes())?;
     file.as_file().sync_all()?;

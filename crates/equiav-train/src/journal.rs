@@ -4,8 +4,10 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
+use crate::classified::Classified;
 use crate::metrics_log::MetricsLog;
 use crate::retrieve::Retrieved;
+use crate::task::Measured;
 use crate::tensorboard::EventWriter;
 use crate::watch::StepReport;
 
@@ -61,28 +63,13 @@ impl Journal {
         &mut self,
         step: u64,
         epoch: u64,
-        retrieved: &[Retrieved],
+        measured: &Measured,
     ) -> anyhow::Result<()> {
-        for figures in retrieved {
-            let list = &figures.list;
-            let mut values = Vec::new();
-            for (way, found) in [
-                ("visual_to_audio", &figures.visual_to_audio),
-                ("audio_to_visual", &figures.audio_to_visual),
-            ] {
-                for (name, value) in [
-                    ("r1", found.r1),
-                    ("r5", found.r5),
-                    ("r10", found.r10),
-                    ("median_rank", found.median_rank),
-                    ("mean_rank", found.mean_rank),
-                ] {
-                    values.push((format!("val/{list}/{way}/{name}"), value));
-                }
-            }
-            self.write(step, epoch, &values)?;
-        }
-        Ok(())
+        let lists: Vec<Vec<(String, f64)>> = match measured {
+            Measured::Retrieved(retrieved) => retrieved.iter().map(recalls).collect(),
+            Measured::Classified(classified, _) => classified.iter().map(classes).collect(),
+        };
+        lists.iter().try_for_each(|values| self.write(step, epoch, values))
     }
 
     fn write(&mut self, step: u64, epoch: u64, values: &[(String, f64)]) -> anyhow::Result<()> {
@@ -94,4 +81,31 @@ impl Journal {
             values.iter().map(|(name, value)| (name.as_str(), *value as f32)).collect();
         self.events.scalars(step, &scalars)
     }
+}
+
+/// The figures of one list of a pre-training run.
+fn recalls(figures: &Retrieved) -> Vec<(String, f64)> {
+    let list = &figures.list;
+    let mut values = Vec::new();
+    for (way, found) in [
+        ("visual_to_audio", &figures.visual_to_audio),
+        ("audio_to_visual", &figures.audio_to_visual),
+    ] {
+        for (name, value) in [
+            ("r1", found.r1),
+            ("r5", found.r5),
+            ("r10", found.r10),
+            ("median_rank", found.median_rank),
+            ("mean_rank", found.mean_rank),
+        ] {
+            values.push((format!("val/{list}/{way}/{name}"), value));
+        }
+    }
+    values
+}
+
+/// The figures of one list of a fine-tuning run.
+fn classes(figures: &Classified) -> Vec<(String, f64)> {
+    let named = figures.named().into_iter();
+    named.map(|(name, value)| (format!("val/{}/{name}", figures.list), value)).collect()
 }

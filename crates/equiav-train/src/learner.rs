@@ -1,20 +1,20 @@
 //! What an update changes: the weights, their moments, the loss scale, and the average of the weights.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
 use equiav_models::{Intra, read_weights, restore};
 use equiav_torch::{
-    AdamW, AdamWConfig, GradientAverage, LossScaler, LossScalerConfig, Reduce, Unused,
+    AdamW, AdamWConfig, GradientAverage, GroupError, LossScaler, LossScalerConfig, Reduce, Unused,
     clip_grad_norm, found_inf,
 };
-use tch::{Device, Tensor};
+use tch::{Device, Tensor, nn};
 
 use crate::average::Average;
 use crate::checkpoint::{self, Files, MODEL};
-use crate::network::Network;
+use crate::network::{Network, Stored};
 use crate::processes::Processes;
 use crate::settings::{Optimizer, Precision, Settings};
 
@@ -24,9 +24,9 @@ const AVERAGE: &str = "average.safetensors";
 
 /// A network with everything that its training carries along.
 #[derive(Debug)]
-pub struct Learner {
+pub struct Learner<N = Network> {
     /// The weights, and what they make of a batch.
-    pub network: Network,
+    pub network: N,
     /// Both moments of every variable.
     pub optimizer: AdamW,
     /// The loss scale, where the networks compute in fp16.
@@ -60,20 +60,45 @@ impl Learner {
         processes: &Processes,
     ) -> anyhow::Result<Self> {
         let network = Network::new(recipe, device)?;
-        let Optimizer { betas, eps, weight_decay, .. } = recipe.optimizer;
-        let optimizer = AdamW::of_store(&network.store, AdamWConfig { betas, eps, weight_decay });
-        let average = |decay| Average::new(&network.store, decay);
-        let average = recipe.optimizer.average.map(average);
-        let narrow = recipe.compute.precision == Precision::Fp16;
-        let scaler = narrow.then(|| LossScaler::new(LossScalerConfig::PYTORCH, device));
         let unused = match recipe.objective.intra {
             Intra::Equivariant => Unused::Never,
             Intra::Invariant | Intra::None => Unused::Possible,
         };
+        Self::of(network, &recipe.optimizer, recipe.compute.precision, processes, unused)
+    }
+}
+
+impl<N: Stored> Learner<N> {
+    /// `network` before its first update, trained by all `processes`, whose passes may leave variables
+    /// `unused` or not.
+    ///
+    /// # Errors
+    ///
+    /// If a process does not take part within the limit.
+    pub fn of(
+        network: N,
+        optimizer: &Optimizer,
+        precision: Precision,
+        processes: &Processes,
+        unused: Unused,
+    ) -> anyhow::Result<Self> {
+        let Optimizer { betas, eps, weight_decay, average, .. } = *optimizer;
+        let store = network.store();
+        let average = average.map(|decay| Average::new(store, decay));
+        let narrow = precision == Precision::Fp16;
+        let scaler = narrow.then(|| LossScaler::new(LossScalerConfig::PYTORCH, store.device()));
+        let optimizer = AdamW::of_store(store, AdamWConfig { betas, eps, weight_decay });
         let group = Arc::clone(&processes.group);
         let gradients = GradientAverage::new(group, optimizer.parameters(), unused)?;
         let processes = processes.clone();
         Ok(Self { network, optimizer, scaler, average, processes, gradients })
+    }
+
+    /// Has the average of the weights begin with the present ones, which came from elsewhere.
+    pub(crate) fn restart_average(&mut self) {
+        if let Some(average) = &mut self.average {
+            average.restart(self.network.store());
+        }
     }
 
     /// Gives every process the leader's weights, moments, scale and average.
@@ -87,12 +112,15 @@ impl Learner {
         }
         let mut files = self.files();
         for (file, tensors) in &mut files {
-            for tensor in tensors.values_mut() {
-                let purpose = format!("start, {file}");
-                tch::no_grad(|| self.processes.group.broadcast(tensor, 0, &purpose))?;
-            }
+            broadcast(&self.processes, tensors, file)?;
         }
         self.take(&files)
+    }
+
+    /// Gives every process the leader's weights, and nothing else.
+    pub(crate) fn share_weights(&self) -> Result<(), GroupError> {
+        let mut weights = self.network.store().variables().into_iter().collect();
+        broadcast(&self.processes, &mut weights, MODEL)
     }
 
     /// Updates the weights by their gradients, clipped to the norm `clip`; returns the norm before
@@ -136,7 +164,7 @@ impl Learner {
 
     /// The tensors of a checkpoint.
     pub fn files(&self) -> Files {
-        let weights = self.network.store.variables().into_iter().collect();
+        let weights = self.network.store().variables().into_iter().collect();
         let mut files = Files::from([(MODEL, weights), (OPTIMIZER, self.optimizer.state())]);
         files.extend(self.scaler.iter().map(|scaler| (SCALER, scaler.state())));
         files.extend(self.average.iter().map(|average| (AVERAGE, average.tensors())));
@@ -149,7 +177,7 @@ impl Learner {
     ///
     /// If it holds other names or shapes.
     pub fn load(&mut self, path: &Path) -> anyhow::Result<()> {
-        load(&path.join(MODEL), &self.network)?;
+        load(&path.join(MODEL), self.network.store())?;
         let names = self.files().into_keys().filter(|name| *name != MODEL);
         let read = |name| Ok((name, checkpoint::tensors(path, name)?));
         let files = names.map(read).collect::<anyhow::Result<Files>>()?;
@@ -170,9 +198,9 @@ impl Learner {
 
     /// Does `work` with the network as it is to be measured: with the average of the weights where
     /// there is one.
-    pub fn measured<T>(&self, work: impl FnOnce(&Network) -> T) -> T {
+    pub fn measured<T>(&self, work: impl FnOnce(&N) -> T) -> T {
         match &self.average {
-            Some(average) => average.instead(&self.network.store, || work(&self.network)),
+            Some(average) => average.instead(self.network.store(), || work(&self.network)),
             None => work(&self.network),
         }
     }
@@ -184,12 +212,26 @@ impl Learner {
 /// # Errors
 ///
 /// If they have other names or shapes than the network.
-pub fn load_for_use(path: &Path, network: &Network) -> anyhow::Result<()> {
-    let file = if path.join(AVERAGE).exists() { AVERAGE } else { MODEL };
-    load(&path.join(file), network)
+pub fn load_for_use(path: &Path, network: &impl Stored) -> anyhow::Result<()> {
+    load(&weights_for_use(path), network.store())
 }
 
-fn load(path: &Path, network: &Network) -> anyhow::Result<()> {
-    restore(&network.store, &read_weights(path)?)
-        .with_context(|| format!("checkpoint {}", path.display()))
+/// The file of the checkpoint at `path` that holds the weights to be used.
+pub(crate) fn weights_for_use(path: &Path) -> PathBuf {
+    let file = if path.join(AVERAGE).exists() { AVERAGE } else { MODEL };
+    path.join(file)
+}
+
+fn load(path: &Path, store: &nn::VarStore) -> anyhow::Result<()> {
+    restore(store, &read_weights(path)?).with_context(|| format!("checkpoint {}", path.display()))
+}
+
+/// Overwrites `tensors` by the leader's.
+fn broadcast(
+    processes: &Processes,
+    tensors: &mut BTreeMap<String, Tensor>,
+    purpose: &str,
+) -> Result<(), GroupError> {
+    let mut each = tensors.values_mut();
+    tch::no_grad(|| each.try_for_each(|tensor| processes.group.broadcast(tensor, 0, purpose)))
 }

@@ -2,9 +2,12 @@
 
 mod average;
 pub mod checkpoint;
+pub mod classified;
 pub mod corpus;
+mod dealt;
 pub mod embedding;
 pub mod feed;
+mod finetune;
 mod fixed;
 mod folder;
 mod hashed;
@@ -21,6 +24,7 @@ mod overrides;
 mod pass;
 pub mod phase;
 mod pretrain;
+mod probe;
 mod processes;
 pub mod recipe;
 pub mod retrieve;
@@ -33,17 +37,19 @@ pub mod step;
 pub mod step_rate;
 mod stop;
 mod suggest;
+mod task;
 mod tensorboard;
 mod trained;
 pub mod watch;
 
+pub use finetune::{Finetuned, finetune, finetune_together};
 pub use fixed::dump;
 pub use hashed::hashed;
 pub use overrides::Override;
 pub use pretrain::{Summary, pretrain, pretrain_together};
+pub use probe::{Probe, Probed, probe};
 pub use processes::Processes;
-pub use recipe::Recipe;
-
+pub use recipe::{FinetuneRecipe, Recipe};
 pub use setup::{dataset, device};
 pub use stop::Stop;
 pub use trained::Trained;

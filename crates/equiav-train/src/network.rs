@@ -12,6 +12,17 @@ use tch::{Device, Tensor, nn};
 use crate::phase::{self, Phase};
 use crate::settings::{Precision, Settings};
 
+/// What holds its variables in a store, by which they are trained and saved.
+pub trait Stored {
+    /// Every variable, under its published name.
+    fn store(&self) -> &nn::VarStore;
+
+    /// How many numbers are learned.
+    fn parameters(&self) -> usize {
+        self.store().trainable_variables().iter().map(Tensor::numel).sum()
+    }
+}
+
 /// Everything that a run learns.
 #[derive(Debug)]
 pub struct Network {
@@ -77,11 +88,7 @@ impl Network {
 
     /// Does `work` in the precision that networks compute in.
     pub fn narrowed<T>(&self, precision: Precision, work: impl FnOnce() -> T) -> T {
-        match precision {
-            Precision::Fp32 => work(),
-            Precision::Bf16 => autocast(self.store.device(), AutocastKind::BFloat16, work),
-            Precision::Fp16 => autocast(self.store.device(), AutocastKind::Half, work),
-        }
+        narrowed(self.store.device(), precision, work)
     }
 
     /// The temperature where it is learned, `[]`; else the recipe's holds.
@@ -91,17 +98,37 @@ impl Network {
 
     /// How many numbers are learned.
     pub fn parameters(&self) -> usize {
-        self.store.trainable_variables().iter().map(Tensor::numel).sum()
+        Stored::parameters(self)
+    }
+}
+
+impl Stored for Network {
+    fn store(&self) -> &nn::VarStore {
+        &self.store
+    }
+}
+
+/// Does `work` on `device` in the precision that networks compute in.
+pub(crate) fn narrowed<T>(device: Device, precision: Precision, work: impl FnOnce() -> T) -> T {
+    match precision {
+        Precision::Fp32 => work(),
+        Precision::Bf16 => autocast(device, AutocastKind::BFloat16, work),
+        Precision::Fp16 => autocast(device, AutocastKind::Half, work),
     }
 }
 
 /// Makes every branch of `recipe` in `store`, with weights drawn from the recipe's seed.
 fn initialized(recipe: &Settings, store: &nn::VarStore) -> BTreeMap<Modality, Branch> {
+    let build =
+        |(modality, config): (Modality, BranchConfig)| (modality, config.build(&store.root()));
+    seeded(recipe.seed, || recipe.branches().into_iter().map(build).collect())
+}
+
+/// Does `build`, whose weights are drawn from `seed`.
+pub(crate) fn seeded<T>(seed: u64, build: impl FnOnce() -> T) -> T {
     // libtorch draws from one generator per process, so networks are made one at a time.
     static GENERATOR: Mutex<()> = Mutex::new(());
     let _alone = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
-    tch::manual_seed(recipe.seed as i64);
-    let build =
-        |(modality, config): (Modality, BranchConfig)| (modality, config.build(&store.root()));
-    recipe.branches().into_iter().map(build).collect()
+    tch::manual_seed(seed as i64);
+    build()
 }

@@ -1,5 +1,6 @@
 //! Changes of single recipe keys: `optimizer.lr=3e-4`.
 
+use std::path::Path;
 use std::str::FromStr;
 
 use anyhow::{Context, bail, ensure};
@@ -9,7 +10,8 @@ use toml::{Table, Value};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Override {
     path: Vec<String>,
-    value: Value,
+    /// What is put there; nothing takes the key out.
+    value: Option<Value>,
 }
 
 impl FromStr for Override {
@@ -21,12 +23,23 @@ impl FromStr for Override {
             .with_context(|| format!("`{text}` is no KEY=VALUE, such as optimizer.lr=3e-4"))?;
         let path: Vec<String> = key.trim().split('.').map(str::to_owned).collect();
         ensure!(path.iter().all(|part| !part.is_empty()), "`{key}` is no dotted key");
-        Ok(Self { path, value: parse(value.trim()) })
+        Ok(Self { path, value: Some(parse(value.trim())) })
     }
 }
 
 impl Override {
-    /// Puts the value into `recipe`, making sections that are not there.
+    /// The path `value` under `key`, whatever its characters mean in TOML.
+    pub fn text(key: &str, value: &Path) -> Self {
+        let value = Value::String(value.to_string_lossy().into_owned());
+        Self { path: key.split('.').map(str::to_owned).collect(), value: Some(value) }
+    }
+
+    /// Takes `key` out.
+    pub fn absent(key: &str) -> Self {
+        Self { path: key.split('.').map(str::to_owned).collect(), value: None }
+    }
+
+    /// Puts the value into `recipe`, making sections that are not there; or takes the key out.
     ///
     /// # Errors
     ///
@@ -41,7 +54,10 @@ impl Override {
             };
             table = inner;
         }
-        table.insert(last.clone(), self.value.clone());
+        match &self.value {
+            Some(value) => table.insert(last.clone(), value.clone()),
+            None => table.remove(last),
+        };
         Ok(())
     }
 }
@@ -69,6 +85,14 @@ mod tests {
         assert_eq!(applied("a = 1", "a=0.5"), "a = 0.5\n");
         assert_eq!(applied("", "a=cuda"), "a = \"cuda\"\n");
         assert_eq!(applied("", "a=[1, 2]"), "a = [1, 2]\n");
+    }
+
+    #[test]
+    fn paths_stay_text_and_keys_can_be_taken_out() {
+        let mut table: Table = toml::from_str("a.b = 1").unwrap();
+        Override::text("a.c", Path::new("1")).apply(&mut table).unwrap();
+        Override::absent("a.b").apply(&mut table).unwrap();
+        assert_eq!(table.to_string(), "[a]\nc = \"1\"\n");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use equiav_augment::Modality;
 use equiav_models::{Embeddings, IntraPair, Views};
-use equiav_torch::{GradientAverage, GroupError};
+use equiav_torch::{GradientAverage, GroupError, LossScaler};
 use tch::{Kind, Tensor};
 
 use crate::keys::Everyone;
@@ -33,7 +33,7 @@ pub(crate) fn pass(
     }
     let embeddings = learner.network.forward(views, recipe);
     let terms = losses(learner, &embeddings, recipe)?;
-    let scaled = scaled(learner, &terms);
+    let scaled = scaled(&terms.total, learner.scaler.as_ref());
     backward(learner, |gradients| {
         if recipe.compute.recompute_blocks {
             // Blocks that are computed twice hide their variables from what looks ahead for them.
@@ -57,7 +57,7 @@ fn in_parts(
     let seen: Vec<_> = tch::no_grad(|| parts.iter().map(|part| forward(learner, part)).collect());
     let whole = joined(&seen);
     let terms = losses(learner, &whole, recipe)?;
-    let scaled = scaled(learner, &terms);
+    let scaled = scaled(&terms.total, learner.scaler.as_ref());
     backward(learner, |gradients| gradients.accumulate(&scaled))?;
     let mut first = 0;
     for part in &parts {
@@ -100,11 +100,11 @@ fn backward(
     phase::at(Phase::Backward, device, || work(&mut learner.gradients))
 }
 
-/// What is differentiated: the total, times the scale where there is one.
-fn scaled(learner: &Learner, terms: &Terms) -> Tensor {
-    match &learner.scaler {
-        Some(scaler) => scaler.scale(&terms.total),
-        None => terms.total.shallow_clone(),
+/// What is differentiated: `loss`, times the scale where there is one.
+pub(crate) fn scaled(loss: &Tensor, scaler: Option<&LossScaler>) -> Tensor {
+    match scaler {
+        Some(scaler) => scaler.scale(loss),
+        None => loss.shallow_clone(),
     }
 }
 

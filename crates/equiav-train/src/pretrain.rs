@@ -1,16 +1,24 @@
-//! Pre-training from outside: a recipe and a folder in, a summary out.
+//! Pre-training: encoders and predictors learn from pairs of sound and picture.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use equiav_data::{Batch, Dataset, Loader, Order, Pass, Sampler};
+
+use crate::checkpoint::Files;
 use crate::folder;
+use crate::learner::Learner;
+use crate::memory;
 use crate::processes::Processes;
 use crate::recipe::Recipe;
-use crate::retrieve::Retrieved;
+use crate::retrieve::{self, Retrieved};
 use crate::run::Run;
-use crate::setup::device_of;
-use crate::state::Best;
+use crate::setup::{dataset, device_of, loader_options};
+use crate::state::{Best, State};
+use crate::step::{self, Position};
 use crate::stop::Stop;
-use crate::watch::Watch;
+use crate::task::{Feed, Measured, Shared, Task};
+use crate::watch::{StepReport, Watch};
 
 /// How a run ended.
 #[derive(Clone, Debug)]
@@ -69,11 +77,106 @@ pub fn pretrain_together(
     watch: &mut dyn Watch,
 ) -> anyhow::Result<Summary> {
     processes.ensure_same_recipe(recipe)?;
-    let device = device_of(recipe, processes)?;
+    let device = device_of(&recipe.compute, processes)?;
     let _lock = if processes.leads() { Some(folder::open(recipe, out)?) } else { None };
     let corpus = recipe.data.source.prepare(watch)?;
-    let mut run = Run::open(recipe, out, device, corpus, processes, watch)?;
-    stop.begin();
+    let evaluate = corpus.evaluate.into_iter();
+    let evaluate = evaluate.map(|(name, list)| Ok((name, dataset(recipe, list)?)));
+    let task = Pretraining {
+        train: dataset(recipe, corpus.train)?,
+        order: corpus.order,
+        evaluate: evaluate.collect::<anyhow::Result<_>>()?,
+        learner: Learner::together(recipe, device, processes)?,
+        recipe,
+    };
+    let evaluate = task.evaluate.iter().map(|(name, list)| (name.as_str(), list.clips()));
+    processes.ensure_same_lists([("train", task.train.clips())].into_iter().chain(evaluate))?;
+    let mut run = Run::open(task, out, &recipe.to_toml(), watch)?;
     let stopped = run.train(stop, watch)?;
-    run.finish(stopped)
+    let (_, state, checkpoint) = run.finish()?;
+    let State { epoch: epochs, step: steps, skipped, retrieved, best, .. } = state;
+    Ok(Summary { epochs, steps, skipped, retrieved, best, checkpoint, stopped })
+}
+
+/// Encoders, predictors and heads with their clips.
+struct Pretraining<'a> {
+    recipe: &'a Recipe,
+    train: Arc<Dataset>,
+    order: Order,
+    evaluate: Vec<(String, Arc<Dataset>)>,
+    learner: Learner,
+}
+
+impl Task for Pretraining<'_> {
+    type Batch = Batch;
+
+    fn shared(&self) -> Shared<'_> {
+        let recipe = self.recipe;
+        Shared {
+            run: &recipe.run,
+            optimizer: &recipe.optimizer,
+            processes: &self.learner.processes,
+            every: recipe.evaluation.every,
+        }
+    }
+
+    fn clips(&self) -> usize {
+        self.train.len()
+    }
+
+    fn id(&self, clip: usize) -> &str {
+        self.train.clips().id(clip)
+    }
+
+    fn parameters(&self) -> usize {
+        self.learner.network.parameters()
+    }
+
+    fn sampler(&self) -> anyhow::Result<Sampler> {
+        let portions = self.train.clips().portions();
+        let (processes, recipe) = (&self.learner.processes, self.recipe);
+        let batch = processes.share(recipe.run.batch);
+        let sampler = Sampler::over(recipe.seed, portions, self.order, batch);
+        Ok(sampler.split(processes.group.rank(), processes.world()))
+    }
+
+    fn batches(&self, pass: Pass) -> anyhow::Result<Box<dyn Feed<Batch>>> {
+        let options = loader_options(self.recipe);
+        Ok(Box::new(Loader::resume(self.train.clone(), pass, options)?))
+    }
+
+    fn step(&mut self, batch: &Batch, position: Position) -> anyhow::Result<StepReport> {
+        let Self { recipe, learner, .. } = self;
+        let advice = || memory::advice_on(recipe);
+        memory::within(advice, || step::step(learner, batch, position, recipe))
+    }
+
+    fn measure(&self) -> anyhow::Result<Measured> {
+        let recipe = self.recipe;
+        let retrieved = self.learner.measured(|network| {
+            let lists = self.evaluate.iter();
+            let one = |(name, list): &(String, Arc<Dataset>)| {
+                let processes = &self.learner.processes;
+                retrieve::retrieve_together(name, list.clone(), network, recipe, processes)
+            };
+            lists.map(one).collect::<anyhow::Result<Vec<Retrieved>>>()
+        })?;
+        Ok(Measured::Retrieved(retrieved))
+    }
+
+    fn files(&self) -> Files {
+        self.learner.files()
+    }
+
+    fn share(&mut self) -> anyhow::Result<()> {
+        self.learner.share()
+    }
+
+    fn begin(&mut self, _: &mut dyn Watch) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    fn resume(&mut self, path: &Path) -> anyhow::Result<()> {
+        self.learner.load(path)
+    }
 }

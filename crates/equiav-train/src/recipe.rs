@@ -5,10 +5,12 @@ use std::ops::Deref;
 use std::path::Path;
 
 use anyhow::Context;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
 use crate::overrides::Override;
-use crate::settings::Settings;
+use crate::settings::{Finetune, Settings};
 use crate::suggest;
 
 /// The recipes that travel inside the program, by name.
@@ -19,11 +21,37 @@ pub const BUILT_IN: [(&str, &str); 4] = [
     ("vggsound", include_str!("../../../recipes/vggsound.toml")),
 ];
 
-/// A checked recipe; [`Recipe::load`] and [`Recipe::parse`] are the only ways to get one.
-#[derive(Clone, Debug)]
-pub struct Recipe(Settings);
+/// The recipes for fine-tuning that travel inside the program, by name.
+pub const BUILT_IN_FINETUNE: [(&str, &str); 3] = [
+    ("finetune-quick", include_str!("../../../recipes/finetune-quick.toml")),
+    ("finetune-audioset20k", include_str!("../../../recipes/finetune-audioset20k.toml")),
+    ("finetune-vggsound", include_str!("../../../recipes/finetune-vggsound.toml")),
+];
 
-impl Recipe {
+/// Everything that decides one kind of run, as its recipe holds it.
+pub trait Sections: Clone + DeserializeOwned + Serialize {
+    /// The recipes of this kind that travel inside the program, by name.
+    const BUILT_IN: &'static [(&'static str, &'static str)];
+
+    /// Checks what no single key can know.
+    ///
+    /// # Errors
+    ///
+    /// If a value makes no sense; the message names the key.
+    fn check(&self) -> anyhow::Result<()>;
+}
+
+/// A checked recipe; [`load`](Self::load) and [`parse`](Self::parse) are the only ways to get one.
+#[derive(Clone, Debug)]
+pub struct Checked<S>(S);
+
+/// The recipe of a pre-training run.
+pub type Recipe = Checked<Settings>;
+
+/// The recipe of a fine-tuning run.
+pub type FinetuneRecipe = Checked<Finetune>;
+
+impl<S: Sections> Checked<S> {
     /// Reads the recipe at `path`, or the built-in one of that name, and applies `overrides`.
     ///
     /// # Errors
@@ -31,10 +59,10 @@ impl Recipe {
     /// If there is no such file or name, a key is unknown (the nearest known one is suggested) or a
     /// value makes no sense.
     pub fn load(path: &Path, overrides: &[Override]) -> anyhow::Result<Self> {
-        let built_in = BUILT_IN.iter().find(|(name, _)| path.as_os_str() == *name);
+        let built_in = S::BUILT_IN.iter().find(|(name, _)| path.as_os_str() == *name);
         let text = match built_in {
             Some((_, text)) if !path.exists() => (*text).to_owned(),
-            _ => std::fs::read_to_string(path).with_context(|| unreadable(path))?,
+            _ => std::fs::read_to_string(path).with_context(|| unreadable::<S>(path))?,
         };
         Self::parse(&text, overrides).with_context(|| format!("in recipe {}", path.display()))
     }
@@ -50,7 +78,7 @@ impl Recipe {
             change.apply(&mut table)?;
         }
         inherit_profile(&mut table);
-        let settings: Settings = serde_path_to_error::deserialize(table).map_err(|error| {
+        let settings: S = serde_path_to_error::deserialize(table).map_err(|error| {
             suggest::explain(&error.path().to_string(), &error.inner().to_string())
         })?;
         settings.check()?;
@@ -67,11 +95,27 @@ impl Recipe {
     }
 }
 
-impl Deref for Recipe {
-    type Target = Settings;
+impl<S> Deref for Checked<S> {
+    type Target = S;
 
-    fn deref(&self) -> &Settings {
+    fn deref(&self) -> &S {
         &self.0
+    }
+}
+
+impl Sections for Settings {
+    const BUILT_IN: &'static [(&'static str, &'static str)] = &BUILT_IN;
+
+    fn check(&self) -> anyhow::Result<()> {
+        Settings::check(self)
+    }
+}
+
+impl Sections for Finetune {
+    const BUILT_IN: &'static [(&'static str, &'static str)] = &BUILT_IN_FINETUNE;
+
+    fn check(&self) -> anyhow::Result<()> {
+        Finetune::check(self)
     }
 }
 
@@ -90,9 +134,9 @@ fn inherit_profile(recipe: &mut Table) {
 }
 
 /// What to say of a recipe that cannot be read.
-fn unreadable(path: &Path) -> String {
-    let names = BUILT_IN.map(|(name, _)| name).join(", ");
-    format!("reading recipe {} (built-in recipes: {names})", path.display())
+fn unreadable<S: Sections>(path: &Path) -> String {
+    let names: Vec<&str> = S::BUILT_IN.iter().map(|(name, _)| *name).collect();
+    format!("reading recipe {} (built-in recipes: {})", path.display(), names.join(", "))
 }
 
 /// The dotted keys whose values differ between two recipes, beyond those that cannot change a result.
@@ -100,7 +144,10 @@ fn unreadable(path: &Path) -> String {
 /// # Errors
 ///
 /// If `saved` is not TOML.
-pub fn differing_keys(saved: &str, recipe: &Recipe) -> anyhow::Result<Vec<String>> {
+pub fn differing_keys<S: Sections>(
+    saved: &str,
+    recipe: &Checked<S>,
+) -> anyhow::Result<Vec<String>> {
     const HARMLESS: [&str; 5] =
         ["data.workers", "data.queue", "data.cache_mb", "compute.threads", "run.keep"];
     let saved: Table = toml::from_str(saved)?;

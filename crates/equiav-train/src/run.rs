@@ -1,41 +1,30 @@
-//! A pre-training run between its begin and its end: steps, measurements, checkpoints.
+//! A run of any kind of training: a folder that is opened or resumed, steps, measurements, checkpoints.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
-use equiav_data::{Batch, Dataset, Loader, Replaced, Sampler};
-use tch::Device;
+use equiav_data::{Replaced, Sampler};
 
 use crate::checkpoint;
-use crate::corpus::Corpus;
 use crate::folder;
 use crate::journal::Journal;
-use crate::learner::Learner;
-use crate::memory;
-use crate::pretrain::Summary;
-use crate::processes::Processes;
-use crate::recipe::Recipe;
-use crate::retrieve::{self, Retrieved};
 use crate::schedule::WarmupCosine;
-use crate::setup::{dataset, loader_options, schedule};
+use crate::settings::Length;
+use crate::setup::schedule;
 use crate::state::State;
-use crate::step::{self, Position};
+use crate::step::Position;
 use crate::stop::Stop;
+use crate::task::{Fed, Measured, Shared, Task};
 use crate::watch::{Event, StepReport, Watch};
 
 /// A run between two steps.
-pub(crate) struct Run<'a> {
-    recipe: &'a Recipe,
+pub(crate) struct Run<T> {
+    task: T,
     checkpoints: PathBuf,
-    train: Arc<Dataset>,
-    evaluate: Vec<(String, Arc<Dataset>)>,
     sampler: Sampler,
     schedule: WarmupCosine,
-    learner: Learner,
-    processes: &'a Processes,
     /// The leader's.
     journal: Option<Journal>,
     state: State,
@@ -47,64 +36,48 @@ pub(crate) struct Run<'a> {
     sound: State,
 }
 
-impl<'a> Run<'a> {
-    /// Builds everything and takes up the newest checkpoint.
+impl<T: Task> Run<T> {
+    /// Takes up the newest checkpoint in the run folder `out`, or begins; `recipe` is the run's, for
+    /// its log.
     pub(crate) fn open(
-        recipe: &'a Recipe,
+        mut task: T,
         out: &Path,
-        device: Device,
-        corpus: Corpus,
-        processes: &'a Processes,
+        recipe: &str,
         watch: &mut dyn Watch,
     ) -> anyhow::Result<Self> {
-        let train = dataset(recipe, corpus.train)?;
-        let evaluate = corpus.evaluate.into_iter();
-        let evaluate = evaluate.map(|(name, list)| Ok((name, dataset(recipe, list)?)));
-        let evaluate = evaluate.collect::<anyhow::Result<Vec<_>>>()?;
-        processes.ensure_same_lists(&train, &evaluate)?;
-        let (clips, batch) = (train.len(), recipe.run.batch);
-        let (rank, world) = (processes.group.rank(), processes.world());
-        processes.ensure_even(batch)?;
-        let portions = train.clips().portions();
-        let sampler = Sampler::over(recipe.seed, portions, corpus.order, batch / world);
-        let sampler = sampler.split(rank, world);
+        let processes = task.shared().processes.clone();
+        processes.ensure_even(task.shared().run.batch)?;
+        let sampler = task.sampler()?;
+        let (clips, batch, epochs) =
+            (task.clips(), task.shared().run.batch, task.shared().run.epochs);
+        let steps = sampler.batches() as u64;
         ensure!(
-            sampler.batches() > 0,
+            steps > 0,
             "{clips} training clips do not fill one batch of run.batch = {batch} \
              (the way out: more clips, or --set run.batch={clips})"
         );
-        let mut learner = Learner::together(recipe, device, processes)?;
         let checkpoints = out.join(folder::CHECKPOINTS);
-        let mut warn = |message| watch.note(&Event::Warning(message));
         let newest = processes.led("the newest checkpoint", || {
+            let mut warn = |message| watch.note(&Event::Warning(message));
             let newest = checkpoint::latest(&checkpoints, &mut warn)?;
-            if let Some((path, _)) = &newest {
-                learner.load(path)?;
+            match &newest {
+                Some((path, _)) => task.resume(path)?,
+                None => task.begin(watch)?,
             }
             Ok(newest)
         })?;
-        learner.share()?;
+        task.share()?;
         let (checkpoint, state): (Option<PathBuf>, Option<State>) = newest.unzip();
         let state = state.unwrap_or_default();
-        let journal = processes.leads().then(|| Journal::open(out, state.step, &recipe.to_toml()));
-        watch.note(&Event::Started {
-            clips,
-            parameters: learner.network.parameters(),
-            done: state.step,
-            epochs: recipe.run.epochs,
-            steps: sampler.batches() as u64,
-            batch,
-        });
+        let journal = processes.leads().then(|| Journal::open(out, state.step, recipe));
+        let (parameters, done) = (task.parameters(), state.step);
+        watch.note(&Event::Started { clips, parameters, done, epochs, steps, batch });
         Ok(Self {
-            schedule: schedule(recipe, sampler.batches() as u64),
+            schedule: schedule(task.shared().optimizer, epochs, steps),
             journal: journal.transpose()?,
-            recipe,
-            processes,
+            task,
             checkpoints,
-            train,
-            evaluate,
             sampler,
-            learner,
             checkpoint,
             due: false,
             sound: state.clone(),
@@ -118,7 +91,8 @@ impl<'a> Run<'a> {
         stop: &Stop,
         watch: &mut dyn Watch,
     ) -> anyhow::Result<Option<i32>> {
-        while self.state.epoch < self.recipe.run.epochs {
+        stop.begin();
+        while self.state.epoch < self.task.shared().run.epochs {
             if let Some(signal) = self.epoch(stop, watch)? {
                 return Ok(Some(signal));
             }
@@ -128,22 +102,22 @@ impl<'a> Run<'a> {
 
     /// Goes on with the epoch under way.
     fn epoch(&mut self, stop: &Stop, watch: &mut dyn Watch) -> anyhow::Result<Option<i32>> {
-        let used = self.processes.share(self.state.used);
-        let pass = self.sampler.pass(self.state.epoch, used);
-        let mut loader = Loader::resume(self.train.clone(), pass, loader_options(self.recipe))?;
+        let processes = self.task.shared().processes.clone();
+        let pass = self.sampler.pass(self.state.epoch, processes.share(self.state.used));
+        let mut batches = self.task.batches(pass)?;
         loop {
             // Where one process is asked to stop, all do, after the same step.
-            let signal = self.processes.largest(stop.requested().unwrap_or(0).into(), "signals")?;
+            let signal = processes.largest(stop.requested().unwrap_or(0).into(), "signals")?;
             if signal != 0 {
                 self.save(watch)?;
                 return Ok(Some(signal as i32));
             }
             let waiting = Instant::now();
-            let Some(batch) = loader.next() else { return Ok(None) };
+            let Some(batch) = batches.next() else { return Ok(None) };
             let batch = batch?;
-            self.note_unreadable(&batch.replaced, watch);
+            self.note_unreadable(batch.replaced(), watch);
             self.update(&batch, waiting.elapsed(), watch)?;
-            loader.recycle(batch);
+            batches.recycle(batch);
             self.close_step(watch)?;
         }
     }
@@ -151,15 +125,13 @@ impl<'a> Run<'a> {
     /// Makes one update.
     fn update(
         &mut self,
-        batch: &Batch,
+        batch: &T::Batch,
         data_time: Duration,
         watch: &mut dyn Watch,
     ) -> anyhow::Result<()> {
         let State { epoch, step, .. } = self.state;
         let position = Position { epoch, step, lr: self.schedule.lr(step), data_time };
-        let report = memory::within(self.recipe, || {
-            step::step(&mut self.learner, batch, position, self.recipe)
-        })?;
+        let report = self.task.step(batch, position)?;
         self.state.step = report.step;
         self.state.used += report.batch;
         if let Some(journal) = &mut self.journal {
@@ -178,8 +150,9 @@ impl<'a> Run<'a> {
 
     /// What is to be said of an update that was not made.
     fn left_out(&self, report: &StepReport) -> anyhow::Result<String> {
-        let ids: Vec<&str> = report.clips.iter().map(|clip| self.train.clips().id(*clip)).collect();
-        let ids = self.processes.group.gather_text(&ids.join(", "), "clips left out")?.join(", ");
+        let ids: Vec<&str> = report.clips.iter().map(|clip| self.task.id(*clip)).collect();
+        let group = &self.task.shared().processes.group;
+        let ids = group.gather_text(&ids.join(", "), "clips left out")?.join(", ");
         Ok(format!("step {} is left out: {} (clips {ids})", report.step, report.trouble()))
     }
 
@@ -189,34 +162,36 @@ impl<'a> Run<'a> {
         self.state.skipped += 1;
         self.state.skipped_in_a_row += 1;
         let row = self.state.skipped_in_a_row;
-        if row <= self.recipe.run.max_skipped {
+        let most = self.task.shared().run.max_skipped;
+        if row <= most {
             watch.note(&Event::Warning(message));
             return Ok(());
         }
         self.state = self.sound.clone();
         let path = self.save(watch)?;
         bail!(
-            "{message}; it was number {row} in a row, run.max_skipped = {} are allowed: {} holds the \
+            "{message}; it was number {row} in a row, run.max_skipped = {most} are allowed: {} holds the \
              state before them (the way out: a lower optimizer.lr, or another compute.precision, in \
              another --out)",
-            self.recipe.run.max_skipped,
             path.display()
         )
     }
 
     /// Ends the epoch if that was its last step, measures and saves when due.
     fn close_step(&mut self, watch: &mut dyn Watch) -> anyhow::Result<()> {
-        let over = self.state.used == self.sampler.batches() * self.recipe.run.batch;
+        let Shared { run: &Length { batch, epochs, save_every, .. }, every, .. } =
+            self.task.shared();
+        let over = self.state.used == self.sampler.batches() * batch;
         if over {
             self.state.epoch += 1;
             self.state.used = 0;
         }
-        let last = self.state.epoch == self.recipe.run.epochs;
-        if over && (last || self.state.epoch.is_multiple_of(self.recipe.evaluation.every)) {
+        let last = self.state.epoch == epochs;
+        if over && (last || self.state.epoch.is_multiple_of(every)) {
             self.measure(watch)?;
         }
-        let every = self.recipe.run.save_every;
-        self.due |= over || every.is_some_and(|every| self.state.step.is_multiple_of(every));
+        let saved = save_every.is_some_and(|every| self.state.step.is_multiple_of(every));
+        self.due |= over || saved;
         // While steps are left out the newest checkpoint stays the one from before.
         let sound = self.state.skipped_in_a_row == 0;
         if sound {
@@ -230,29 +205,26 @@ impl<'a> Run<'a> {
 
     /// Measures every held-out list.
     fn measure(&mut self, watch: &mut dyn Watch) -> anyhow::Result<()> {
-        let (recipe, processes) = (self.recipe, self.processes);
-        let retrieved = self.learner.measured(|network| {
-            let lists = self.evaluate.iter();
-            let one = |(name, list): &(String, Arc<Dataset>)| {
-                retrieve::retrieve_together(name, list.clone(), network, recipe, processes)
-            };
-            lists.map(one).collect::<anyhow::Result<Vec<Retrieved>>>()
-        })?;
+        let measured = self.task.measure()?;
+        let State { step, epoch, .. } = self.state;
         if let Some(journal) = &mut self.journal {
-            journal.measured(self.state.step, self.state.epoch, &retrieved)?;
+            journal.measured(step, epoch, &measured)?;
         }
-        watch.note(&Event::Evaluated { epoch: self.state.epoch, retrieved: retrieved.clone() });
-        self.state.measured(retrieved);
+        watch.note(&match measured.clone() {
+            Measured::Retrieved(retrieved) => Event::Evaluated { epoch, retrieved },
+            Measured::Classified(classified, _) => Event::Classified { epoch, classified },
+        });
+        self.state.measured(measured);
         Ok(())
     }
 
     fn save(&mut self, watch: &mut dyn Watch) -> anyhow::Result<PathBuf> {
         self.share_unreadable()?;
-        let path = checkpoint::path(&self.checkpoints, self.state.step);
-        if self.processes.leads() {
-            checkpoint::save(&self.checkpoints, &self.state, &self.learner.files())?;
+        let path = self.checkpoints.join(checkpoint::name(self.state.step));
+        if self.task.shared().processes.leads() {
+            checkpoint::save(&self.checkpoints, &self.state, &self.task.files())?;
             let best = self.state.best.map(|best| best.step);
-            checkpoint::prune(&self.checkpoints, self.recipe.run.keep, best)?;
+            checkpoint::prune(&self.checkpoints, self.task.shared().run.keep, best)?;
             watch.note(&Event::Saved(path.clone()));
         }
         self.checkpoint = Some(path.clone());
@@ -263,7 +235,8 @@ impl<'a> Run<'a> {
     /// Puts the clips that any process could not read into the state of all.
     fn share_unreadable(&mut self) -> anyhow::Result<()> {
         let own = serde_json::to_string(&self.state.unreadable)?;
-        for theirs in self.processes.group.gather_text(&own, "unreadable clips")? {
+        let group = &self.task.shared().processes.group;
+        for theirs in group.gather_text(&own, "unreadable clips")? {
             let theirs: BTreeMap<String, String> = serde_json::from_str(&theirs)?;
             self.state.unreadable.extend(theirs);
         }
@@ -281,10 +254,9 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Sums up.
-    pub(crate) fn finish(self, stopped: Option<i32>) -> anyhow::Result<Summary> {
+    /// What was trained, where the run stands, and its newest checkpoint.
+    pub(crate) fn finish(self) -> anyhow::Result<(T, State, PathBuf)> {
         let checkpoint = self.checkpoint.context("the run has saved no checkpoint")?;
-        let State { epoch: epochs, step: steps, skipped, retrieved, best, .. } = self.state;
-        Ok(Summary { epochs, steps, skipped, retrieved, best, checkpoint, stopped })
+        Ok((self.task, self.state, checkpoint))
     }
 }

@@ -1,11 +1,15 @@
 //! Everything that decides a run, as a recipe holds it, and what its values must satisfy.
 
 mod compute;
+mod finetune;
 mod length;
 mod objective;
 mod optimizer;
 
 pub use compute::{Compute, DeviceName, Precision};
+pub use finetune::{
+    Choosing, ClassLoss, ClassifierModel, Finetune, LabeledData, Labeling, Metric, Mode,
+};
 pub use length::Length;
 pub use objective::{Objective, Weights};
 pub use optimizer::Optimizer;
@@ -146,6 +150,7 @@ impl Settings {
         self.objective.check()?;
         self.optimizer.check()?;
         self.run.check()?;
+        ensure!(self.run.batch > 1, "run.batch = 1: a contrastive loss needs at least 2 clips");
         for (modality, branch) in self.branches() {
             branch.check().with_context(|| format!("the {modality} network cannot be built"))?;
         }

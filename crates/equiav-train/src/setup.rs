@@ -10,7 +10,7 @@ use tch::Device;
 
 use crate::processes::Processes;
 use crate::schedule::WarmupCosine;
-use crate::settings::{DeviceName, Settings};
+use crate::settings::{Compute, DeviceName, LabeledData, Optimizer, Settings};
 
 /// The device that `recipe` asks for, with its threads and precision set.
 ///
@@ -18,18 +18,18 @@ use crate::settings::{DeviceName, Settings};
 ///
 /// If it asks for CUDA where there is none.
 pub fn device(recipe: &Settings) -> anyhow::Result<Device> {
-    device_of(recipe, &Processes::alone())
+    device_of(&recipe.compute, &Processes::alone())
 }
 
-/// As [`device`], for one of several processes: those of one host share its processor and take a GPU
-/// each.
+/// As [`device`], by the settings that decide it, for one of several processes: those of one host share
+/// its processor and take a GPU each.
 ///
 /// # Errors
 ///
 /// As [`device`], or if a process does not take part within the limit.
-pub(crate) fn device_of(recipe: &Settings, processes: &Processes) -> anyhow::Result<Device> {
+pub(crate) fn device_of(compute: &Compute, processes: &Processes) -> anyhow::Result<Device> {
     let sharing = processes.on_this_host()?;
-    let threads = match NonZeroUsize::new(recipe.compute.threads) {
+    let threads = match NonZeroUsize::new(compute.threads) {
         Some(threads) => threads,
         None => {
             let own = std::thread::available_parallelism()?.get() / sharing;
@@ -37,8 +37,8 @@ pub(crate) fn device_of(recipe: &Settings, processes: &Processes) -> anyhow::Res
         }
     };
     set_threads(threads);
-    set_matmul_precision(recipe.compute.matmul_precision)?;
-    match recipe.compute.device {
+    set_matmul_precision(compute.matmul_precision)?;
+    match compute.device {
         DeviceName::Cpu => Ok(Device::Cpu),
         DeviceName::Cuda => cuda_device(processes.local_rank)
             .context("compute.device = \"cuda\" (the way out: --set compute.device=cpu)"),
@@ -72,20 +72,25 @@ pub(crate) fn loader_options(recipe: &Settings) -> LoaderOptions {
     }
 }
 
-/// The learning rates of a run with `steps` updates per epoch.
-pub(crate) fn schedule(recipe: &Settings, steps: u64) -> WarmupCosine {
-    let warmup = (recipe.optimizer.warmup_epochs * steps as f64).round() as u64;
-    warmup_cosine(recipe, warmup, recipe.run.epochs * steps)
+/// How labelled clips are fed.
+pub(crate) fn labeled_loader_options(data: &LabeledData) -> LoaderOptions {
+    let LabeledData { workers, queue, max_unreadable, .. } = *data;
+    LoaderOptions { workers, queue, max_unreadable }
+}
+
+/// The learning rates of a run of `epochs` with `steps` updates each.
+pub(crate) fn schedule(optimizer: &Optimizer, epochs: u64, steps: u64) -> WarmupCosine {
+    let warmup = (optimizer.warmup_epochs * steps as f64).round() as u64;
+    warmup_cosine(optimizer, warmup, epochs * steps)
 }
 
 /// The learning rates of a run with `steps` updates in all.
 pub(crate) fn schedule_within(recipe: &Settings, steps: u64) -> WarmupCosine {
     let share = recipe.optimizer.warmup_epochs / recipe.run.epochs as f64;
-    warmup_cosine(recipe, (share * steps as f64).round() as u64, steps)
+    warmup_cosine(&recipe.optimizer, (share * steps as f64).round() as u64, steps)
 }
 
-fn warmup_cosine(recipe: &Settings, warmup: u64, total: u64) -> WarmupCosine {
-    let optimizer = &recipe.optimizer;
+fn warmup_cosine(optimizer: &Optimizer, warmup: u64, total: u64) -> WarmupCosine {
     let (start, peak, end) = (optimizer.start_lr, optimizer.lr, optimizer.final_lr);
     WarmupCosine { start, peak, end, warmup, total }
 }

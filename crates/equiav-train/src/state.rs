@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::classified::Classified;
 use crate::retrieve::Retrieved;
+use crate::task::Measured;
 
 /// Where a run stands.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -22,8 +24,11 @@ pub struct State {
     pub skipped_in_a_row: u64,
     /// Clips that could not be read so far, by their ids, with the reasons.
     pub unreadable: BTreeMap<String, String>,
-    /// The last measurement of every held-out list.
+    /// The last measurement of every held-out list, of a pre-training run.
     pub retrieved: Vec<Retrieved>,
+    /// The last measurement of every list, of a fine-tuning run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub classified: Vec<Classified>,
     /// The best measurement so far.
     pub best: Option<Best>,
 }
@@ -34,19 +39,22 @@ pub struct State {
 pub struct Best {
     /// Steps made before it.
     pub step: u64,
-    /// R@1, the mean over lists and directions, in [0, 1].
-    pub r1: f64,
+    /// R@1, the mean over lists and directions, or what the recipe chooses by, in [0, 1].
+    #[serde(alias = "r1")]
+    pub score: f64,
 }
 
 impl State {
     /// Takes note of a measurement, which is the best if it is above every earlier one.
-    pub(crate) fn measured(&mut self, retrieved: Vec<Retrieved>) {
-        let ways = |figures: &Retrieved| [figures.visual_to_audio.r1, figures.audio_to_visual.r1];
-        let all: Vec<f64> = retrieved.iter().flat_map(ways).collect();
-        let r1 = all.iter().sum::<f64>() / all.len() as f64;
-        if !all.is_empty() && self.best.is_none_or(|best| r1 > best.r1) {
-            self.best = Some(Best { step: self.step, r1 });
+    pub(crate) fn measured(&mut self, measured: Measured) {
+        if let Some(score) = measured.score()
+            && self.best.is_none_or(|best| score > best.score)
+        {
+            self.best = Some(Best { step: self.step, score });
         }
-        self.retrieved = retrieved;
+        match measured {
+            Measured::Retrieved(retrieved) => self.retrieved = retrieved,
+            Measured::Classified(classified, _) => self.classified = classified,
+        }
     }
 }

@@ -8,9 +8,11 @@ use equiav_torch::{peak_on_gpu, peak_resident};
 
 use crate::feed;
 use crate::learner::Learner;
+use crate::network::Stored;
+use crate::objective::Terms;
 use crate::pass;
 use crate::phase::{self, Phase};
-use crate::settings::Settings;
+use crate::settings::{Length, Optimizer, Settings};
 use crate::watch::StepReport;
 
 /// Where in the run a step stands.
@@ -45,13 +47,38 @@ pub fn step(
     recipe: &Settings,
 ) -> anyhow::Result<StepReport> {
     let started = Instant::now();
-    let Position { epoch, step, lr, data_time } = position;
     let device = learner.network.store.device();
     let views = phase::at(Phase::Feed, device, || feed::views(batch, device));
     let terms = pass::pass(learner, &views, recipe)?;
-    let update = || learner.update(&terms.total, lr, recipe.optimizer.clip_norm);
+    let made = Made { terms, clips: batch.clips.clone(), position, started };
+    conclude(learner, made, &recipe.optimizer, &recipe.run)
+}
+
+/// A step whose gradients are there.
+pub(crate) struct Made {
+    /// What was differentiated.
+    pub(crate) terms: Terms,
+    /// The positions of its clips in the training list.
+    pub(crate) clips: Vec<usize>,
+    /// Where in the run it stands.
+    pub(crate) position: Position,
+    /// When it began.
+    pub(crate) started: Instant,
+}
+
+/// Updates `learner` by the gradients of a step and reports it.
+pub(crate) fn conclude<N: Stored>(
+    learner: &mut Learner<N>,
+    made: Made,
+    optimizer: &Optimizer,
+    run: &Length,
+) -> anyhow::Result<StepReport> {
+    let Made { terms, clips, position, started } = made;
+    let Position { epoch, step, lr, data_time } = position;
+    let device = learner.network.store().device();
+    let update = || learner.update(&terms.total, lr, optimizer.clip_norm);
     let (norm, skipped) = phase::at(Phase::Update, device, update)?;
-    let every = recipe.run.gradient_norms_every;
+    let every = run.gradient_norms_every;
     let due = every.is_some_and(|every| (step + 1).is_multiple_of(every));
     let gradient_norms = if due { learner.gradient_norms() } else { BTreeMap::new() };
     learner.optimizer.zero_grad();
@@ -59,7 +86,7 @@ pub fn step(
     figures.average(&learner.processes)?;
     let applied = skipped == 0.0;
     if let (Some(average), true) = (&mut learner.average, applied) {
-        average.update(&learner.network.store);
+        average.update(learner.network.store());
     }
     Ok(StepReport {
         epoch,
@@ -70,8 +97,8 @@ pub fn step(
         gradient_norms,
         loss_scale: learner.scaler.as_ref().map(|scaler| scaler.current()),
         applied,
-        clips: batch.clips.clone(),
-        batch: batch.clips.len() * learner.processes.world(),
+        batch: clips.len() * learner.processes.world(),
+        clips,
         memory: peak_on_gpu(0).or_else(peak_resident),
         data_time,
         batch_time: data_time + started.elapsed(),

@@ -86,7 +86,7 @@ pub fn start_together(
 ) -> anyhow::Result<Start> {
     let batch = recipe.run.batch;
     processes.ensure_even(batch)?;
-    let device = setup::device_of(recipe, processes)?;
+    let device = setup::device_of(&recipe.compute, processes)?;
     let learner = Learner::together(recipe, device, processes)?;
     let schedule = setup::schedule_within(recipe, steps);
     let learning_rates = (0..steps).map(|step| schedule.lr(step)).collect();
@@ -183,8 +183,10 @@ impl CentroidCost {
 fn one(start: &mut Start, position: Position, recipe: &Settings) -> anyhow::Result<Timed> {
     let Start { learner, batch, .. } = start;
     let started = Instant::now();
-    let (report, phases) =
-        phase::measure(|| memory::within(recipe, || step(learner, batch, position, recipe)));
+    let (report, phases) = phase::measure(|| {
+        let advice = || memory::advice_on(recipe);
+        memory::within(advice, || step(learner, batch, position, recipe))
+    });
     Ok(Timed { report: report?, time: started.elapsed(), phases })
 }
 

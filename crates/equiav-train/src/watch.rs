@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::classified::Classified;
 use crate::objective::Figures;
 use crate::retrieve::Retrieved;
 
@@ -42,6 +43,13 @@ pub enum Event {
         epoch: u64,
         /// The figures of every list.
         retrieved: Vec<Retrieved>,
+    },
+    /// Labelled clips were measured.
+    Classified {
+        /// Finished epochs.
+        epoch: u64,
+        /// The figures of every list.
+        classified: Vec<Classified>,
     },
     /// A checkpoint is complete on disk.
     Saved(PathBuf),

@@ -6,7 +6,9 @@ mod tiny;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use equiav_train::{Event, Recipe, Silent, Stop, Summary, Trained, Watch, pretrain};
+use equiav_train::recipe::{Checked, Sections};
+use equiav_train::settings::{Finetune, Settings};
+use equiav_train::{Event, Silent, Stop, Summary, Trained, Watch, pretrain};
 use tiny::{STEPS, assert_same_run, checkpoint, records, run, tiny};
 
 /// A watcher that ends the run by a panic at its `n`-th update, as a crash would.
@@ -93,7 +95,7 @@ fn the_best_checkpoint_is_kept_beside_the_newest() {
         Some((way("visual_to_audio")? + way("audio_to_visual")?) / 2.0)
     };
     let all: Vec<f64> = records(&out).iter().filter_map(r1).collect();
-    assert_eq!((all.len(), best.r1), (6, all.iter().copied().fold(0.0, f64::max)));
+    assert_eq!((all.len(), best.score), (6, all.iter().copied().fold(0.0, f64::max)));
 }
 
 /// A watcher that keeps warnings and the steps that were left out.
@@ -289,17 +291,24 @@ fn the_loss_falls_and_the_published_profile_trains_too() {
     }
 }
 
+/// Checks the recipe at `path` as one of the kind `S`, with its name.
+fn check<S: Sections>(path: &Path) {
+    let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+    let recipe = Checked::<S>::load(path, &[]).expect("a recipe");
+    assert!(S::BUILT_IN.iter().any(|(known, _)| *known == name), "{name} is built in");
+    assert!(recipe.to_toml().contains(&format!("name = \"{name}\"")), "{name}");
+    let again = Checked::<S>::parse(&recipe.to_toml(), &[]).expect("what was written can be read");
+    assert_eq!(again.to_toml(), recipe.to_toml());
+}
+
 #[test]
 fn every_recipe_of_the_repository_is_built_in_and_sound() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes");
     for entry in fs::read_dir(folder).expect("recipes").flatten() {
-        let path = entry.path();
-        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
-        let recipe = Recipe::load(&path, &[]).expect("a recipe");
-        assert_eq!(recipe.name, name);
-        assert!(equiav_train::recipe::BUILT_IN.iter().any(|(known, _)| *known == name));
-        let again = Recipe::parse(&recipe.to_toml(), &[]).expect("what was written can be read");
-        assert_eq!(again.to_toml(), recipe.to_toml());
+        match entry.file_name().to_string_lossy().starts_with("finetune-") {
+            true => check::<Finetune>(&entry.path()),
+            false => check::<Settings>(&entry.path()),
+        }
     }
 }
 

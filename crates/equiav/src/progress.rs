@@ -135,7 +135,7 @@ impl Watch for Progress {
             Event::Evaluated { retrieved, .. } => {
                 retrieved.iter().for_each(|figures| self.line(&table::one_line(figures)));
             }
-            Event::Saved(_) => {}
+            Event::Classified { .. } | Event::Saved(_) => {}
             Event::Warning(message) => self.bar.suspend(|| eprintln!("warning: {message}")),
         }
     }

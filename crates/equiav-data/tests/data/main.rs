@@ -5,6 +5,7 @@ mod corpus;
 mod examples;
 mod hostile;
 mod jpegs;
+mod labeled;
 mod loading;
 mod manifests;
 mod measuring;

@@ -1,6 +1,5 @@
 //! How long a run is, how it goes through a batch, and what it keeps.
 
-use anyhow::ensure;
 use serde::{Deserialize, Serialize};
 
 use super::positive;
@@ -33,7 +32,6 @@ pub struct Length {
 impl Length {
     pub(super) fn check(&self) -> anyhow::Result<()> {
         positive("run.batch", self.batch)?;
-        ensure!(self.batch > 1, "run.batch = 1: a contrastive loss needs at least 2 clips");
         positive("run.micro_batch", self.micro_batch.unwrap_or(1))?;
         positive("run.epochs", self.epochs as usize)?;
         positive("run.keep", self.keep)?;

@@ -1,0 +1,165 @@
+//! How well a classifier tells the classes of one list.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+use equiav_data::Targets;
+use equiav_eval::{classification, d_prime, top_k_accuracy};
+use ndarray::{Array2, ArrayView2};
+use serde::{Deserialize, Serialize};
+
+/// The figures of one list.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Classified {
+    /// The list's name.
+    pub list: String,
+    /// Clips that could be read.
+    pub found: usize,
+    /// Clips listed.
+    pub listed: usize,
+    /// Why each of the other clips could not be read.
+    pub left_out: Vec<String>,
+    /// A hash of the list, so that figures of different lists are not compared.
+    pub digest: String,
+    /// Number of classes.
+    pub classes: usize,
+    /// Classes with a clip among those found; the means below are over these.
+    pub with_positives: usize,
+    /// Mean average precision, in [0, 1].
+    pub map: f64,
+    /// Mean area under the ROC curve, in [0, 1]; none where no class has a clip that is not of it.
+    pub roc_auc: Option<f64>,
+    /// The share of clips whose best class is theirs, in [0, 1]; none where a clip has several classes.
+    pub top1: Option<f64>,
+    /// The share of clips whose class is among the best five, in [0, 1]; none as above.
+    pub top5: Option<f64>,
+    /// Limits that hold 95 % of the bootstrap's figures, by the figure's name; where they were drawn.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub intervals: BTreeMap<String, (f64, f64)>,
+}
+
+/// Scores of the readable clips of one list.
+#[derive(Clone, Debug)]
+pub struct Scored {
+    /// The list's name.
+    pub list: String,
+    /// Clips listed.
+    pub listed: usize,
+    /// A hash of the list.
+    pub digest: String,
+    /// Why each of the clips without scores could not be read.
+    pub left_out: Vec<String>,
+    /// The position of each row's clip in its data set.
+    pub clips: Vec<usize>,
+    /// The probability of each class, `[clips, classes]`.
+    pub scores: Array2<f32>,
+}
+
+impl Scored {
+    /// The figures of the scores against `targets`, those of the data set.
+    ///
+    /// # Errors
+    ///
+    /// If there is no clip, or a score is not finite.
+    pub fn figures(&self, targets: &Targets) -> anyhow::Result<Classified> {
+        let context = || format!("measuring `{}`", self.list);
+        let labels: Vec<&[usize]> = self.clips.iter().map(|clip| targets.classes(*clip)).collect();
+        let figures = Figures::of(self.scores.view(), &labels).with_context(context)?;
+        Ok(Classified {
+            list: self.list.clone(),
+            found: self.clips.len(),
+            listed: self.listed,
+            left_out: self.left_out.clone(),
+            digest: self.digest.clone(),
+            classes: targets.count(),
+            with_positives: figures.with_positives,
+            map: figures.map,
+            roc_auc: figures.roc_auc,
+            top1: figures.top1,
+            top5: figures.top5,
+            intervals: BTreeMap::new(),
+        })
+    }
+}
+
+impl Classified {
+    /// The sensitivity d' that belongs to the mean area under the ROC curve.
+    pub fn d_prime(&self) -> Option<f64> {
+        self.roc_auc.map(d_prime)
+    }
+
+    /// Every figure by its name: `map`, `auc`, `d_prime`, `top1`, `top5`; those that there are and that
+    /// are finite.
+    pub fn named(&self) -> Vec<(&'static str, f64)> {
+        let all = [
+            ("map", Some(self.map)),
+            ("auc", self.roc_auc),
+            ("d_prime", self.d_prime()),
+            ("top1", self.top1),
+            ("top5", self.top5),
+        ];
+        let finite = |(name, value): (&'static str, Option<f64>)| {
+            Some((name, value.filter(|value| value.is_finite())?))
+        };
+        all.into_iter().filter_map(finite).collect()
+    }
+}
+
+/// What scores come to.
+struct Figures {
+    with_positives: usize,
+    map: f64,
+    roc_auc: Option<f64>,
+    top1: Option<f64>,
+    top5: Option<f64>,
+}
+
+impl Figures {
+    /// Of `scores`, `[clips, classes]`, with the classes of each clip.
+    fn of(scores: ArrayView2<'_, f32>, labels: &[&[usize]]) -> anyhow::Result<Self> {
+        let of_class = |(row, class): (usize, usize)| labels[row].contains(&class);
+        let truth = Array2::from_shape_fn(scores.dim(), of_class);
+        let all = classification(scores, truth.view())?;
+        let exclusive: Option<Vec<usize>> = labels
+            .iter()
+            .map(|classes| match classes {
+                [class] => Some(*class),
+                _ => None,
+            })
+            .collect();
+        let top = |k| {
+            let labels = exclusive.as_deref();
+            labels.map(|labels| Ok(top_k_accuracy(scores, labels, k)?.share)).transpose()
+        };
+        let (top1, top5): (anyhow::Result<_>, anyhow::Result<_>) = (top(1), top(5));
+        Ok(Self {
+            with_positives: all.with_positives,
+            map: all.mean_average_precision.context("no class has a clip")?,
+            roc_auc: all.mean_roc_auc,
+            top1: top1?,
+            top5: top5?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+
+    #[test]
+    fn figures_equal_a_case_by_hand() {
+        let scores = array![[0.9, 0.1, 0.5], [0.8, 0.7, 0.1], [0.1, 0.2, 0.3]];
+        let single = Figures::of(scores.view(), &[&[0], &[1], &[2]]).expect("figures");
+        assert_eq!(
+            (single.top1, single.top5, single.with_positives),
+            (Some(2.0 / 3.0), Some(1.0), 3)
+        );
+        // The third class's clip ranks second of three: its precision is a half.
+        assert!((single.map - (1.0 + 1.0 + 0.5) / 3.0).abs() < 1e-12);
+        let multiple = Figures::of(scores.view(), &[&[0, 2], &[1], &[2]]).expect("figures");
+        assert_eq!((multiple.top1, multiple.top5), (None, None));
+        assert_eq!(multiple.map, 1.0);
+    }
+}

@@ -1,0 +1,257 @@
+//! What frozen features know of classes: a linear probe and nearest neighbors on pooled plain tokens.
+//!
+//! Every choice (learning rate, number of neighbors) is made on a validation part of the training list;
+//! each test list is measured once, with what was chosen.
+
+mod cache;
+mod features;
+mod linear;
+mod neighbors;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+use equiav_augment::Modality;
+use equiav_data::{Clips, Labels, Split, Targets};
+use ndarray::{Array2, Axis};
+use serde::Serialize;
+
+use crate::classified::{Classified, Scored};
+use crate::finetune::labels;
+use crate::network::Network;
+use crate::settings::{ClassLoss, Settings};
+use crate::setup;
+use crate::trained::Trained;
+use crate::watch::Watch;
+use cache::Cache;
+use features::Features;
+
+/// What is probed, and on how much.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    /// The table of classes; none for that of a corpus made on the spot.
+    pub labels: Option<PathBuf>,
+    /// The share of the training list that choices are made on, above 0 and below 1.
+    pub validation: f64,
+    /// Clips of each class to learn from; none for all.
+    pub per_class: Option<usize>,
+    /// The seed of that choice.
+    pub seed: u64,
+    /// Whether a fresh network of the same recipe is probed instead, for comparison.
+    pub random: bool,
+}
+
+/// The figures of one way to tell classes from one kind of features.
+#[derive(Clone, Debug, Serialize)]
+pub struct Probed {
+    /// What was seen: `audio`, `visual` or `both`.
+    pub input: &'static str,
+    /// How classes were told: `linear` or `neighbors`.
+    pub method: &'static str,
+    /// What was chosen on the validation clips, such as `lr 0.01`.
+    pub chosen: String,
+    /// Clips learned from.
+    pub clips: usize,
+    /// The figures of the validation clips.
+    pub validation: Classified,
+    /// The figures of every test list.
+    pub test: Vec<Classified>,
+}
+
+/// The features of one list with its classes.
+struct Known {
+    name: String,
+    digest: String,
+    targets: Targets,
+    features: Features,
+}
+
+/// Some clips of a list, as one way of probing sees them.
+pub(crate) struct Part {
+    /// The position of each row's clip in its list.
+    pub(crate) clips: Vec<usize>,
+    /// `[clips, width]`.
+    pub(crate) rows: Array2<f32>,
+    /// How much of each class is in each clip, `[clips, classes]`.
+    pub(crate) targets: Array2<f32>,
+}
+
+/// Probes the network of `trained`, whose run folder is `run`: features are kept there, under
+/// `features/`.
+///
+/// # Errors
+///
+/// If the corpus or the labels cannot be had, a part has no clip, or libtorch fails.
+pub fn probe(
+    trained: &Trained,
+    run: &Path,
+    options: &Probe,
+    watch: &mut dyn Watch,
+) -> anyhow::Result<Vec<Probed>> {
+    let share = options.validation;
+    ensure!(share > 0.0 && share < 1.0, "--validation {share}: expected above 0 and below 1");
+    let recipe = &*trained.recipe;
+    let corpus = recipe.data.source.prepare(watch)?;
+    let labels = labels(options.labels.as_deref(), &recipe.data.source)?;
+    let fresh = if options.random { Some(untrained(recipe, &trained.network)?) } else { None };
+    let network = fresh.as_ref().unwrap_or(&trained.network);
+    let cache = match options.random {
+        true => Cache::untrained(run, recipe),
+        false => Cache::of(run, &trained.checkpoint, recipe)?,
+    };
+    let mut known =
+        |name: &str, clips: Clips| known(name, clips, &labels, network, recipe, &cache, watch);
+    let train = known("train", corpus.train)?;
+    let test = corpus.evaluate.into_iter().map(|(name, clips)| known(&name, clips));
+    let test: Vec<Known> = test.collect::<anyhow::Result<_>>()?;
+    let split = Split::draw(&train.targets, options.seed, share, options.per_class);
+    let mut all = Vec::new();
+    for (input, modalities) in [
+        ("audio", &[Modality::Audio][..]),
+        ("visual", &[Modality::Visual]),
+        ("both", &Modality::ALL),
+    ] {
+        let parts = Parts::new(&train, &split, &test, modalities)?;
+        all.push(parts.probed(input, "linear", &linear::SWEEP, linear::fit)?);
+        all.push(parts.probed(input, "neighbors", &neighbors::SWEEP, neighbors::fit)?);
+    }
+    Ok(all)
+}
+
+/// A fresh network of `recipe` where that of the run is.
+fn untrained(recipe: &Settings, trained: &Network) -> anyhow::Result<Network> {
+    let mut recipe = recipe.clone();
+    recipe.model.start = None;
+    Network::new(&recipe, trained.store.device())
+}
+
+/// The features and classes of the clips called `name`.
+#[allow(clippy::too_many_arguments, reason = "one call")]
+fn known(
+    name: &str,
+    clips: Clips,
+    labels: &Labels,
+    network: &Network,
+    recipe: &Settings,
+    cache: &Cache,
+    watch: &mut dyn Watch,
+) -> anyhow::Result<Known> {
+    let targets = Targets::of(&clips, labels).with_context(|| format!("in `{name}`"))?;
+    let digest = clips.digest();
+    let dataset = setup::dataset(recipe, clips)?;
+    let make = || features::features(dataset, network, recipe);
+    let features = cache.get(&digest, watch, make)?;
+    ensure!(!features.clips.is_empty(), "no clip of `{name}` can be read");
+    Ok(Known { name: name.to_owned(), digest, targets, features })
+}
+
+/// What one kind of features is learned from, chosen by and tested on.
+struct Parts<'a> {
+    loss: ClassLoss,
+    train: Part,
+    validation: (&'a Known, Part),
+    test: Vec<(&'a Known, Part)>,
+}
+
+/// What scores the rows of a part: `[n, classes]`.
+type Score = Box<dyn Fn(&Part) -> anyhow::Result<Array2<f32>>>;
+
+/// What was learned with one setting.
+struct Learned {
+    setting: f64,
+    score: Score,
+    validation: Classified,
+}
+
+/// A way to score the rows of one part after having learned from another, with a setting.
+type Fit = fn(&Part, ClassLoss, f64) -> anyhow::Result<Score>;
+
+impl<'a> Parts<'a> {
+    fn new(
+        train: &'a Known,
+        split: &Split,
+        test: &'a [Known],
+        modalities: &[Modality],
+    ) -> anyhow::Result<Self> {
+        let all = |list: &Known| (0..list.targets.clips()).collect::<Vec<_>>();
+        let whole = |list: &'a Known| Ok((list, list.part(&all(list), modalities)?));
+        Ok(Self {
+            loss: if train.targets.are_exclusive() { ClassLoss::Ce } else { ClassLoss::Bce },
+            train: train.part(&split.train, modalities).context("the training clips")?,
+            validation: (
+                train,
+                train.part(&split.validation, modalities).context("the validation clips")?,
+            ),
+            test: test.iter().map(whole).collect::<anyhow::Result<_>>()?,
+        })
+    }
+
+    /// Learns with every setting of `sweep` and tests the one that is best on the validation clips.
+    fn probed(
+        &self,
+        input: &'static str,
+        method: &'static str,
+        sweep: &[f64],
+        fit: Fit,
+    ) -> anyhow::Result<Probed> {
+        let mut best: Option<(f64, Learned)> = None;
+        for setting in sweep {
+            let score = fit(&self.train, self.loss, *setting)?;
+            let validation = figures("validation", &self.validation, &score(&self.validation.1)?)?;
+            let value = validation.top1.unwrap_or(validation.map);
+            if best.as_ref().is_none_or(|(found, _)| value > *found) {
+                best = Some((value, Learned { setting: *setting, score, validation }));
+            }
+        }
+        let (_, learned) = best.context("there is nothing to choose from")?;
+        let Learned { setting, score, validation } = learned;
+        let tested = |list: &(&Known, Part)| figures(&list.0.name, list, &score(&list.1)?);
+        let name = if method == "linear" { "lr" } else { "k" };
+        Ok(Probed {
+            input,
+            method,
+            chosen: format!("{name} {setting}"),
+            clips: self.train.clips.len(),
+            validation,
+            test: self.test.iter().map(tested).collect::<anyhow::Result<_>>()?,
+        })
+    }
+}
+
+/// The figures of `scores` of a part of a list.
+fn figures(
+    name: &str,
+    (list, part): &(&Known, Part),
+    scores: &Array2<f32>,
+) -> anyhow::Result<Classified> {
+    let scored = Scored {
+        list: name.to_owned(),
+        listed: part.clips.len() + list.features.left_out.len(),
+        digest: list.digest.clone(),
+        left_out: list.features.left_out.clone(),
+        clips: part.clips.clone(),
+        scores: scores.clone(),
+    };
+    scored.figures(&list.targets)
+}
+
+impl Known {
+    /// Those of the clips at `positions` whose features are known.
+    fn part(&self, positions: &[usize], modalities: &[Modality]) -> anyhow::Result<Part> {
+        let place = |clip: &usize| Some((self.features.clips.binary_search(clip).ok()?, *clip));
+        let (places, clips): (Vec<usize>, Vec<usize>) = positions.iter().filter_map(place).unzip();
+        ensure!(!clips.is_empty(), "no clip of them can be read, or none was chosen");
+        let blocks: Vec<Array2<f32>> = modalities
+            .iter()
+            .map(|modality| self.features.rows[modality].select(Axis(0), &places))
+            .collect();
+        let views: Vec<_> = blocks.iter().map(Array2::view).collect();
+        let targets = clips.iter().flat_map(|clip| self.targets.mixed(*clip, None, 0.0)).collect();
+        let shape = (clips.len(), self.targets.count());
+        Ok(Part {
+            rows: ndarray::concatenate(Axis(1), &views)?,
+            targets: Array2::from_shape_vec(shape, targets)?,
+            clips,
+        })
+    }
+}

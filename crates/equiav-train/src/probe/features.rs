@@ -1,0 +1,69 @@
+//! Features of clips: the mean of the plain view's tokens, of each modality.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use equiav_augment::Modality;
+use equiav_data::{Dataset, Loader, PlainBatch};
+use equiav_models::View;
+use ndarray::{Array2, ArrayD, ArrayView2, Axis, concatenate};
+use tch::{Device, Kind, Tensor};
+
+use crate::feed;
+use crate::network::Network;
+use crate::settings::Settings;
+use crate::setup;
+
+/// The features of the readable clips of one list.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Features {
+    /// The position of each row's clip in the list, ascending.
+    pub(crate) clips: Vec<usize>,
+    /// Why each of the other clips could not be read.
+    pub(crate) left_out: Vec<String>,
+    /// `[clips, width]`.
+    pub(crate) rows: BTreeMap<Modality, Array2<f32>>,
+}
+
+/// The features of every readable clip of `dataset`.
+///
+/// # Errors
+///
+/// If the data set's folder is gone.
+pub(crate) fn features(
+    dataset: Arc<Dataset>,
+    network: &Network,
+    recipe: &Settings,
+) -> anyhow::Result<Features> {
+    let options = setup::loader_options(recipe);
+    let mut batches = Loader::evaluation(dataset, recipe.evaluation.batch, options)?;
+    let mut clips = Vec::new();
+    let mut rows: BTreeMap<Modality, Vec<Array2<f32>>> = BTreeMap::new();
+    for batch in batches.by_ref() {
+        let batch: PlainBatch = batch?;
+        for (modality, plain) in &batch.parts {
+            let plain = feed::tensor(plain, network.store.device());
+            let pooled = || {
+                let tokens = network.branches[modality].encode(&plain, View::Plain);
+                tokens.mean_dim([1i64].as_slice(), false, Kind::Float)
+            };
+            let pooled = tch::no_grad(|| network.narrowed(recipe.compute.precision, pooled));
+            rows.entry(*modality).or_default().push(array(&pooled)?);
+        }
+        clips.extend(batch.clips);
+    }
+    let stack = |(modality, blocks): (Modality, Vec<Array2<f32>>)| {
+        let views: Vec<ArrayView2<'_, f32>> = blocks.iter().map(Array2::view).collect();
+        Ok((modality, concatenate(Axis(0), &views)?))
+    };
+    let rows = rows.into_iter().map(stack).collect::<anyhow::Result<_>>()?;
+    let left_out = batches.skipped().iter().map(ToString::to_string).collect();
+    Ok(Features { clips, left_out, rows })
+}
+
+/// A matrix as an array.
+pub(super) fn array(tensor: &Tensor) -> anyhow::Result<Array2<f32>> {
+    let tensor = tensor.to_kind(Kind::Float).to_device(Device::Cpu).contiguous();
+    let array: ArrayD<f32> = (&tensor).try_into()?;
+    Ok(array.into_dimensionality()?)
+}

@@ -1,0 +1,62 @@
+//! Probes of a tiny run: what they give, and that features are kept.
+
+#[path = "support/tiny.rs"]
+mod tiny;
+
+use std::fs;
+
+use equiav_train::{Event, Probe, Trained, Watch, probe};
+
+/// A watcher that keeps warnings.
+struct Warnings(Vec<String>);
+
+impl Watch for Warnings {
+    fn note(&mut self, event: &Event) {
+        if let Event::Warning(message) = event {
+            self.0.push(message.clone());
+        }
+    }
+}
+
+#[test]
+fn probes_tell_classes_and_keep_their_features() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = folder.path().join("run");
+    tiny::run(&tiny::tiny(folder.path(), &["run.epochs=2"]), &run).expect("a run");
+    let mut warnings = Warnings(Vec::new());
+    let trained = Trained::open(&run, &mut warnings).expect("a run");
+    let options = Probe {
+        labels: Some(folder.path().join("corpus/class_labels_indices.csv")),
+        validation: 0.25,
+        per_class: None,
+        seed: 0,
+        random: false,
+    };
+    let mut probed =
+        |options: &Probe| probe(&trained, &run, options, &mut warnings).expect("probes");
+    let first = probed(&options);
+    let names: Vec<(&str, &str)> = first.iter().map(|one| (one.input, one.method)).collect();
+    assert_eq!(names.len(), 6);
+    assert!(names.contains(&("both", "linear")) && names.contains(&("audio", "neighbors")));
+    for one in &first {
+        assert_eq!((one.clips, one.validation.found, one.test[0].found), (24, 8, 16));
+        assert!(one.test[0].top1.is_some() && one.test[0].map > 0.0);
+    }
+    let files = || fs::read_dir(run.join("features")).expect("features").flatten();
+    assert_eq!(files().count(), 2, "one a list");
+    let figures = |all: &[equiav_train::Probed]| serde_json::to_string(all).expect("JSON");
+    assert_eq!(figures(&probed(&options)), figures(&first), "from the disk");
+    let few = probed(&Probe { per_class: Some(2), ..options.clone() });
+    assert!(few.iter().all(|one| one.clips <= 8));
+    assert_eq!(files().count(), 2, "the same features");
+    let random = probed(&Probe { random: true, ..options.clone() });
+    assert_eq!(files().count(), 4, "those of another network");
+    assert_ne!(figures(&random), figures(&first));
+
+    let damaged = files().next().expect("a file").path();
+    fs::write(&damaged, "nonsense").expect("a damaged file");
+    probed(&options);
+    probed(&Probe { random: true, ..options.clone() });
+    assert_eq!(warnings.0.len(), 1, "{:?}", warnings.0);
+    assert!(warnings.0[0].contains("computing it anew"), "{:?}", warnings.0);
+}
