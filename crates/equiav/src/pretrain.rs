@@ -9,7 +9,7 @@ use crate::progress::Progress;
 use crate::table;
 
 /// The exit code of a run that was asked to stop and has saved: sysexits' EX_TEMPFAIL, try again.
-const STOPPED: u8 = 75;
+pub(crate) const STOPPED: u8 = 75;
 
 /// Train encoders with EquiAV from a recipe
 ///

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use equiav_train::{Event, StepReport, Watch};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::table;
+use crate::{classes, table};
 
 /// A watcher that prints.
 pub(crate) struct Progress {
@@ -134,6 +134,9 @@ impl Watch for Progress {
             Event::Step(report) => self.step(report),
             Event::Evaluated { retrieved, .. } => {
                 retrieved.iter().for_each(|figures| self.line(&table::one_line(figures)));
+            }
+            Event::Classified { classified, .. } => {
+                classified.iter().for_each(|figures| self.line(&classes::one_line(figures)));
             }
             Event::Saved(_) => {}
             Event::Warning(message) => self.bar.suspend(|| eprintln!("warning: {message}")),
