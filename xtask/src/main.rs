@@ -7,6 +7,7 @@ mod check;
 mod doctor;
 mod edges;
 mod endurance;
+mod evaluate;
 mod external;
 mod ffmpeg;
 mod fuzz;
@@ -28,6 +29,7 @@ mod together;
 mod train;
 mod wheels;
 mod workspace;
+mod written;
 
 use std::process::ExitCode;
 
@@ -65,6 +67,12 @@ const COMMANDS: &[Command] = &[
         summary: "set up, build and pre-train the quick recipe",
         help: train::HELP,
         run: train::command,
+    },
+    Command {
+        name: "evaluate",
+        summary: "fine-tune and probe what `train` left, and write what comes of it",
+        help: evaluate::HELP,
+        run: evaluate::command,
     },
     Command {
         name: "test",

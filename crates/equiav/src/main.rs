@@ -3,16 +3,20 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "only this crate prints")]
 
 mod bench;
+mod classes;
 mod data;
 mod doctor;
 mod export;
+mod finetune;
 mod import;
 mod parity;
 mod pretrain;
+mod probe;
 mod progress;
 mod retrieve;
 mod runs;
 mod table;
+mod together;
 
 use std::panic;
 use std::process::ExitCode;
@@ -30,6 +34,8 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Pretrain(pretrain::Pretrain),
+    Finetune(finetune::Finetune),
+    Probe(probe::Probe),
     Retrieve(retrieve::Retrieve),
     Runs(runs::Runs),
     Import(import::Import),
@@ -56,6 +62,8 @@ fn main() -> ExitCode {
     tell_memory_once();
     let result = match Cli::parse().command {
         Command::Pretrain(command) => command.run(),
+        Command::Finetune(command) => command.run(),
+        Command::Probe(command) => command.run(),
         Command::Retrieve(command) => command.run(),
         Command::Runs(command) => command.run(),
         Command::Import(command) => command.run(),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use equiav_train::{Event, StepReport, Watch};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::table;
+use crate::{classes, table};
 
 /// A watcher that prints.
 pub(crate) struct Progress {
@@ -135,7 +135,10 @@ impl Watch for Progress {
             Event::Evaluated { retrieved, .. } => {
                 retrieved.iter().for_each(|figures| self.line(&table::one_line(figures)));
             }
-            Event::Classified { .. } | Event::Saved(_) => {}
+            Event::Classified { classified, .. } => {
+                classified.iter().for_each(|figures| self.line(&classes::one_line(figures)));
+            }
+            Event::Saved(_) => {}
             Event::Warning(message) => self.bar.suspend(|| eprintln!("warning: {message}")),
         }
     }

@@ -7,10 +7,9 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use super::figures::{not_understood, object, parse};
-use super::section;
 use crate::terminal::note;
 use crate::workspace::Workspace;
-use crate::{process, together};
+use crate::{machine, process, together, written};
 use model::{Collectives, Parts, Prediction};
 
 const BEGIN: &str = "<!-- written by `cargo xtask bench --scaling --write` -->\n";
@@ -35,7 +34,7 @@ pub(super) fn run(workspace: &Workspace, write: bool) -> Result<(), String> {
          | processes | clips a process | one process alone, ms | gather, ms | average, ms | \
          predicted, ms | measured, ms | clips/s over one process's |\n\
          |--|--|--:|--:|--:|--:|--:|--:|\n",
-        section::machine_and_date()
+        machine::and_date()
     );
     let mut tables = String::new();
     for world in WORLDS {
@@ -60,7 +59,7 @@ pub(super) fn run(workspace: &Workspace, write: bool) -> Result<(), String> {
     }
     text += &format!("\n{tables}");
     println!("{text}");
-    if write { section::write_to(workspace, "docs/scaling.md", BEGIN, &text) } else { Ok(()) }
+    if write { written::write_between(workspace, "docs/scaling.md", BEGIN, &text) } else { Ok(()) }
 }
 
 fn build(workspace: &Workspace) -> Result<Programs, String> {

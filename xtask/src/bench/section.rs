@@ -1,17 +1,14 @@
 //! The comparison as Markdown, and its place in docs/performance.md.
 
 use std::fmt::Write as _;
-use std::fs::{self, File};
-use std::io::Write as _;
 
 use super::Options;
 use super::figures::{Figures, Sides};
 use crate::workspace::Workspace;
-use crate::{jpeg, machine, process};
+use crate::{jpeg, machine, written};
 
 const FILE: &str = "docs/performance.md";
 const BEGIN: &str = "<!-- written by `cargo xtask bench --peer --write` -->\n";
-const END: &str = "<!-- end of what is written -->\n";
 
 /// The section's text.
 pub(super) fn render(figures: &Figures, options: &Options, pinned: bool) -> String {
@@ -23,7 +20,7 @@ pub(super) fn render(figures: &Figures, options: &Options, pinned: bool) -> Stri
         text,
         "{}. Medians of {} rounds (least to most), {} s each, both sides in turn on the same 64 clips \
          (10 s at 16 kHz, frame of 640 x 360), {place}. Ours decodes jpgs by {}.\n",
-        machine_and_date(),
+        machine::and_date(),
         options.rounds,
         options.seconds,
         jpeg::library()
@@ -55,20 +52,6 @@ fn stages(figures: &Figures) -> String {
     text
 }
 
-pub(super) fn machine_and_date() -> String {
-    let processor = fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
-        let name = text.lines().find(|line| line.starts_with("model name"))?;
-        Some(name.split_once(':')?.1.trim().to_owned())
-    });
-    let processor = processor
-        .or_else(|| process::first_line("sysctl", &["-n", "machdep.cpu.brand_string"]))
-        .unwrap_or_else(|| std::env::consts::ARCH.to_owned());
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let memory = machine::memory().map(|(_, total)| format!(", {}", machine::gigabytes(total)));
-    let date = process::first_line("date", &["-u", "+%Y-%m-%d"]).unwrap_or_default();
-    format!("{processor}, {cores} cores{}; {date}", memory.unwrap_or_default())
-}
-
 /// Puts `text` between the markers of docs/performance.md.
 pub(super) fn write(workspace: &Workspace, text: &str) -> Result<(), String> {
     write_between(workspace, BEGIN, text)
@@ -76,35 +59,7 @@ pub(super) fn write(workspace: &Workspace, text: &str) -> Result<(), String> {
 
 /// Puts `text` after the line `begin` of docs/performance.md, in the place of what stood there.
 pub(super) fn write_between(workspace: &Workspace, begin: &str, text: &str) -> Result<(), String> {
-    write_to(workspace, FILE, begin, text)
-}
-
-/// As [`write_between`], in `file`.
-pub(super) fn write_to(
-    workspace: &Workspace,
-    file: &str,
-    begin: &str,
-    text: &str,
-) -> Result<(), String> {
-    let page = between_markers(file, &workspace.read(file)?, begin, text)?;
-    let path = workspace.root().join(file);
-    let partial = path.with_extension("md.part");
-    let wrote = File::create(&partial).and_then(|mut file| {
-        file.write_all(page.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&partial, &path)
-    });
-    wrote.map_err(|e| format!("cannot write {file}: {e}"))
-}
-
-fn between_markers(file: &str, page: &str, begin: &str, text: &str) -> Result<String, String> {
-    let parts = page.split_once(begin).and_then(|(before, rest)| {
-        let (_, after) = rest.split_once(END)?;
-        Some((before, after))
-    });
-    let missing = || format!("{file} needs two lines, `{}` and `{}`", begin.trim(), END.trim());
-    let (before, after) = parts.ok_or_else(missing)?;
-    Ok(format!("{before}{begin}\n{}\n\n{END}{after}", text.trim()))
+    written::write_between(workspace, FILE, begin, text)
 }
 
 #[cfg(test)]
@@ -112,16 +67,6 @@ mod tests {
     use super::super::What;
     use super::*;
     use crate::markdown;
-
-    #[test]
-    fn what_stands_between_the_markers_is_replaced() {
-        let page = format!("# Speed\n\n{BEGIN}old\n{END}\nrest\n");
-        let once = between_markers(FILE, &page, BEGIN, "new\n").unwrap();
-        assert_eq!(once, format!("# Speed\n\n{BEGIN}\nnew\n\n{END}\nrest\n"));
-        assert_eq!(between_markers(FILE, &once, BEGIN, "new\n").unwrap(), once);
-        let message = between_markers(FILE, "# Speed\n", BEGIN, "new").unwrap_err();
-        assert!(message.starts_with("docs/performance.md needs two lines, `<!-- written"));
-    }
 
     #[test]
     fn the_section_has_its_two_tables() {

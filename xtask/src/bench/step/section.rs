@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use super::Case;
 use super::figures::Figures;
-use crate::bench::section::{machine_and_date, write_between};
+use crate::bench::section::write_between;
+use crate::machine;
 use crate::workspace::Workspace;
 
 const BEGIN: &str = "<!-- written by `cargo xtask bench --peer step --write` -->\n";
@@ -20,7 +21,7 @@ pub(super) fn render(cases: &[(&Case, &Figures)], centroid: f64, rounds: usize) 
         "{}. PyTorch {torch}, {threads} threads each. Medians of {rounds} rounds (least to most), both \
          sides in turn; a round makes the steps of the last column and takes the median without the \
          first.\n",
-        machine_and_date()
+        machine::and_date()
     );
     text += "| step | samples/s of equiav | of the peer | ratio | GB of equiav | of the peer | ratio \
              | losses differ by | steps |\n|--|--:|--:|--:|--:|--:|--:|--:|--:|\n";

@@ -1,0 +1,56 @@
+//! Classification figures as text.
+
+use std::fmt::Write;
+
+use equiav_train::classified::Classified;
+
+/// One line a figure of each list, with its interval.
+pub(crate) fn classification(all: &[Classified]) -> String {
+    let mut table = String::new();
+    for figures in all {
+        let Classified { list, found, listed, digest, classes, with_positives, .. } = figures;
+        let _ = writeln!(
+            table,
+            "{list}: {found} of {listed} clips found, list {digest}; {with_positives} of {classes} classes"
+        );
+        for reason in &figures.left_out {
+            let _ = writeln!(table, "  left out: {reason}");
+        }
+        for (name, value) in figures.named() {
+            let interval = figures.intervals.get(name).map(|(low, high)| {
+                format!("  (95 %: {} to {})", shown(name, *low), shown(name, *high))
+            });
+            let (title, value) = (title(name), shown(name, value));
+            let _ = writeln!(table, "  {title:<8} {value:>8}{}", interval.unwrap_or_default());
+        }
+    }
+    table
+}
+
+/// One list in one line, for the end of an epoch.
+pub(crate) fn one_line(figures: &Classified) -> String {
+    let each = figures.named().into_iter().filter(|(name, _)| *name != "d_prime");
+    let each: Vec<String> =
+        each.map(|(name, value)| format!("{} {}", title(name), shown(name, value))).collect();
+    format!("  {}: {}", figures.list, each.join(", "))
+}
+
+/// What people call a figure.
+fn title(name: &str) -> &str {
+    match name {
+        "map" => "mAP",
+        "auc" => "AUC",
+        "d_prime" => "d'",
+        "top1" => "top-1",
+        "top5" => "top-5",
+        other => other,
+    }
+}
+
+/// A share in per cent, and what is none as it is.
+fn shown(name: &str, value: f64) -> String {
+    match name {
+        "map" | "top1" | "top5" => format!("{:.1} %", 100.0 * value),
+        _ => format!("{value:.3}"),
+    }
+}

@@ -1,0 +1,83 @@
+//! `equiav probe`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use equiav_train::{Probe as Options, Probed, Trained};
+
+use crate::classes;
+use crate::progress::Progress;
+
+/// Tell classes from a run's frozen features: a linear probe and nearest neighbors
+///
+/// Features are the mean of the plain view's tokens, of sound, picture and both. Learning rate and number of
+/// neighbors are chosen on a part of the training list; the recipe's lists are measured once. Features are
+/// kept in the run folder, so that another probe of it takes seconds.
+#[derive(clap::Args)]
+pub(crate) struct Probe {
+    /// The run folder
+    run: PathBuf,
+
+    /// The table of classes, `index,mid,display_name` [default: that of the corpus]
+    #[arg(long, value_name = "CSV")]
+    labels: Option<PathBuf>,
+
+    /// Clips of each class to learn from [default: all]
+    #[arg(long, value_name = "CLIPS")]
+    per_class: Option<usize>,
+
+    /// The share of the training list that choices are made on
+    #[arg(long, value_name = "SHARE", default_value_t = 0.08)]
+    validation: f64,
+
+    /// The seed by which clips are chosen
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+
+    /// Probe a fresh network of the same recipe instead, for comparison
+    #[arg(long)]
+    random: bool,
+
+    /// Print one JSON object a probe instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+impl Probe {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        let mut progress = Progress::new();
+        let trained = Trained::open(&self.run, &mut progress)?;
+        let options = Options {
+            labels: self.labels,
+            validation: self.validation,
+            per_class: self.per_class,
+            seed: self.seed,
+            random: self.random,
+        };
+        let probed = equiav_train::probe(&trained, &self.run, &options, &mut progress)?;
+        if self.json {
+            for one in &probed {
+                println!("{}", serde_json::to_string(one)?);
+            }
+            return Ok(ExitCode::SUCCESS);
+        }
+        match self.random {
+            true => println!("a fresh network of the recipe {}", trained.recipe.name),
+            false => {
+                println!("{}, {} finished epochs", trained.checkpoint.display(), trained.epoch)
+            }
+        }
+        probed.iter().for_each(|one| print!("{}", block(one)));
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The figures of one probe.
+fn block(probed: &Probed) -> String {
+    let Probed { input, method, chosen, clips, validation, test } = probed;
+    format!(
+        "\n{input}, {method} ({chosen}), learned from {clips} clips\n{}\n{}",
+        classes::one_line(validation),
+        classes::classification(test)
+    )
+}
