@@ -19,6 +19,7 @@ pub mod objective;
 mod overrides;
 mod pass;
 pub mod phase;
+pub mod ranking;
 pub mod recipe;
 pub mod retrieve;
 mod run;
