@@ -26,6 +26,7 @@ pub mod phase;
 mod pretrain;
 mod probe;
 mod processes;
+pub mod ranking;
 pub mod recipe;
 pub mod retrieve;
 mod run;
