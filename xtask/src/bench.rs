@@ -1,7 +1,8 @@
-//! `bench`: the criterion benches, or the whole sample path and the training step beside a peer's.
+//! `bench`: the criterion benches, or the sample path, the training step and retrieval beside a peer's.
 
 mod figures;
 mod peer;
+mod retrieve;
 mod section;
 mod step;
 mod venv;
@@ -12,7 +13,7 @@ use crate::{jpeg, process, setup};
 
 pub(crate) const HELP: &str = "\
 usage: cargo xtask bench [ARGUMENTS]
-       cargo xtask bench --peer [data|step] [--rounds N] [--seconds S] [--write]
+       cargo xtask bench --peer [data|step|retrieve] [--rounds N] [--seconds S] [--size N] [--write]
 
 Sets libtorch up and runs the criterion benches of benches/. ARGUMENTS go to criterion, such as a
 part of a bench's name, `--quick`, or `--save-baseline NAME`. Where cmake and nasm are found, ours
@@ -26,12 +27,17 @@ With --peer step: how many samples a second our training step makes, its memory 
 the same of a Python script of ours that makes the step in plain eager PyTorch (benches/peer/step.py),
 from the same weights and batch, each on all cores, taking turns. Needs 16 GB of memory.
 
-With --peer alone: both. The scripts' packages go to an environment of their own in the cache folder,
+With --peer retrieve: how long ranks both ways and the best ten take among N x N seeded vectors of 512
+numbers, beside the matrix product alone with the same tiles, and beside faiss-cpu's exact index
+(benches/peer/retrieve.py), on the same vectors with as many threads, taking turns.
+
+With --peer alone: all of these. The scripts' packages go to an environment of their own in the cache folder,
 several GB, or come from the Python that $EQUIAV_PEER_PYTHON names.
 
 options of --peer:
   --rounds N   turns of each side, 5 if not given; medians are compared
   --seconds S  how long each measurement of the loader takes, 5 if not given
+  --size N     rows, and columns, of retrieval, 100000 if not given
   --write      write the tables to docs/performance.md, between their markers
 ";
 
@@ -51,21 +57,28 @@ pub(crate) fn command(workspace: &Workspace, arguments: &[String]) -> Result<(),
 
 fn beside_peers(workspace: &Workspace, options: &Options) -> Result<(), String> {
     setup::ensure(workspace)?;
-    let mut build = workspace.cargo();
-    build.args(["build", "--release", "--package", "equiav"]).args(jpeg::features());
-    process::run(&mut build)?;
-    if options.what != What::Step {
+    if options.what != What::Retrieve {
+        let mut build = workspace.cargo();
+        build.args(["build", "--release", "--package", "equiav"]).args(jpeg::features());
+        process::run(&mut build)?;
+    }
+    let asked = |what| options.what == What::All || options.what == what;
+    if asked(What::Data) {
         peer::run(workspace, options)?;
     }
-    if options.what != What::Data { step::run(workspace, options) } else { Ok(()) }
+    if asked(What::Step) {
+        step::run(workspace, options)?;
+    }
+    if asked(What::Retrieve) { retrieve::run(workspace, options) } else { Ok(()) }
 }
 
 /// What is set beside a peer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum What {
-    Both,
+    All,
     Data,
     Step,
+    Retrieve,
 }
 
 /// What `--peer` was asked for.
@@ -74,17 +87,20 @@ struct Options {
     what: What,
     rounds: usize,
     seconds: f64,
+    size: usize,
     write: bool,
 }
 
 fn parse(arguments: &[String]) -> Result<Options, String> {
-    let mut options = Options { what: What::Both, rounds: 5, seconds: 5.0, write: false };
+    let mut options =
+        Options { what: What::All, rounds: 5, seconds: 5.0, size: 100_000, write: false };
     let mut args = Args::new("bench", arguments);
     while let Some(argument) = args.next() {
         match argument {
             "--peer" => {}
             "data" => options.what = What::Data,
             "step" => options.what = What::Step,
+            "retrieve" => options.what = What::Retrieve,
             "--write" => options.write = true,
             "--rounds" => {
                 let rounds = args.value("--rounds")?.parse().ok();
@@ -95,6 +111,11 @@ fn parse(arguments: &[String]) -> Result<Options, String> {
                 let seconds = args.value("--seconds")?.parse().ok();
                 let seconds = seconds.filter(|seconds| (0.5..=3_600.0).contains(seconds));
                 options.seconds = seconds.ok_or("--seconds takes a number from 0.5 to 3600")?;
+            }
+            "--size" => {
+                let size = args.value("--size")?.parse().ok();
+                let size = size.filter(|size| (10..=10_000_000).contains(size));
+                options.size = size.ok_or("--size takes a number from 10 to 10000000")?;
             }
             other => return Err(args.unknown(other)),
         }
@@ -112,12 +133,16 @@ mod tests {
 
     #[test]
     fn options_of_the_comparison_are_read() {
-        let usual = Options { what: What::Both, rounds: 5, seconds: 5.0, write: false };
+        let usual =
+            Options { what: What::All, rounds: 5, seconds: 5.0, size: 100_000, write: false };
         assert_eq!(parsed("--peer"), Ok(usual.clone()));
         assert_eq!(parsed("--peer step"), Ok(Options { what: What::Step, ..usual.clone() }));
         let all = parsed("--rounds 3 --peer data --seconds 0.5 --write");
-        let options = Options { what: What::Data, rounds: 3, seconds: 0.5, write: true };
+        let options =
+            Options { what: What::Data, rounds: 3, seconds: 0.5, size: 100_000, write: true };
         assert_eq!(all, Ok(options));
+        let small = Options { what: What::Retrieve, size: 5000, ..usual };
+        assert_eq!(parsed("--peer retrieve --size 5000"), Ok(small));
     }
 
     #[test]
@@ -125,6 +150,7 @@ mod tests {
         assert!(parsed("--peer --rounds 0").unwrap_err().contains("1 to 1000"));
         assert!(parsed("--peer --seconds never").unwrap_err().contains("0.5 to 3600"));
         assert!(parsed("--peer --seconds").unwrap_err().contains("needs a value"));
+        assert!(parsed("--peer --size 1").unwrap_err().contains("10 to 10000000"));
         assert!(parsed("--peer --quick").unwrap_err().contains("`--quick` is no option"));
     }
 }

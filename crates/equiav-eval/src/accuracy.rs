@@ -1,9 +1,10 @@
-//! Top-k accuracy of exclusive classes.
+//! Top-k accuracy of exclusive classes, and each class by itself.
 
-use ndarray::{ArrayView2, Axis};
+use ndarray::{Array1, ArrayView2, Axis};
 use serde::Serialize;
 
-use crate::{EvalError, check_values};
+use crate::precision::{Curve, mean};
+use crate::{Bootstrap, EvalError, Interval, check_values, intervals};
 
 /// How often the right class is among the best `k`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -34,19 +35,170 @@ pub fn top_k_accuracy(
     labels: &[usize],
     k: usize,
 ) -> Result<TopK, EvalError> {
-    check_values("scores", scores)?;
-    let (examples, classes) = scores.dim();
-    if labels.len() != examples {
-        let (scores, targets) = (scores.shape().to_vec(), vec![labels.len()]);
-        return Err(EvalError::Sizes { scores, targets });
+    Ok(Places::new(scores, labels)?.top_k(k, &vec![1; labels.len()]))
+}
+
+/// How well exclusive classes are told apart.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Exclusive {
+    /// How often the right class is the best one.
+    pub top1: TopK,
+    /// How often it is among the best five: always, where there are no more.
+    pub top5: TopK,
+    /// Mean of the accuracies over the classes that have examples.
+    pub mean_class_accuracy: Option<f64>,
+    /// Mean of the average precisions over the classes that have one.
+    pub mean_average_precision: Option<f64>,
+    /// How many classes have examples.
+    pub with_examples: usize,
+    /// Each class, in the order of the columns.
+    pub classes: Vec<ExclusiveClass>,
+}
+
+/// How well one of exclusive classes is told from the others.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct ExclusiveClass {
+    /// How many examples belong to it.
+    pub support: usize,
+    /// The share of them whose best class it is, in [0, 1]; none without an example.
+    pub accuracy: Option<f64>,
+    /// Average precision of its scores in [0, 1]; none without an example.
+    pub average_precision: Option<f64>,
+    /// Area under the ROC curve of its scores in [0, 1]; none without examples of it and of others.
+    pub roc_auc: Option<f64>,
+    /// [`d_prime`](crate::d_prime) of that area, which may be infinite.
+    pub d_prime: Option<f64>,
+}
+
+/// The intervals of an [`Exclusive`] over clips.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ExclusiveIntervals {
+    /// Of the share of `top1`.
+    pub top1: Option<Interval>,
+    /// Of the share of `top5`.
+    pub top5: Option<Interval>,
+    /// Of the mean accuracy of the classes that a resample has.
+    pub mean_class_accuracy: Option<Interval>,
+    /// Of the mean average precision of the classes that a resample has.
+    pub mean_average_precision: Option<Interval>,
+    /// Of each class's accuracy, in the order of the columns.
+    pub class_accuracies: Vec<Option<Interval>>,
+}
+
+/// Measures all classes, and each by itself.
+///
+/// # Shapes
+///
+/// - `scores`: `[examples, classes]`
+/// - `labels`: one column of `scores` per example
+///
+/// # Errors
+///
+/// As [`top_k_accuracy`].
+pub fn exclusive(scores: ArrayView2<'_, f32>, labels: &[usize]) -> Result<Exclusive, EvalError> {
+    let places = Places::new(scores, labels)?;
+    Ok(places.exclusive(&places.curves(scores), &vec![1; labels.len()]))
+}
+
+/// The intervals of [`exclusive`] over clips.
+///
+/// # Errors
+///
+/// As there, or if `how` gives no interval.
+pub fn exclusive_intervals(
+    scores: ArrayView2<'_, f32>,
+    labels: &[usize],
+    how: &Bootstrap,
+) -> Result<ExclusiveIntervals, EvalError> {
+    let places = Places::new(scores, labels)?;
+    let curves = places.curves(scores);
+    let found = intervals(labels.len(), how, |counts| {
+        let all = places.exclusive(&curves, counts);
+        let shares = [Some(all.top1.share), Some(all.top5.share)];
+        let means = [all.mean_class_accuracy, all.mean_average_precision];
+        let classes = all.classes.iter().map(|class| class.accuracy);
+        shares.into_iter().chain(means).chain(classes).collect()
+    })?;
+    Ok(ExclusiveIntervals {
+        top1: found[0],
+        top5: found[1],
+        mean_class_accuracy: found[2],
+        mean_average_precision: found[3],
+        class_accuracies: found[4..].to_vec(),
+    })
+}
+
+/// Where each example's right class stands.
+struct Places<'l> {
+    labels: &'l [usize],
+    classes: usize,
+    /// How many classes score higher, and whether another one scores the same.
+    places: Vec<(usize, bool)>,
+}
+
+impl<'l> Places<'l> {
+    fn new(scores: ArrayView2<'_, f32>, labels: &'l [usize]) -> Result<Self, EvalError> {
+        check_values("scores", scores)?;
+        let (examples, classes) = scores.dim();
+        if labels.len() != examples {
+            let (scores, targets) = (scores.shape().to_vec(), vec![labels.len()]);
+            return Err(EvalError::Sizes { scores, targets });
+        }
+        let mut places = Vec::with_capacity(examples);
+        for (row, (scores, &label)) in scores.axis_iter(Axis(0)).zip(labels).enumerate() {
+            let right = *scores.get(label).ok_or(EvalError::NoSuchClass { row, label, classes })?;
+            let above = scores.iter().filter(|score| **score > right).count();
+            places.push((above, scores.iter().filter(|score| **score == right).count() > 1));
+        }
+        Ok(Self { labels, classes, places })
     }
-    let (mut found, mut ties) = (0, 0);
-    for (row, (scores, &label)) in scores.axis_iter(Axis(0)).zip(labels).enumerate() {
-        let right = *scores.get(label).ok_or(EvalError::NoSuchClass { row, label, classes })?;
-        found += usize::from(scores.iter().filter(|score| **score > right).count() < k);
-        ties += usize::from(scores.iter().filter(|score| **score == right).count() > 1);
+
+    fn top_k(&self, k: usize, counts: &[u32]) -> TopK {
+        let (mut found, mut ties, mut examples) = (0, 0, 0);
+        for ((above, tied), count) in self.places.iter().zip(counts) {
+            let count = *count as usize;
+            found += if *above < k { count } else { 0 };
+            ties += if *tied { count } else { 0 };
+            examples += count;
+        }
+        TopK { k, share: found as f64 / examples as f64, ties, examples }
     }
-    Ok(TopK { k, share: found as f64 / examples as f64, ties, examples })
+
+    fn curves(&self, scores: ArrayView2<'_, f32>) -> Vec<Curve> {
+        let curve = |(class, scores)| {
+            let targets: Array1<bool> = self.labels.iter().map(|label| *label == class).collect();
+            Curve::new(scores, targets.view())
+        };
+        scores.axis_iter(Axis(1)).enumerate().map(curve).collect()
+    }
+
+    fn exclusive(&self, curves: &[Curve], counts: &[u32]) -> Exclusive {
+        let (mut support, mut right) = (vec![0_usize; self.classes], vec![0_usize; self.classes]);
+        for ((label, (above, _)), count) in self.labels.iter().zip(&self.places).zip(counts) {
+            support[*label] += *count as usize;
+            right[*label] += if *above == 0 { *count as usize } else { 0 };
+        }
+        let class = |(class, curve): (usize, &Curve)| {
+            let metrics = curve.metrics(counts);
+            let support = support[class];
+            ExclusiveClass {
+                support,
+                accuracy: (support > 0).then(|| right[class] as f64 / support as f64),
+                average_precision: metrics.average_precision,
+                roc_auc: metrics.roc_auc,
+                d_prime: metrics.d_prime,
+            }
+        };
+        let classes: Vec<ExclusiveClass> = curves.iter().enumerate().map(class).collect();
+        Exclusive {
+            top1: self.top_k(1, counts),
+            top5: self.top_k(5, counts),
+            mean_class_accuracy: mean(classes.iter().filter_map(|class| class.accuracy)),
+            mean_average_precision: mean(classes.iter().filter_map(|one| one.average_precision)),
+            with_examples: classes.iter().filter(|class| class.support > 0).count(),
+            classes,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -75,6 +227,31 @@ mod tests {
         let scores = array![[1.0, 1.0, 0.0], [0.0, 2.0, 3.0]];
         let ours = top_k_accuracy(scores.view(), &[1, 1], 1).expect("finite");
         assert_eq!(ours, TopK { k: 1, share: 0.5, ties: 1, examples: 2 });
+    }
+
+    #[test]
+    fn each_class_is_measured_by_itself() {
+        let scores = array![[3.0, 1.0, 0.0], [2.0, 1.0, 0.0], [0.0, 1.0, 0.0], [1.0, 0.5, 0.0]];
+        let ours = exclusive(scores.view(), &[0, 0, 1, 1]).expect("finite");
+        assert_eq!((ours.top1.share, ours.top5.share, ours.with_examples), (0.75, 1.0, 2));
+        assert_eq!(ours.mean_class_accuracy, Some(0.75));
+        let [first, second, third] = ours.classes[..] else { panic!("three classes") };
+        assert_eq!((first.accuracy, first.average_precision), (Some(1.0), Some(1.0)));
+        assert_eq!((second.accuracy, second.support), (Some(0.5), 2));
+        assert_eq!((third.accuracy, third.average_precision, third.support), (None, None, 0));
+        let found = exclusive_intervals(scores.view(), &[0, 0, 1, 1], &Bootstrap::usual(1));
+        let found = found.expect("intervals");
+        let top1 = found.top1.expect("an interval");
+        assert!(top1.low <= 0.5 && top1.high == 1.0, "{top1:?}");
+        assert_eq!(found.class_accuracies[2], None);
+        assert_eq!(found.class_accuracies[0].map(|interval| interval.low), Some(1.0));
+    }
+
+    #[test]
+    fn a_single_class_is_always_right() {
+        let ours = exclusive(array![[0.5], [0.1]].view(), &[0, 0]).expect("finite");
+        assert_eq!((ours.top1.share, ours.classes[0].roc_auc), (1.0, None));
+        assert_eq!(ours.classes[0].average_precision, Some(1.0));
     }
 
     #[test]

@@ -4,20 +4,44 @@
 //! error, never a number.
 
 mod accuracy;
+mod answers;
+mod bootstrap;
+mod calibration;
+mod clusters;
+mod coverage;
+mod nearest;
+mod neighbors;
 mod normal;
 mod precision;
+mod product;
 mod retrieval;
 mod significance;
+mod tally;
+mod vectors;
 
-pub use accuracy::{TopK, top_k_accuracy};
-pub use precision::{
-    ClassMetrics, Classification, average_precision, classification, d_prime, roc_auc,
+pub use accuracy::{
+    Exclusive, ExclusiveClass, ExclusiveIntervals, TopK, exclusive, exclusive_intervals,
+    top_k_accuracy,
 };
+pub use answers::Answers;
+pub use bootstrap::{Bootstrap, Interval, intervals};
+pub use calibration::{Calibration, CalibrationBin, CalibrationIntervals, Decisions};
+pub use clusters::{normalized_mutual_information, normalized_mutual_information_interval};
+pub use coverage::Coverage;
+pub use nearest::{Nearest, top_k};
+pub use neighbors::neighbor_votes;
+pub use precision::{
+    ClassIntervals, ClassMetrics, Classification, ClassificationIntervals, average_precision,
+    classification, classification_intervals, d_prime, roc_auc,
+};
+pub use product::{Blocks, Plain, Product};
 pub use retrieval::{
-    BothWays, PerDepth, Rank, Retrieval, ranks, ranks_of_embeddings, retrieval,
+    BothWays, PerDepth, Rank, Retrieval, RetrievalIntervals, ranks, retrieval,
     retrieval_of_embeddings, same, same_group,
 };
 pub use significance::{binomial_tail, chance_of_recall};
+pub use tally::{RanksBothWays, ranks_both_ways};
+pub use vectors::{UnitRows, score};
 
 use ndarray::ArrayView2;
 
@@ -72,6 +96,35 @@ pub enum EvalError {
         label: usize,
         /// How many classes are scored.
         classes: usize,
+    },
+    /// A number that is no probability.
+    #[error("row {row}, column {column} is {value}, not a probability from 0 to 1")]
+    NoProbability {
+        /// Its row.
+        row: usize,
+        /// Its column.
+        column: usize,
+        /// The value found there.
+        value: f32,
+    },
+    /// Probabilities of exclusive classes that do not add up.
+    #[error("row {row} has the sum {sum}: probabilities of exclusive classes have the sum 1")]
+    NoDistribution {
+        /// The row.
+        row: usize,
+        /// Its sum.
+        sum: f64,
+    },
+    /// Nothing is drawn, or nothing lies between the ends.
+    #[error(
+        "{resamples} resamples and a level of {level} give no interval: expected at least 1, and between 0 \
+         and 1"
+    )]
+    NoInterval {
+        /// How many resamples were asked for.
+        resamples: usize,
+        /// The level that was asked for.
+        level: f64,
     },
 }
 

@@ -3,7 +3,7 @@
 use ndarray::{ArrayView1, ArrayView2, Axis};
 use serde::Serialize;
 
-use crate::{EvalError, check_values, normal};
+use crate::{Bootstrap, EvalError, Interval, check_values, intervals, normal};
 
 /// How well one class is told from the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -14,6 +14,8 @@ pub struct ClassMetrics {
     pub average_precision: Option<f64>,
     /// Area under the ROC curve in [0, 1]; none without a positive and a negative.
     pub roc_auc: Option<f64>,
+    /// [`d_prime`] of that area, which may be infinite.
+    pub d_prime: Option<f64>,
 }
 
 /// How well every class is told from the rest.
@@ -27,6 +29,32 @@ pub struct Classification {
     pub with_positives: usize,
     /// Mean of the areas under the ROC curve over the classes that have one.
     pub mean_roc_auc: Option<f64>,
+    /// [`d_prime`] of that mean, as it is usually given for AudioSet.
+    pub d_prime: Option<f64>,
+}
+
+/// The intervals of a [`Classification`] over clips.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ClassificationIntervals {
+    /// Of the mean of the average precisions, over the classes that a resample has positives of.
+    pub mean_average_precision: Option<Interval>,
+    /// Of the mean of the areas under the ROC curve.
+    pub mean_roc_auc: Option<Interval>,
+    /// Of the d' of that mean.
+    pub d_prime: Option<Interval>,
+    /// Of each class's figures, in the order of the columns.
+    pub classes: Vec<ClassIntervals>,
+}
+
+/// The intervals of a [`ClassMetrics`] over clips.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct ClassIntervals {
+    /// Of the average precision.
+    pub average_precision: Option<Interval>,
+    /// Of the area under the ROC curve.
+    pub roc_auc: Option<Interval>,
+    /// Of its d'.
+    pub d_prime: Option<Interval>,
 }
 
 /// Measures every class of multi-label `scores`.
@@ -42,15 +70,37 @@ pub fn classification(
     scores: ArrayView2<'_, f32>,
     targets: ArrayView2<'_, bool>,
 ) -> Result<Classification, EvalError> {
-    check_sizes(scores.shape(), targets.shape())?;
-    check_values("scores", scores)?;
-    let columns = scores.axis_iter(Axis(1)).zip(targets.axis_iter(Axis(1)));
-    let classes: Vec<ClassMetrics> = columns.map(|(s, t)| Curve::new(s, t).metrics()).collect();
-    Ok(Classification {
-        mean_average_precision: mean(classes.iter().filter_map(|class| class.average_precision)),
-        with_positives: classes.iter().filter(|class| class.positives > 0).count(),
-        mean_roc_auc: mean(classes.iter().filter_map(|class| class.roc_auc)),
-        classes,
+    let curves = Curves::new(scores, targets)?;
+    Ok(curves.classification(&vec![1; scores.nrows()]))
+}
+
+/// The intervals of [`classification`] over clips.
+///
+/// # Errors
+///
+/// As there, or if `how` gives no interval.
+pub fn classification_intervals(
+    scores: ArrayView2<'_, f32>,
+    targets: ArrayView2<'_, bool>,
+    how: &Bootstrap,
+) -> Result<ClassificationIntervals, EvalError> {
+    let curves = Curves::new(scores, targets)?;
+    let found = intervals(scores.nrows(), how, |counts| {
+        let all = curves.classification(counts);
+        let means = [all.mean_average_precision, all.mean_roc_auc, all.d_prime];
+        let each = all.classes.iter().flat_map(|c| [c.average_precision, c.roc_auc, c.d_prime]);
+        means.into_iter().chain(each).collect()
+    })?;
+    let class = |found: &[Option<Interval>]| ClassIntervals {
+        average_precision: found[0],
+        roc_auc: found[1],
+        d_prime: found[2],
+    };
+    Ok(ClassificationIntervals {
+        mean_average_precision: found[0],
+        mean_roc_auc: found[1],
+        d_prime: found[2],
+        classes: found[3..].chunks(3).map(class).collect(),
     })
 }
 
@@ -96,7 +146,8 @@ fn one_class(scores: &[f32], targets: &[bool]) -> Result<ClassMetrics, EvalError
     check_sizes(&[scores.len()], &[targets.len()])?;
     let scores = ArrayView1::from(scores);
     check_values("scores", scores.insert_axis(Axis(1)))?;
-    Ok(Curve::new(scores, ArrayView1::from(targets)).metrics())
+    let counts = vec![1; targets.len()];
+    Ok(Curve::new(scores, ArrayView1::from(targets)).metrics(&counts))
 }
 
 fn check_sizes(scores: &[usize], targets: &[usize]) -> Result<(), EvalError> {
@@ -106,67 +157,106 @@ fn check_sizes(scores: &[usize], targets: &[usize]) -> Result<(), EvalError> {
     Err(EvalError::Sizes { scores: scores.to_vec(), targets: targets.to_vec() })
 }
 
-fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+pub(crate) fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
     let values: Vec<f64> = values.collect();
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
+/// Every class's examples.
+struct Curves(Vec<Curve>);
+
+impl Curves {
+    fn new(scores: ArrayView2<'_, f32>, targets: ArrayView2<'_, bool>) -> Result<Self, EvalError> {
+        check_sizes(scores.shape(), targets.shape())?;
+        check_values("scores", scores)?;
+        let columns = scores.axis_iter(Axis(1)).zip(targets.axis_iter(Axis(1)));
+        Ok(Self(columns.map(|(scores, targets)| Curve::new(scores, targets)).collect()))
+    }
+
+    fn classification(&self, counts: &[u32]) -> Classification {
+        let classes: Vec<ClassMetrics> = self.0.iter().map(|class| class.metrics(counts)).collect();
+        let mean_roc_auc = mean(classes.iter().filter_map(|class| class.roc_auc));
+        Classification {
+            mean_average_precision: mean(
+                classes.iter().filter_map(|class| class.average_precision),
+            ),
+            with_positives: classes.iter().filter(|class| class.positives > 0).count(),
+            mean_roc_auc,
+            d_prime: mean_roc_auc.map(d_prime_of_mean),
+            classes,
+        }
+    }
+}
+
+/// The d' of a mean, which rounding may carry beyond 1.
+fn d_prime_of_mean(auc: f64) -> f64 {
+    d_prime(auc.clamp(0.0, 1.0))
 }
 
 /// Examples of one score.
 #[derive(Clone, Copy, Default)]
 struct Level {
-    positives: usize,
-    negatives: usize,
+    positives: u64,
+    negatives: u64,
 }
 
 /// A class's examples by score, the highest first.
-struct Curve {
-    levels: Vec<Level>,
-    total: Level,
+pub(crate) struct Curve(Vec<Example>);
+
+struct Example {
+    position: u32,
+    positive: bool,
+    /// Whether the next one scores less.
+    last_of_level: bool,
 }
 
 impl Curve {
-    fn new(scores: ArrayView1<'_, f32>, targets: ArrayView1<'_, bool>) -> Self {
-        let mut examples: Vec<(f32, bool)> =
-            scores.iter().copied().zip(targets.iter().copied()).collect();
-        examples.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let (mut levels, mut total) = (Vec::new(), Level::default());
-        // `==` and not `total_cmp`: -0.0 and 0.0 are one score
-        for equal in examples.chunk_by(|a, b| a.0 == b.0) {
-            let positives = equal.iter().filter(|example| example.1).count();
-            let level = Level { positives, negatives: equal.len() - positives };
-            total.positives += level.positives;
-            total.negatives += level.negatives;
-            levels.push(level);
-        }
-        Self { levels, total }
+    pub(crate) fn new(scores: ArrayView1<'_, f32>, targets: ArrayView1<'_, bool>) -> Self {
+        let mut order: Vec<u32> = (0..scores.len() as u32).collect();
+        let score = |position: u32| scores[position as usize];
+        order.sort_by(|a, b| score(*b).total_cmp(&score(*a)));
+        let example = |(place, position): (usize, &u32)| Example {
+            position: *position,
+            positive: targets[*position as usize],
+            // `==` and not `total_cmp`: -0.0 and 0.0 are one score
+            last_of_level: order.get(place + 1).is_none_or(|next| score(*next) != score(*position)),
+        };
+        Self(order.iter().enumerate().map(example).collect())
     }
 
-    fn metrics(&self) -> ClassMetrics {
+    /// The figures where each example counts as often as `counts` says.
+    pub(crate) fn metrics(&self, counts: &[u32]) -> ClassMetrics {
+        let (mut above, mut level) = (Level::default(), Level::default());
+        let (mut precisions, mut won) = (0.0, 0.0);
+        for example in &self.0 {
+            let count = u64::from(counts[example.position as usize]);
+            if example.positive {
+                level.positives += count
+            } else {
+                level.negatives += count
+            }
+            if !example.last_of_level {
+                continue;
+            }
+            let Level { positives, negatives } = level;
+            won += negatives as f64 * (above.positives as f64 + positives as f64 / 2.0);
+            above.positives += positives;
+            above.negatives += negatives;
+            if positives > 0 {
+                let called = above.positives + above.negatives;
+                precisions += positives as f64 * (above.positives as f64 / called as f64);
+            }
+            level = Level::default();
+        }
+        let (positives, pairs) =
+            (above.positives as f64, above.positives as f64 * above.negatives as f64);
+        let roc_auc = (pairs > 0.0).then(|| won / pairs);
         ClassMetrics {
-            positives: self.total.positives,
-            average_precision: self.average_precision(),
-            roc_auc: self.roc_auc(),
+            positives: above.positives as usize,
+            average_precision: (above.positives > 0).then(|| precisions / positives),
+            roc_auc,
+            d_prime: roc_auc.map(d_prime_of_mean),
         }
-    }
-
-    fn average_precision(&self) -> Option<f64> {
-        let (mut positives, mut called, mut sum) = (0, 0, 0.0);
-        for level in &self.levels {
-            positives += level.positives;
-            called += level.positives + level.negatives;
-            sum += level.positives as f64 * (positives as f64 / called as f64);
-        }
-        (positives > 0).then(|| sum / positives as f64)
-    }
-
-    fn roc_auc(&self) -> Option<f64> {
-        let pairs = self.total.positives as f64 * self.total.negatives as f64;
-        let (mut above, mut won) = (0.0, 0.0);
-        for level in &self.levels {
-            won += level.negatives as f64 * (above + level.positives as f64 / 2.0);
-            above += level.positives as f64;
-        }
-        (pairs > 0.0).then(|| won / pairs)
     }
 }
 
@@ -240,6 +330,50 @@ mod tests {
         let ap = average_precision(&scores, &targets).expect("finite").expect("positives");
         assert!((ap - 5.0 / 6.0).abs() < 1e-12);
         assert_eq!(roc_auc(&scores, &targets), Ok(Some(0.75)));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn counted_examples_equal_repeated_ones(examples in proptest::collection::vec((-4i8..4, any::<bool>(), 0u32..4), 1..40)) {
+            let scores: Vec<f32> = examples.iter().map(|(score, ..)| f32::from(*score) / 3.0).collect();
+            let targets: Vec<bool> = examples.iter().map(|(_, target, _)| *target).collect();
+            let counts: Vec<u32> = examples.iter().map(|(.., count)| *count).collect();
+            let curve = Curve::new(ArrayView1::from(&scores), ArrayView1::from(&targets));
+            let repeat = |at: usize| std::iter::repeat_n(at, counts[at] as usize);
+            let drawn: Vec<usize> = (0..counts.len()).flat_map(repeat).collect();
+            let scores: Vec<f32> = drawn.iter().map(|at| scores[*at]).collect();
+            let targets: Vec<bool> = drawn.iter().map(|at| targets[*at]).collect();
+            let ours = curve.metrics(&counts);
+            prop_assert!(close(ours.average_precision, naive_average_precision(&scores, &targets)));
+            prop_assert!(close(ours.roc_auc, naive_roc_auc(&scores, &targets)));
+            prop_assert_eq!(ours.positives, targets.iter().filter(|target| **target).count());
+        }
+    }
+
+    #[test]
+    fn intervals_surround_the_figures() {
+        let scores =
+            Array2::from_shape_fn((300, 3), |(row, column)| ((row * 37 + column) % 101) as f32);
+        let targets = Array2::from_shape_fn((300, 3), |(row, column)| match column {
+            2 => false,
+            _ => (row * 37 + column) % 101 + row % 60 > 90,
+        });
+        let all = classification(scores.view(), targets.view()).expect("finite");
+        let how = Bootstrap { resamples: 300, seed: 1, level: 0.9 };
+        let found = classification_intervals(scores.view(), targets.view(), &how).expect("finite");
+        let surrounds = |figure: Option<f64>, interval: Option<Interval>| {
+            let (figure, interval) = (figure.expect("a figure"), interval.expect("an interval"));
+            assert!(interval.low < figure && figure < interval.high, "{figure} {interval:?}");
+        };
+        surrounds(all.mean_average_precision, found.mean_average_precision);
+        surrounds(all.mean_roc_auc, found.mean_roc_auc);
+        surrounds(all.d_prime, found.d_prime);
+        surrounds(all.classes[0].average_precision, found.classes[0].average_precision);
+        assert_eq!((found.classes.len(), found.classes[2].average_precision), (3, None));
+        let again = classification_intervals(scores.view(), targets.view(), &how);
+        assert_eq!(again.expect("finite"), found);
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! Cross-modal retrieval: where the right candidate stands among all, both ways.
 
-use ndarray::{Array2, ArrayView1, ArrayView2, Axis, s};
+use std::num::NonZeroUsize;
+
+use ndarray::{ArrayView1, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 
-use crate::{EvalError, binomial_tail, chance_of_recall, check_values};
-
-/// How many queries are scored at a time when the scores come from embeddings.
-const BLOCK: usize = 256;
+use crate::{
+    Answers, Blocks, Bootstrap, EvalError, Interval, Plain, UnitRows, binomial_tail,
+    chance_of_recall, check_values, intervals, ranks_both_ways,
+};
 
 /// Where a query's best-ranked correct candidate stands.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -55,6 +57,27 @@ pub struct Retrieval {
     /// The probability that guessing reaches that recall or more: one-sided binomial test against
     /// `chance`, which takes the queries as independent.
     pub p_value: PerDepth,
+    /// How far the figures may be from those of other queries like these; none in figures of earlier
+    /// versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intervals: Option<RetrievalIntervals>,
+}
+
+/// The intervals of a [`Retrieval`] over its queries, in the same gallery.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+pub struct RetrievalIntervals {
+    /// How they were made.
+    pub bootstrap: Bootstrap,
+    /// Of the recall at rank 1.
+    pub r1: Interval,
+    /// Of the recall among the first 5.
+    pub r5: Interval,
+    /// Of the recall among the first 10.
+    pub r10: Interval,
+    /// Of the median rank.
+    pub median_rank: Interval,
+    /// Of the mean rank.
+    pub mean_rank: Interval,
 }
 
 /// Retrieval from either side.
@@ -110,7 +133,7 @@ pub fn retrieval(
 
 /// Retrieval both ways by the cosines of two sets of embeddings, without the whole similarity matrix.
 ///
-/// `correct(row, column)` tells which of `rows` and `columns` belong together.
+/// It multiplies by Rust alone; [`ranks_both_ways`] takes a library's products and has the same ranks.
 ///
 /// # Shapes
 ///
@@ -118,18 +141,20 @@ pub fn retrieval(
 ///
 /// # Errors
 ///
-/// If the widths differ, there is no row, a value is not finite, or a row of either has no correct
+/// If the sizes do not fit, there is no row, a value is not finite, or a row of either has no correct
 /// candidate.
 pub fn retrieval_of_embeddings(
     rows: ArrayView2<'_, f32>,
     columns: ArrayView2<'_, f32>,
-    correct: impl Fn(usize, usize) -> bool,
+    answers: &Answers,
 ) -> Result<BothWays, EvalError> {
-    let forth = ranks_of_embeddings(rows, columns, &correct)?;
-    let back = ranks_of_embeddings(columns, rows, |column, row| correct(row, column))?;
+    let rows = UnitRows::new("row embeddings", rows)?;
+    let columns = UnitRows::new("column embeddings", columns)?;
+    let blocks = Blocks::for_threads(NonZeroUsize::MIN);
+    let ranks = ranks_both_ways(&rows, &columns, answers, &mut Plain::default(), &blocks)?;
     Ok(BothWays {
-        rows_to_columns: Retrieval::of_ranks(&forth, columns.nrows()),
-        columns_to_rows: Retrieval::of_ranks(&back, rows.nrows()),
+        rows_to_columns: Retrieval::of_ranks(&ranks.rows_to_columns, columns.len()),
+        columns_to_rows: Retrieval::of_ranks(&ranks.columns_to_rows, rows.len()),
     })
 }
 
@@ -149,39 +174,6 @@ pub fn ranks(
     check_values("similarities", similarity)?;
     let rows = similarity.axis_iter(Axis(0)).enumerate();
     rows.map(|(query, scores)| rank(query, scores, |candidate| correct(query, candidate))).collect()
-}
-
-/// The rank of every query's best correct candidate, by cosine.
-///
-/// # Shapes
-///
-/// - `queries`, `gallery`: `[n, width]` and `[m, width]`, rows of any length; one of zeros has cosine 0
-///
-/// # Errors
-///
-/// If the widths differ, there is no row, a value is not finite, or a query has no correct candidate.
-pub fn ranks_of_embeddings(
-    queries: ArrayView2<'_, f32>,
-    gallery: ArrayView2<'_, f32>,
-    correct: impl Fn(usize, usize) -> bool,
-) -> Result<Vec<Rank>, EvalError> {
-    check_values("query embeddings", queries)?;
-    check_values("gallery embeddings", gallery)?;
-    if queries.ncols() != gallery.ncols() {
-        let (scores, targets) = (queries.shape().to_vec(), gallery.shape().to_vec());
-        return Err(EvalError::Sizes { scores, targets });
-    }
-    let (queries, gallery) = (unit_rows(queries), unit_rows(gallery));
-    let mut all = Vec::with_capacity(queries.nrows());
-    for first in (0..queries.nrows()).step_by(BLOCK) {
-        let end = (first + BLOCK).min(queries.nrows());
-        let similarity = queries.slice(s![first..end, ..]).dot(&gallery.t());
-        for (row, scores) in similarity.axis_iter(Axis(0)).enumerate() {
-            let query = first + row;
-            all.push(rank(query, scores, |candidate| correct(query, candidate))?);
-        }
-    }
-    Ok(all)
 }
 
 impl Retrieval {
@@ -210,8 +202,51 @@ impl Retrieval {
                 let hits = ranks.iter().filter(|rank| rank.rank + rank.tied <= depth).count();
                 binomial_tail(hits, ranks.len(), chance.at(depth))
             }),
+            intervals: None,
         }
     }
+
+    /// Adds the intervals, over the queries of these `ranks`.
+    ///
+    /// # Errors
+    ///
+    /// If there are no ranks or `how` gives no interval.
+    pub fn with_intervals(self, ranks: &[Rank], how: &Bootstrap) -> Result<Self, EvalError> {
+        let mut places: Vec<usize> = ranks.iter().map(|rank| rank.rank).collect();
+        places.sort_unstable();
+        let found = intervals(places.len(), how, |counts| figures_of_sorted(&places, counts))?;
+        let none = || EvalError::NoInterval { resamples: how.resamples, level: how.level };
+        let at = |figure: usize| found[figure].ok_or_else(none);
+        let intervals = RetrievalIntervals {
+            bootstrap: *how,
+            r1: at(0)?,
+            r5: at(1)?,
+            r10: at(2)?,
+            median_rank: at(3)?,
+            mean_rank: at(4)?,
+        };
+        Ok(Self { intervals: Some(intervals), ..self })
+    }
+}
+
+/// Recall at 1, 5 and 10, median and mean of sorted `places`, each as often as `counts` says.
+fn figures_of_sorted(places: &[usize], counts: &[u32]) -> Vec<Option<f64>> {
+    let all: usize = counts.iter().map(|count| *count as usize).sum();
+    let (mut within, mut sum, mut seen) = ([0_usize; 3], 0_usize, 0_usize);
+    let mut middle = [None; 2];
+    for (place, count) in places.iter().zip(counts).filter(|(_, count)| **count > 0) {
+        let count = *count as usize;
+        for (within, depth) in within.iter_mut().zip([1, 5, 10]) {
+            *within += if *place <= depth { count } else { 0 };
+        }
+        (sum, seen) = (sum + place * count, seen + count);
+        for (middle, position) in middle.iter_mut().zip([(all - 1) / 2, all / 2]) {
+            *middle = middle.or((seen > position).then_some(*place));
+        }
+    }
+    let share = |count: usize| Some(count as f64 / all as f64);
+    let median = middle[0].zip(middle[1]).map(|(lower, upper)| (lower + upper) as f64 / 2.0);
+    vec![share(within[0]), share(within[1]), share(within[2]), median, share(sum)]
 }
 
 impl PerDepth {
@@ -250,18 +285,6 @@ fn rank(
     Ok(Rank { rank: above + 1, tied, correct: n_correct })
 }
 
-/// `embeddings` with every row divided by its length.
-fn unit_rows(embeddings: ArrayView2<'_, f32>) -> Array2<f32> {
-    let mut unit = embeddings.to_owned();
-    for mut row in unit.axis_iter_mut(Axis(0)) {
-        let length = row.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
-        if length > 0.0 {
-            row.mapv_inplace(|x| (f64::from(x) / length) as f32);
-        }
-    }
-    unit
-}
-
 fn share(ranks: &[Rank], counts: impl Fn(&Rank) -> bool) -> f64 {
     ranks.iter().filter(|rank| counts(rank)).count() as f64 / ranks.len() as f64
 }
@@ -280,7 +303,7 @@ fn median(places: &[usize]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use ndarray::array;
+    use ndarray::{Array2, array};
     use proptest::prelude::*;
 
     use super::*;
@@ -342,18 +365,48 @@ mod tests {
         }
 
         #[test]
-        fn embeddings_give_the_ranks_of_their_cosines(rows in 1usize..600, scale in 0.1f32..10.0, seed in 0u32..1000) {
-            let at = |row: usize, column: usize, salt: u32| {
-                let mixed = (row as u32 * 7 + column as u32 + salt).wrapping_mul(2_654_435_761);
-                (mixed >> 8) as f32 / 8_388_608.0 - 1.0
+        fn figures_of_counted_ranks_are_those_of_repeated_ones(ranks in proptest::collection::vec((1usize..30, 0u32..3), 1..30)) {
+            let mut ranks = ranks;
+            ranks[0].1 += 1;
+            ranks.sort_unstable();
+            let (places, counts): (Vec<usize>, Vec<u32>) = ranks.into_iter().unzip();
+            let repeat = |(place, count): (&usize, &u32)| {
+                std::iter::repeat_n(Rank { rank: *place, tied: 0, correct: 1 }, *count as usize)
             };
-            let a = Array2::from_shape_fn((rows, 7), |(row, column)| scale * at(row, column, seed));
-            let b = Array2::from_shape_fn((rows, 7), |(row, column)| at(row, column, seed + 3));
-            let cosines = unit_rows(a.view()).dot(&unit_rows(b.view()).t());
-            let whole = retrieval(cosines.view(), same).expect("finite");
-            let blocked = retrieval_of_embeddings(a.view(), b.view(), same).expect("finite");
-            prop_assert_eq!(blocked, whole);
+            let repeated: Vec<Rank> = places.iter().zip(&counts).flat_map(repeat).collect();
+            let figures = Retrieval::of_ranks(&repeated, 30);
+            let expected = [figures.r1, figures.r5, figures.r10, figures.median_rank, figures.mean_rank];
+            prop_assert_eq!(figures_of_sorted(&places, &counts), expected.map(Some).to_vec());
         }
+    }
+
+    #[test]
+    fn intervals_are_those_of_the_binomial_distribution() {
+        let rank = |query: usize| Rank { rank: 1 + query % 4, tied: 0, correct: 1 };
+        let ranks: Vec<Rank> = (0..400).map(rank).collect();
+        let how = Bootstrap { resamples: 2000, ..Bootstrap::usual(9) };
+        let ours =
+            Retrieval::of_ranks(&ranks, 400).with_intervals(&ranks, &how).expect("intervals");
+        let found = ours.intervals.expect("intervals");
+        let deviation = (0.25_f64 * 0.75 / 400.0).sqrt();
+        assert!((found.r1.low - (0.25 - 1.96 * deviation)).abs() < 0.006, "{found:?}");
+        assert!((found.r1.high - (0.25 + 1.96 * deviation)).abs() < 0.006, "{found:?}");
+        assert_eq!((found.r5.low, found.r5.high, found.r5.resamples), (1.0, 1.0, 2000));
+        assert!(found.mean_rank.low < 2.5 && 2.5 < found.mean_rank.high);
+        let old = serde_json::to_string(&Retrieval { intervals: None, ..ours }).expect("JSON");
+        assert!(!old.contains("intervals"));
+        let read: Retrieval = serde_json::from_str(&old).expect("figures without intervals");
+        assert_eq!(read.intervals, None);
+    }
+
+    #[test]
+    fn embeddings_of_any_length_are_compared_by_cosine() {
+        let rows = array![[2.0, 0.0], [0.0, 0.1], [1.0, 1.0]];
+        let columns = array![[5.0, 1.0], [0.0, 3.0], [1.0, 2.0]];
+        let ours = retrieval_of_embeddings(rows.view(), columns.view(), &Answers::same(3));
+        let ours = ours.expect("figures");
+        assert_eq!(ours.rows_to_columns.r1, 1.0);
+        assert_eq!(ours.columns_to_rows.r1, 1.0);
     }
 
     #[test]
@@ -399,7 +452,8 @@ mod tests {
         );
         assert_eq!(message(array![[1.0], [2.0]], same), "query 1 has no correct candidate among 1");
         let (a, b) = (Array2::zeros((2, 3)), Array2::zeros((2, 4)));
-        let failure = retrieval_of_embeddings(a.view(), b.view(), same).expect_err("other widths");
+        let failure = retrieval_of_embeddings(a.view(), b.view(), &Answers::same(2))
+            .expect_err("other widths");
         assert!(matches!(failure, EvalError::Sizes { .. }));
     }
 }

@@ -7,12 +7,40 @@ use equiav_augment::{Modality, Purpose, stream};
 use equiav_data::{Dataset, Loader, PlainBatch};
 use equiav_models::Inter;
 use ndarray::{Array2, ArrayD, ArrayView2, Axis, concatenate};
+use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use crate::feed;
 use crate::network::Network;
 use crate::settings::Settings;
 use crate::setup;
+
+/// Which embedding of a clip is taken.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Variant {
+    /// The plain view's own: the inter head on the mean of its tokens.
+    Clean,
+    /// The inter head on the mean of the predictions from one set of vectors, the same for every clip.
+    Centroid {
+        /// How many vectors; at least 1.
+        vectors: usize,
+        /// What they are drawn with.
+        seed: u64,
+    },
+}
+
+impl Variant {
+    /// The one whose likes the recipe's loss between the modalities compares.
+    pub fn of(recipe: &Settings) -> Self {
+        let vectors = match recipe.objective.inter {
+            Inter::CleanPair | Inter::AugmentedPair => return Self::Clean,
+            Inter::SinglePrediction => 1,
+            Inter::Centroid => recipe.objective.centroid,
+        };
+        Self::Centroid { vectors, seed: recipe.evaluation.seed }
+    }
+}
 
 /// The embeddings of the readable clips of one list.
 #[derive(Debug)]
@@ -25,7 +53,7 @@ pub struct Embedded {
     pub rows: BTreeMap<Modality, Array2<f32>>,
 }
 
-/// Embeds every readable clip of `dataset`.
+/// Embeds every readable clip of `dataset`, as the recipe's own variant has it.
 ///
 /// # Errors
 ///
@@ -35,7 +63,21 @@ pub fn embed(
     network: &Network,
     recipe: &Settings,
 ) -> anyhow::Result<Embedded> {
-    let vectors = fixed_vectors(recipe, network.store.device());
+    embed_as(Variant::of(recipe), dataset, network, recipe)
+}
+
+/// Embeds every readable clip of `dataset` as `variant` has it.
+///
+/// # Errors
+///
+/// As [`embed`].
+pub fn embed_as(
+    variant: Variant,
+    dataset: Arc<Dataset>,
+    network: &Network,
+    recipe: &Settings,
+) -> anyhow::Result<Embedded> {
+    let vectors = fixed_vectors(variant, recipe, network.store.device());
     let batch = recipe.evaluation.batch;
     let mut loader = Loader::evaluation(dataset, batch, setup::loader_options(recipe))?;
     let mut clips = Vec::new();
@@ -76,15 +118,15 @@ fn embed_batch(
 }
 
 /// The fixed set of parameter vectors that every clip is embedded with, `[S, P]` per modality; none
-/// where the plain views themselves are compared.
-pub(crate) fn fixed_vectors(recipe: &Settings, device: Device) -> BTreeMap<Modality, Tensor> {
-    let count = match recipe.objective.inter {
-        Inter::CleanPair | Inter::AugmentedPair => return BTreeMap::new(),
-        Inter::SinglePrediction => 1,
-        Inter::Centroid => recipe.objective.centroid,
-    };
+/// for the plain views' own embeddings.
+pub(crate) fn fixed_vectors(
+    variant: Variant,
+    recipe: &Settings,
+    device: Device,
+) -> BTreeMap<Modality, Tensor> {
+    let Variant::Centroid { vectors: count, seed } = variant else { return BTreeMap::new() };
     let vectors = |modality| {
-        let mut rng = stream(recipe.evaluation.seed, 0, 0, Purpose::Retrieval(modality));
+        let mut rng = stream(seed, 0, 0, Purpose::Retrieval(modality));
         let vectors = match modality {
             Modality::Audio => {
                 recipe.augment.audio.sample(recipe.front_end.spectrogram_size(), count, &mut rng)

@@ -78,7 +78,7 @@ mod tests {
         for (name, milliseconds) in [("read files", 0.5), ("resample", 0.0), ("filterbank", 2.0)] {
             figures.stages.entry(name.to_owned()).or_default().push(milliseconds);
         }
-        let options = Options { what: What::Data, rounds: 3, seconds: 5.0, write: false };
+        let options = Options { what: What::Data, rounds: 3, seconds: 5.0, size: 10, write: false };
         let text = render(&figures, &options, true);
         let tables = markdown::tables(&text);
         assert_eq!(

@@ -1,0 +1,186 @@
+//! The best candidates of every query, exactly, from tiles of a matrix product; the same to the bit for
+//! any tiles.
+
+use std::thread;
+
+use multiversion::multiversion;
+use ndarray::{Array2, ArrayView2};
+
+use crate::product::{Blocks, Product, pieces};
+use crate::vectors::{UnitRows, score, slack};
+
+/// Candidates that are compared before one looks whether any is to be scored.
+const CHUNK: usize = 64;
+
+/// The best candidates of every query, the best first; of equal scores the first in the gallery.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Nearest {
+    /// Their positions in the gallery, `[queries, k]`.
+    pub indices: Array2<usize>,
+    /// Their scores, `[queries, k]`.
+    pub scores: Array2<f32>,
+}
+
+/// The `k` candidates of the `gallery` with the highest [`score`](crate::score) for each of `queries`; all
+/// of them where there are fewer.
+///
+/// Memory beyond the vectors and the result is that of a tile. `product` and `blocks` change no result.
+///
+/// # Errors
+///
+/// If the widths differ or the product fails.
+pub fn top_k<P: Product>(
+    queries: &UnitRows,
+    gallery: &UnitRows,
+    k: usize,
+    product: &mut P,
+    blocks: &Blocks,
+) -> Result<Nearest, P::Error> {
+    queries.check_width(gallery)?;
+    let k = k.min(gallery.len());
+    let mut found = Found::new(queries.len(), k);
+    if k == 0 {
+        return Ok(found.sorted());
+    }
+    let search = Search { queries, gallery, k, slack: slack(queries.width()) };
+    for asked in pieces(queries.len(), blocks.rows) {
+        for offered in pieces(gallery.len(), blocks.columns) {
+            let (a, b) = (queries.block(asked.clone()), gallery.block(offered.clone()));
+            let tile = product.multiply(a, b, queries.width())?;
+            let places = &mut found.places[asked.start * k..asked.end * k];
+            let counts = &mut found.counts[asked.clone()];
+            let tile = Tile { products: tile, first: (asked.start, offered.start), counts, places };
+            search.keep_best(tile, blocks);
+        }
+    }
+    Ok(found.sorted())
+}
+
+/// A candidate with its score.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    score: f32,
+    index: u32,
+}
+
+impl Place {
+    /// Whether it belongs before `other`.
+    fn is_before(&self, other: &Self) -> bool {
+        self.score > other.score || (self.score == other.score && self.index < other.index)
+    }
+}
+
+/// What was found so far: for each query, `k` places in order, the first `counts` of them taken.
+struct Found {
+    k: usize,
+    counts: Vec<usize>,
+    places: Vec<Place>,
+}
+
+impl Found {
+    fn new(queries: usize, k: usize) -> Self {
+        let none = Place { score: f32::NEG_INFINITY, index: u32::MAX };
+        Self { k, counts: vec![0; queries], places: vec![none; queries * k] }
+    }
+
+    fn sorted(self) -> Nearest {
+        let size = (self.counts.len(), self.k);
+        let places = ArrayView2::from_shape(size, &self.places).expect("k places for each query");
+        Nearest {
+            indices: places.map(|place| place.index as usize),
+            scores: places.map(|place| place.score),
+        }
+    }
+}
+
+/// Products of some queries, in rows, with some candidates, and what was found for these queries.
+struct Tile<'t> {
+    products: &'t [f32],
+    /// The positions of its first query and candidate.
+    first: (usize, usize),
+    counts: &'t mut [usize],
+    places: &'t mut [Place],
+}
+
+struct Search<'v> {
+    queries: &'v UnitRows,
+    gallery: &'v UnitRows,
+    k: usize,
+    slack: f32,
+}
+
+impl Search<'_> {
+    /// Takes the best of `tile` among the found, bands of queries at once.
+    fn keep_best(&self, tile: Tile<'_>, blocks: &Blocks) {
+        let (asked, band) = (tile.counts.len(), blocks.band(tile.counts.len()));
+        let wide = tile.products.len() / asked;
+        let products = tile.products.chunks(band * wide);
+        let kept = tile.counts.chunks_mut(band).zip(tile.places.chunks_mut(band * self.k));
+        let first = (tile.first.0..).step_by(band);
+        let bands = products.zip(kept).zip(first).map(|((products, (counts, places)), first)| {
+            Tile { products, first: (first, tile.first.1), counts, places }
+        });
+        if blocks.threads.get() == 1 {
+            bands.for_each(|band| self.keep_best_of_band(band));
+        } else {
+            thread::scope(|scope| {
+                bands.for_each(|band| drop(scope.spawn(|| self.keep_best_of_band(band))));
+            });
+        }
+    }
+
+    fn keep_best_of_band(&self, band: Tile<'_>) {
+        let wide = band.products.len() / band.counts.len();
+        let rows = band.products.chunks(wide).enumerate();
+        let kept = band.counts.iter_mut().zip(band.places.chunks_mut(self.k));
+        for ((row, products), (count, places)) in rows.zip(kept) {
+            let query = self.queries.row(band.first.0 + row);
+            for (chunk, products) in products.chunks(CHUNK).enumerate() {
+                if any_above(products, self.threshold(*count, places)) {
+                    let first = band.first.1 + chunk * CHUNK;
+                    self.keep_best_of_few(query, products, first, count, places);
+                }
+            }
+        }
+    }
+
+    /// What a product must reach for its score to matter.
+    fn threshold(&self, count: usize, places: &[Place]) -> f32 {
+        if count < self.k { f32::NEG_INFINITY } else { places[self.k - 1].score - self.slack }
+    }
+
+    fn keep_best_of_few(
+        &self,
+        query: &[f32],
+        products: &[f32],
+        first: usize,
+        count: &mut usize,
+        places: &mut [Place],
+    ) {
+        for (index, product) in (first..).zip(products) {
+            // the other way round a product that is no number would be passed over
+            if *product < self.threshold(*count, places) {
+                continue;
+            }
+            let score = score(query, self.gallery.row(index));
+            let new = Place { score, index: index as u32 };
+            let place = places[..*count].partition_point(|place| place.is_before(&new));
+            if place < self.k {
+                *count = (*count + 1).min(self.k);
+                places[place..*count].rotate_right(1);
+                places[place] = new;
+            }
+        }
+    }
+}
+
+/// Whether any of `products` is not below `threshold`.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq", "x86_64+avx2"))]
+fn any_above(products: &[f32], threshold: f32) -> bool {
+    let mut above = 0_u32;
+    for product in products {
+        let below = *product < threshold;
+        above |= u32::from(!below);
+    }
+    above != 0
+}

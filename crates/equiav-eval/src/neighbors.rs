@@ -1,0 +1,94 @@
+//! Classification by the classes of the nearest neighbors.
+
+use ndarray::{Array2, Axis};
+
+use crate::{EvalError, Nearest};
+
+/// How strongly the neighbors of each query speak for each class.
+///
+/// ```text
+/// vote(class) = Σ exp(cosine / temperature)    over the neighbors of the class,
+/// ```
+///
+/// the weighted vote of Wu et al. 2018, divided by the sum over all classes. A smaller temperature listens
+/// more to the nearest; 0.07 is usual.
+///
+/// # Shapes
+///
+/// - `neighbors`: `[queries, k]`, the best of a gallery by cosine, as [`top_k`](crate::top_k) finds them
+/// - `labels`: the class of each candidate of that gallery, below `classes`
+/// - returns: `[queries, classes]`, rows of sum 1
+///
+/// # Errors
+///
+/// If there is no neighbor, one has no label, or a label is no class.
+///
+/// # Panics
+///
+/// If the temperature is not above 0.
+#[track_caller]
+pub fn neighbor_votes(
+    neighbors: &Nearest,
+    labels: &[usize],
+    classes: usize,
+    temperature: f64,
+) -> Result<Array2<f32>, EvalError> {
+    assert!(temperature > 0.0, "a temperature of {temperature} weights nothing");
+    let (queries, k) = neighbors.indices.dim();
+    if queries * k == 0 {
+        return Err(EvalError::Empty { what: "neighbors", rows: queries, columns: k });
+    }
+    if let Some(row) = labels.iter().position(|label| *label >= classes) {
+        return Err(EvalError::NoSuchClass { row, label: labels[row], classes });
+    }
+    if neighbors.indices.iter().any(|index| *index >= labels.len()) {
+        let (scores, targets) = (vec![queries, k], vec![labels.len()]);
+        return Err(EvalError::Sizes { scores, targets });
+    }
+    let mut votes = Array2::zeros((queries, classes));
+    let found = neighbors.indices.axis_iter(Axis(0)).zip(neighbors.scores.axis_iter(Axis(0)));
+    for (mut votes, (indices, scores)) in votes.axis_iter_mut(Axis(0)).zip(found) {
+        // as above, over the nearest one's weight, which alone may be too large a number
+        let weight = |score: f32| (f64::from(score - scores[0]) / temperature).exp();
+        let mut sums = vec![0.0; classes];
+        for (index, score) in indices.iter().zip(scores) {
+            sums[labels[*index]] += weight(*score);
+        }
+        let all: f64 = sums.iter().sum();
+        votes.iter_mut().zip(sums).for_each(|(vote, sum)| *vote = (sum / all) as f32);
+    }
+    Ok(votes)
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+
+    #[test]
+    fn votes_are_weighted_and_sum_to_one() {
+        let neighbors = Nearest { indices: array![[2, 0, 1]], scores: array![[0.9, 0.8, 0.8]] };
+        let votes = neighbor_votes(&neighbors, &[1, 1, 0], 3, 0.1).expect("votes");
+        let one = 1.0 / (1.0 + 2.0 * (-1.0_f32).exp());
+        assert!((votes[[0, 0]] - one).abs() < 1e-6, "{votes}");
+        assert!((votes.sum() - 1.0).abs() < 1e-6 && votes[[0, 2]] == 0.0);
+        // at a high temperature two neighbors outvote the nearest one; at a low one nothing overflows
+        let votes = neighbor_votes(&neighbors, &[1, 1, 0], 3, 100.0).expect("votes");
+        assert!(votes[[0, 1]] > 0.6);
+        let votes = neighbor_votes(&neighbors, &[1, 1, 0], 3, 1e-5).expect("votes");
+        assert_eq!(votes.row(0).to_vec(), [1.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn labels_must_be_classes_of_the_gallery() {
+        let neighbors = Nearest { indices: array![[2]], scores: array![[0.5]] };
+        let message = |labels: &[usize]| {
+            neighbor_votes(&neighbors, labels, 2, 0.1).expect_err("should be refused").to_string()
+        };
+        assert_eq!(message(&[0, 2, 1]), "row 1 has label 2, but there are only 2 classes");
+        assert_eq!(message(&[0, 1]), "[1, 1] scores do not fit to [2] targets");
+        let none = Nearest { indices: Array2::zeros((2, 0)), scores: Array2::zeros((2, 0)) };
+        assert!(matches!(neighbor_votes(&none, &[], 2, 0.1), Err(EvalError::Empty { .. })));
+    }
+}

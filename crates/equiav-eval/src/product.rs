@@ -1,0 +1,112 @@
+//! Where the approximate scores of blocks of vectors come from, and how large the blocks are.
+
+use std::num::NonZeroUsize;
+use std::ops::Range;
+
+use ndarray::linalg::general_mat_mul;
+use ndarray::{ArrayView2, ArrayViewMut2};
+
+use crate::EvalError;
+
+/// The matrix product of two blocks of vectors: the only step that a fast library is wanted for.
+pub trait Product {
+    /// Why there is no product.
+    type Error: From<EvalError>;
+
+    /// The products of every row with every column, row by row.
+    ///
+    /// Each must be a sum of 32-bit products in 32 bits or more, in any order: nothing that is counted
+    /// depends on more.
+    ///
+    /// # Shapes
+    ///
+    /// - `rows`, `columns`: `[n, width]` and `[m, width]`
+    /// - returns: `[n, m]`
+    ///
+    /// # Errors
+    ///
+    /// If the library fails.
+    fn multiply(
+        &mut self,
+        rows: &[f32],
+        columns: &[f32],
+        width: usize,
+    ) -> Result<&[f32], Self::Error>;
+}
+
+/// Products by Rust alone, on one thread.
+#[derive(Clone, Debug, Default)]
+pub struct Plain(Vec<f32>);
+
+impl Product for Plain {
+    type Error = EvalError;
+
+    fn multiply(
+        &mut self,
+        rows: &[f32],
+        columns: &[f32],
+        width: usize,
+    ) -> Result<&[f32], EvalError> {
+        let (n, m) = (rows.len() / width, columns.len() / width);
+        self.0.resize(n * m, 0.0);
+        let matrix = |rows, values| ArrayView2::from_shape((rows, width), values);
+        let out = ArrayViewMut2::from_shape((n, m), &mut self.0);
+        let (Ok(rows), Ok(columns), Ok(mut out)) = (matrix(n, rows), matrix(m, columns), out)
+        else {
+            let (scores, targets) = (vec![n, width], vec![m, width]);
+            return Err(EvalError::Sizes { scores, targets });
+        };
+        general_mat_mul(1.0, &rows, &columns.t(), 0.0, &mut out);
+        Ok(&self.0)
+    }
+}
+
+/// How much is computed at a time. No result depends on it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Blocks {
+    /// Rows of a tile.
+    pub rows: NonZeroUsize,
+    /// Columns of a tile.
+    pub columns: NonZeroUsize,
+    /// Threads that count in a tile.
+    pub threads: NonZeroUsize,
+}
+
+impl Blocks {
+    /// Tiles of 16 MB for `threads` threads, which the caches of a server processor hold.
+    pub fn for_threads(threads: NonZeroUsize) -> Self {
+        let size = |size| NonZeroUsize::new(size).unwrap_or(NonZeroUsize::MIN);
+        Self { rows: size(2048), columns: size(2048), threads }
+    }
+
+    /// The rows of a tile that each thread takes.
+    pub(crate) fn band(&self, rows: usize) -> usize {
+        rows.div_ceil(self.threads.get()).max(1)
+    }
+}
+
+/// `0 .. count` in pieces of `size`.
+pub(crate) fn pieces(count: usize, size: NonZeroUsize) -> impl Iterator<Item = Range<usize>> {
+    let size = size.get();
+    (0..count).step_by(size).map(move |first| first..(first + size).min(count))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_meet_columns() {
+        let mut plain = Plain::default();
+        let (rows, columns) = ([1.0, 2.0, 3.0, 4.0], [1.0, 0.0, 0.0, 1.0, 1.0, 1.0]);
+        let product = plain.multiply(&rows, &columns, 2).expect("sizes that fit");
+        assert_eq!(product, [1.0, 2.0, 3.0, 3.0, 4.0, 7.0]);
+    }
+
+    #[test]
+    fn pieces_cover_everything_once() {
+        let size = NonZeroUsize::new(3).expect("not zero");
+        assert_eq!(pieces(7, size).collect::<Vec<_>>(), [0..3, 3..6, 6..7]);
+        assert_eq!(pieces(0, size).count(), 0);
+    }
+}

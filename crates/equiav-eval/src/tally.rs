@@ -1,0 +1,286 @@
+//! Ranks both ways from one pass over tiles of a matrix product, the same to the bit for any tiles.
+//!
+//! A tile's elements are approximations of the scores. One that is farther from a query's best correct
+//! score than its error can be is counted as it is; the few others are computed again, each by itself.
+
+use std::ops::Range;
+use std::thread;
+
+use multiversion::multiversion;
+
+use crate::product::{Blocks, Product, pieces};
+use crate::vectors::{UnitRows, score, slack};
+use crate::{Answers, EvalError, Rank};
+
+/// Columns that are compared before one looks whether any is to be computed again.
+const CHUNK: usize = 64;
+
+/// The ranks of all queries from either side.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RanksBothWays {
+    /// Of every row's best correct column.
+    pub rows_to_columns: Vec<Rank>,
+    /// Of every column's best correct row.
+    pub columns_to_rows: Vec<Rank>,
+}
+
+/// Ranks every row's columns and every column's rows by their [`score`](crate::score).
+///
+/// Every product is made once for both. Memory beyond the vectors grows with rows and columns, and with
+/// the size of a tile: no list of candidates is kept. `product` and `blocks` change no result.
+///
+/// # Errors
+///
+/// If the sizes do not fit, a row or a column has no correct answer, or the product fails.
+pub fn ranks_both_ways<P: Product>(
+    rows: &UnitRows,
+    columns: &UnitRows,
+    answers: &Answers,
+    product: &mut P,
+    blocks: &Blocks,
+) -> Result<RanksBothWays, P::Error> {
+    rows.check_width(columns)?;
+    let mut tally = Tally::new(rows, columns, answers)?;
+    for right in pieces(columns.len(), blocks.columns) {
+        for left in pieces(rows.len(), blocks.rows) {
+            let (a, b) = (rows.block(left.clone()), columns.block(right.clone()));
+            let tile = product.multiply(a, b, rows.width())?;
+            tally.count(tile, left, right.clone(), blocks);
+        }
+    }
+    Ok(RanksBothWays {
+        rows_to_columns: tally.of_rows.ranks(),
+        columns_to_rows: tally.of_columns.ranks(),
+    })
+}
+
+/// What is counted, and what it is counted against.
+struct Tally<'v> {
+    rows: &'v UnitRows,
+    columns: &'v UnitRows,
+    of_rows: Queries,
+    of_columns: Queries,
+    slack: f32,
+}
+
+/// The queries of one side.
+struct Queries {
+    /// The score of each one's best correct candidate.
+    best: Vec<f32>,
+    /// How many candidates are correct.
+    correct: Vec<u32>,
+    /// How many of these score `best`.
+    correct_at_best: Vec<u32>,
+    counts: Counts,
+}
+
+/// Candidates counted for each query.
+#[derive(Clone)]
+struct Counts {
+    /// How many score more than the best correct one.
+    above: Vec<u32>,
+    /// How many score the same, correct ones included.
+    equal: Vec<u32>,
+}
+
+impl<'v> Tally<'v> {
+    /// Looks for the best correct score of every query, at the correct pairs alone.
+    fn new(
+        rows: &'v UnitRows,
+        columns: &'v UnitRows,
+        answers: &Answers,
+    ) -> Result<Self, EvalError> {
+        let (n, m) = (rows.len(), columns.len());
+        if answers.size() != (n, m) {
+            let targets = vec![answers.size().0, answers.size().1];
+            return Err(EvalError::Sizes { scores: vec![n, m], targets });
+        }
+        let (mut of_rows, mut of_columns) = (Queries::new(n), Queries::new(m));
+        for row in 0..n {
+            for column in answers.columns_of(row) {
+                let score = score(rows.row(row), columns.row(column));
+                of_rows.correct(row, score);
+                of_columns.correct(column, score);
+            }
+        }
+        of_rows.check(m)?;
+        of_columns.check(n)?;
+        Ok(Self { rows, columns, of_rows, of_columns, slack: slack(rows.width()) })
+    }
+
+    /// Counts the products `tile` of the rows `left` and the columns `right`, bands of rows at once.
+    fn count(&mut self, tile: &[f32], left: Range<usize>, right: Range<usize>, blocks: &Blocks) {
+        let (band, wide) = (blocks.band(left.len()), right.len());
+        let scores = tile.chunks(band * wide);
+        let above = self.of_rows.counts.above[left.clone()].chunks_mut(band);
+        let equal = self.of_rows.counts.equal[left.clone()].chunks_mut(band);
+        let (rows, columns) = (&self.of_rows.best, &self.of_columns.best[right.clone()]);
+        let bands = scores.zip(above.zip(equal)).zip(left.step_by(band));
+        let bands = bands.map(|((scores, (above, equal)), first)| Band {
+            vectors: (self.rows, self.columns),
+            scores,
+            first: (first, right.start),
+            best: (&rows[first..first + above.len()], columns),
+            counts: (above, equal),
+            slack: self.slack,
+        });
+        let counted: Vec<Counts> = if blocks.threads.get() == 1 {
+            bands.map(Band::count).collect()
+        } else {
+            thread::scope(|scope| {
+                let started: Vec<_> = bands.map(|band| scope.spawn(|| band.count())).collect();
+                started
+                    .into_iter()
+                    .map(|one| one.join().expect("counting does not panic"))
+                    .collect()
+            })
+        };
+        for counts in counted {
+            self.of_columns.counts.add(&counts, right.clone());
+        }
+    }
+}
+
+impl Queries {
+    fn new(count: usize) -> Self {
+        Self {
+            best: vec![f32::NEG_INFINITY; count],
+            correct: vec![0; count],
+            correct_at_best: vec![0; count],
+            counts: Counts::new(count),
+        }
+    }
+
+    /// Takes note of a correct candidate of `query`.
+    fn correct(&mut self, query: usize, score: f32) {
+        self.correct[query] += 1;
+        if score > self.best[query] {
+            (self.best[query], self.correct_at_best[query]) = (score, 1);
+        } else if score == self.best[query] {
+            self.correct_at_best[query] += 1;
+        }
+    }
+
+    fn check(&self, gallery: usize) -> Result<(), EvalError> {
+        match self.correct.iter().position(|correct| *correct == 0) {
+            Some(query) => Err(EvalError::NothingCorrect { query, gallery }),
+            None => Ok(()),
+        }
+    }
+
+    fn ranks(&self) -> Vec<Rank> {
+        let rank = |query: usize| Rank {
+            rank: self.counts.above[query] as usize + 1,
+            tied: (self.counts.equal[query] - self.correct_at_best[query]) as usize,
+            correct: self.correct[query] as usize,
+        };
+        (0..self.best.len()).map(rank).collect()
+    }
+}
+
+impl Counts {
+    fn new(count: usize) -> Self {
+        Self { above: vec![0; count], equal: vec![0; count] }
+    }
+
+    /// Adds what was counted for the queries `of`.
+    fn add(&mut self, counted: &Self, of: Range<usize>) {
+        for (all, more) in [(&mut self.above, &counted.above), (&mut self.equal, &counted.equal)] {
+            for (all, more) in all[of.clone()].iter_mut().zip(more) {
+                *all += more;
+            }
+        }
+    }
+}
+
+/// Some rows of a tile, which one thread counts. Of two things, the first belongs to rows.
+struct Band<'t> {
+    vectors: (&'t UnitRows, &'t UnitRows),
+    scores: &'t [f32],
+    first: (usize, usize),
+    best: (&'t [f32], &'t [f32]),
+    /// Above and equal, of the rows.
+    counts: (&'t mut [u32], &'t mut [u32]),
+    slack: f32,
+}
+
+impl Band<'_> {
+    /// Counts for the rows in place, and returns what was counted for the columns.
+    fn count(mut self) -> Counts {
+        let wide = self.best.1.len();
+        let mut columns = Counts::new(wide);
+        for (row, scores) in self.scores.chunks(wide).enumerate() {
+            for start in (0..wide).step_by(CHUNK) {
+                let chunk = start..(start + CHUNK).min(wide);
+                let (above, near) = compare(
+                    &scores[chunk.clone()],
+                    self.best.0[row],
+                    &self.best.1[chunk.clone()],
+                    &mut columns.above[chunk.clone()],
+                    self.slack,
+                );
+                self.counts.0[row] += above;
+                if near {
+                    self.look_closely(row, scores, chunk, &mut columns);
+                }
+            }
+        }
+        columns
+    }
+
+    /// Computes again what `compare` could not tell.
+    fn look_closely(
+        &mut self,
+        row: usize,
+        scores: &[f32],
+        chunk: Range<usize>,
+        columns: &mut Counts,
+    ) {
+        for column in chunk {
+            let (of_row, of_column) = (self.best.0[row], self.best.1[column]);
+            let near_row = is_near(scores[column], of_row, self.slack);
+            let near_column = is_near(scores[column], of_column, self.slack);
+            if !near_row && !near_column {
+                continue;
+            }
+            let (a, b) = (self.first.0 + row, self.first.1 + column);
+            let exact = score(self.vectors.0.row(a), self.vectors.1.row(b));
+            if near_row {
+                self.counts.0[row] += u32::from(exact > of_row);
+                self.counts.1[row] += u32::from(exact == of_row);
+            }
+            if near_column {
+                columns.above[column] += u32::from(exact > of_column);
+                columns.equal[column] += u32::from(exact == of_column);
+            }
+        }
+    }
+}
+
+/// Whether a product is so close to `best` that only the score itself can tell them apart; so is one that
+/// is not a number.
+fn is_near(product: f32, best: f32, slack: f32) -> bool {
+    let far = (product - best).abs() > slack;
+    !far
+}
+
+/// Counts what is certainly above a row's and the columns' best; tells how many for the row, and whether any
+/// product is near either.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq", "x86_64+avx2"))]
+fn compare(
+    products: &[f32],
+    row: f32,
+    columns: &[f32],
+    above_columns: &mut [u32],
+    slack: f32,
+) -> (u32, bool) {
+    let (mut above_row, mut near) = (0_u32, 0_u32);
+    for ((product, column), above_column) in products.iter().zip(columns).zip(above_columns) {
+        let (to_row, to_column) = (product - row, product - column);
+        above_row += u32::from(to_row > slack);
+        *above_column += u32::from(to_column > slack);
+        let far = (to_row.abs() > slack) & (to_column.abs() > slack);
+        near |= u32::from(!far);
+    }
+    (above_row, near != 0)
+}
