@@ -3,9 +3,12 @@
 mod figures;
 mod peer;
 mod retrieve;
+mod scaling;
 mod section;
 mod step;
 mod venv;
+
+use std::path::PathBuf;
 
 use crate::args::Args;
 use crate::workspace::Workspace;
@@ -14,6 +17,7 @@ use crate::{jpeg, process, setup};
 pub(crate) const HELP: &str = "\
 usage: cargo xtask bench [ARGUMENTS]
        cargo xtask bench --peer [data|step|retrieve] [--rounds N] [--seconds S] [--size N] [--write]
+       cargo xtask bench --scaling [--write]
 
 Sets libtorch up and runs the criterion benches of benches/. ARGUMENTS go to criterion, such as a
 part of a bench's name, `--quick`, or `--save-baseline NAME`. Where cmake and nasm are found, ours
@@ -34,6 +38,9 @@ numbers, beside the matrix product alone with the same tiles, and beside faiss-c
 With --peer alone: all of these. The scripts' packages go to an environment of their own in the cache folder,
 several GB, or come from the Python that $EQUIAV_PEER_PYTHON names.
 
+With --scaling: what a step of 2 and 4 processes on this machine takes, beside what a model says from the
+step of one process and the times of collectives; --write puts the tables into docs/scaling.md.
+
 options of --peer:
   --rounds N   turns of each side, 5 if not given; medians are compared
   --seconds S  how long each measurement of the loader takes, 5 if not given
@@ -47,6 +54,16 @@ pub(crate) fn command(workspace: &Workspace, arguments: &[String]) -> Result<(),
         return beside_peers(workspace, &parse(arguments)?);
     }
     setup::ensure(workspace)?;
+    if let [first, rest @ ..] = arguments
+        && first == "--scaling"
+    {
+        let write = rest == ["--write"];
+        return if write || rest.is_empty() {
+            scaling::run(workspace, write)
+        } else {
+            Err("--scaling takes --write and nothing else".to_owned())
+        };
+    }
     let own = arguments.iter().filter(|argument| *argument != "--");
     let mut cargo = workspace.cargo();
     // Only the benches: the empty library's test harness does not know criterion's options.
@@ -121,6 +138,13 @@ fn parse(arguments: &[String]) -> Result<Options, String> {
         }
     }
     Ok(options)
+}
+
+/// A program of the peer's environment, such as torchrun.
+pub(crate) fn peer_program(workspace: &Workspace, name: &str) -> Result<PathBuf, String> {
+    let python = venv::python(workspace)?;
+    let program = python.with_file_name(name);
+    if program.exists() { Ok(program) } else { Err(format!("{} is not there", program.display())) }
 }
 
 #[cfg(test)]

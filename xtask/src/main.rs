@@ -25,6 +25,7 @@ mod setup;
 mod terminal;
 mod test;
 mod tidy;
+mod together;
 mod train;
 mod wheels;
 mod workspace;

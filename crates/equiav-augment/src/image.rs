@@ -108,15 +108,27 @@ impl Image {
     ///
     /// - returns: `[3, height, width]`
     pub fn standardized(&self, mean: [f32; 3], std: [f32; 3]) -> Array3<f32> {
+        let mut values = Array3::zeros((3, self.height(), self.width()));
+        self.standardize(mean, std, values.as_slice_mut().expect("fresh arrays are row by row"));
+        values
+    }
+
+    /// Writes [`standardized`](Self::standardized) to `values`, row by row.
+    ///
+    /// # Panics
+    ///
+    /// If `values` is not `3 * height * width` long.
+    #[track_caller]
+    pub fn standardize(&self, mean: [f32; 3], std: [f32; 3], values: &mut [f32]) {
         let count = self.height() * self.width();
-        let mut values = Vec::with_capacity(3 * count);
-        for channel in 0..3 {
+        assert_eq!(values.len(), 3 * count, "standardize: wrong size");
+        for (channel, plane) in values.chunks_exact_mut(count).enumerate() {
             let value = |level: usize| (level as f32 / 255.0 - mean[channel]) / std[channel];
             let table: [f32; 256] = std::array::from_fn(value);
-            values.extend(self.colors().iter().map(|color| table[usize::from(color[channel])]));
+            for (value, color) in plane.iter_mut().zip(self.colors()) {
+                *value = table[usize::from(color[channel])];
+            }
         }
-        Array3::from_shape_vec((3, self.height(), self.width()), values)
-            .expect("one value per channel and pixel")
     }
 }
 

@@ -1,12 +1,13 @@
 //! Examples side by side: the arrays that go to a model.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use equiav_augment::Modality;
-use ndarray::{Array2, Array3, Array4, ArrayView2, Axis, stack};
+use ndarray::{Array, Array2, Array3, Array4, Axis, Dimension};
 
-use crate::stage::{self, Stage};
-use crate::{ClipError, Example, ExamplePart, PlainExample};
+use crate::example::Row;
+use crate::{ClipError, PlainExample};
 
 /// A batch in training.
 #[derive(Clone, Debug)]
@@ -20,6 +21,23 @@ pub struct Batch {
     pub replaced: Vec<Replaced>,
     /// How many clips of this batch stand in the place of an unreadable one.
     pub substituted: usize,
+}
+
+impl Batch {
+    /// The clips at `rows`, as a batch of their own.
+    ///
+    /// # Panics
+    ///
+    /// If there are no such rows.
+    pub fn rows(&self, rows: Range<usize>) -> Self {
+        let part = |(modality, part): (&Modality, &Part)| (*modality, part.rows_at(rows.clone()));
+        Self {
+            clips: self.clips[rows.clone()].to_vec(),
+            parts: self.parts.iter().map(part).collect(),
+            replaced: self.replaced.clone(),
+            substituted: self.substituted,
+        }
+    }
 }
 
 /// A clip that could not be read.
@@ -44,7 +62,7 @@ pub struct Part {
     pub vectors: Array2<f32>,
     /// The parameter vectors of the centroids: `[b, S, P]`.
     pub centroid: Array3<f32>,
-    /// How many columns of each plain view hold material, see [`ExamplePart::valid`].
+    /// How many columns of each plain view hold material, see [`ExamplePart::valid`](crate::ExamplePart::valid).
     pub valid: Vec<usize>,
 }
 
@@ -59,20 +77,96 @@ pub struct PlainBatch {
     pub valid: Vec<usize>,
 }
 
-/// Puts `examples`, at least one, side by side.
-pub(crate) fn batch(examples: &[Example]) -> Batch {
-    let part = |modality: &Modality| {
-        let parts: Vec<&ExamplePart> =
-            examples.iter().map(|example| &example.parts[modality]).collect();
-        (*modality, join(&parts))
-    };
-    let parts = stage::at(Stage::Assemble, || examples[0].parts.keys().map(part).collect());
-    Batch {
-        clips: examples.iter().map(|example| example.clip).collect(),
-        parts,
-        replaced: Vec::new(),
-        substituted: 0,
+/// The sizes of one modality of an example.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct PartShape {
+    /// Channels, height and width of a view.
+    pub(crate) view: (usize, usize, usize),
+    /// Numbers of a parameter vector.
+    pub(crate) vector: usize,
+    /// Vectors of a centroid.
+    pub(crate) centroid: usize,
+}
+
+/// The sizes of an example.
+pub(crate) type Shapes = BTreeMap<Modality, PartShape>;
+
+impl Part {
+    /// The sizes of its examples.
+    pub(crate) fn shape(&self) -> PartShape {
+        let (_, channels, height, width) = self.plain.dim();
+        let (_, centroid, vector) = self.centroid.dim();
+        PartShape { view: (channels, height, width), vector, centroid }
     }
+
+    /// Zeros to be written over, for `count` examples of that shape.
+    fn blank(count: usize, shape: PartShape) -> Self {
+        let PartShape { view: (channels, height, width), vector, centroid } = shape;
+        Self {
+            plain: Array4::zeros((count, channels, height, width)),
+            augmented: Array4::zeros((count, channels, height, width)),
+            vectors: Array2::zeros((count, vector)),
+            centroid: Array3::zeros((count, centroid, vector)),
+            valid: vec![0; count],
+        }
+    }
+
+    fn rows_at(&self, rows: Range<usize>) -> Self {
+        let at = rows.clone();
+        Self {
+            plain: self.plain.slice_axis(Axis(0), at.clone().into()).to_owned(),
+            augmented: self.augmented.slice_axis(Axis(0), at.clone().into()).to_owned(),
+            vectors: self.vectors.slice_axis(Axis(0), at.clone().into()).to_owned(),
+            centroid: self.centroid.slice_axis(Axis(0), at.into()).to_owned(),
+            valid: self.valid[rows].to_vec(),
+        }
+    }
+
+    /// Where each example is written.
+    fn rows(&mut self) -> impl Iterator<Item = Row<'_>> {
+        let count = self.valid.len();
+        let vectors = rows(&mut self.vectors, count).zip(rows(&mut self.centroid, count));
+        let views = rows(&mut self.plain, count).zip(rows(&mut self.augmented, count));
+        views.zip(vectors).zip(&mut self.valid).map(
+            |(((plain, augmented), (vector, centroid)), valid)| Row {
+                plain,
+                augmented,
+                vector,
+                centroid,
+                valid,
+            },
+        )
+    }
+}
+
+/// The memory of an array, cut along its first axis of length `count`.
+fn rows<D: Dimension>(array: &mut Array<f32, D>, count: usize) -> impl Iterator<Item = &mut [f32]> {
+    let values = array.as_slice_mut().expect("parts are stored row by row");
+    let length = values.len() / count.max(1);
+    // Without vectors there is nothing to cut, yet a row for everyone.
+    let mut rest = values;
+    (0..count).map(move |_| {
+        let (row, behind) = std::mem::take(&mut rest).split_at_mut(length);
+        rest = behind;
+        row
+    })
+}
+
+/// Room for `count` examples of those shapes.
+pub(crate) fn blank(count: usize, shapes: &Shapes) -> BTreeMap<Modality, Part> {
+    shapes.iter().map(|(modality, shape)| (*modality, Part::blank(count, *shape))).collect()
+}
+
+/// Where each example of a batch is written, per modality.
+pub(crate) fn batch_rows(parts: &mut BTreeMap<Modality, Part>) -> Vec<BTreeMap<Modality, Row<'_>>> {
+    let count = parts.values().next().map_or(0, |part| part.valid.len());
+    let mut all: Vec<BTreeMap<_, _>> = (0..count).map(|_| BTreeMap::new()).collect();
+    for (modality, part) in parts {
+        for (row, example) in part.rows().zip(&mut all) {
+            example.insert(*modality, row);
+        }
+    }
+    all
 }
 
 /// Puts plain `examples`, at least one, side by side.
@@ -84,19 +178,6 @@ pub(crate) fn plain_batch(examples: &[PlainExample]) -> PlainBatch {
         clips: examples.iter().map(|example| example.clip).collect(),
         parts: examples[0].parts.keys().map(part).collect(),
         valid: examples.iter().map(|example| example.valid).collect(),
-    }
-}
-
-fn join(parts: &[&ExamplePart]) -> Part {
-    let vectors: Vec<_> = parts.iter().map(|part| part.vector.as_slice().into()).collect();
-    let centroid: Vec<ArrayView2<f32>> = parts.iter().map(|part| part.centroid.view()).collect();
-    let same = "all examples of a data set have one shape";
-    Part {
-        plain: views(parts.iter().map(|part| &part.plain)),
-        augmented: views(parts.iter().map(|part| &part.augmented)),
-        vectors: stack(Axis(0), &vectors).expect(same),
-        centroid: stack(Axis(0), &centroid).expect(same),
-        valid: parts.iter().map(|part| part.valid).collect(),
     }
 }
 

@@ -1,13 +1,15 @@
 //! Clips with everything that turns them into examples.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use equiav_augment::random::below;
 use equiav_augment::{AudioAugment, Image, Modality, Profile, Purpose, VisualAugment, stream};
 
+use crate::batch::{Part, PartShape, Shapes, batch_rows, blank};
 use crate::cache::Cache;
-use crate::example::{self, Example, PlainExample};
+use crate::example::{self, Example, ExamplePart, PlainExample, Row};
 use crate::unreadable::Tally;
 use crate::{
     Analyzer, ClipError, Clips, DataError, FrontEnd, MediaError, PaddedSpectrogram, Unreadable,
@@ -126,16 +128,57 @@ impl Dataset {
     ///
     /// If there is no such clip.
     pub fn example(&self, epoch: u64, clip: usize) -> Result<Example, ClipError> {
-        let sound = self.sound(clip)?;
-        let (frame, other) = self.frames(epoch, clip);
-        let plain = self.picture(clip, frame)?;
-        let augmented =
-            if other == frame { Arc::clone(&plain) } else { self.picture(clip, other)? };
+        let mut parts = blank(1, &self.shapes());
+        for mut rows in batch_rows(&mut parts) {
+            self.fill(epoch, clip, &mut rows)?;
+        }
+        let one = |(modality, part): (Modality, Part)| (modality, ExamplePart::only(part));
+        Ok(Example { clip, parts: parts.into_iter().map(one).collect() })
+    }
+
+    /// Writes [`example`](Self::example) to `rows`, which have the sizes of [`shapes`](Self::shapes).
+    pub(crate) fn fill(
+        &self,
+        epoch: u64,
+        clip: usize,
+        rows: &mut BTreeMap<Modality, Row<'_>>,
+    ) -> Result<(), ClipError> {
         let random = |purpose| stream(self.config.seed, epoch, clip as u64, purpose);
-        let audio = example::audio(&self.config, &sound, random);
-        let visual = example::visual(&self.config, &plain, &augmented, random);
-        let parts = [(Modality::Audio, audio), (Modality::Visual, visual)];
-        Ok(Example { clip, parts: parts.into() })
+        for (modality, row) in rows {
+            match modality {
+                Modality::Audio => {
+                    example::audio(&self.config, self.sound(clip)?, random, row);
+                }
+                Modality::Visual => {
+                    let (frame, other) = self.frames(epoch, clip);
+                    let plain = self.picture(clip, frame)?;
+                    let same = other == frame;
+                    let augmented =
+                        if same { Arc::clone(&plain) } else { self.picture(clip, other)? };
+                    example::visual(&self.config, &plain, &augmented, random, row);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The sizes of an example.
+    pub(crate) fn shapes(&self) -> Shapes {
+        let shape = |modality| {
+            let DatasetConfig { front_end, audio, visual, centroid, .. } = &self.config;
+            let (view, vector) = match modality {
+                Modality::Audio => {
+                    let size = front_end.spectrogram_size();
+                    ((1, size.mels, size.frames), audio.len())
+                }
+                Modality::Visual => {
+                    let size = front_end.image_size();
+                    ((3, size.height, size.width), visual.len())
+                }
+            };
+            (modality, PartShape { view, vector, centroid: *centroid })
+        };
+        Modality::ALL.into_iter().map(shape).collect()
     }
 
     /// The evaluation example of `clip`: its middle frame and its sound, not augmented.

@@ -1,14 +1,15 @@
 //! One clip as arrays: both views, their parameter vectors and the centroid's.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use equiav_augment::{Image, Modality, ParameterVector, Purpose, Spectrogram, transpose};
-use ndarray::{Array2, Array3};
+use equiav_augment::{Image, Modality, Purpose, Spectrogram, transpose};
+use ndarray::{Array2, Array3, Axis};
 use rand::Rng;
 
 use crate::front_end::{IMAGE_MEAN, IMAGE_STD};
 use crate::stage::{self, Stage};
-use crate::{DatasetConfig, PaddedSpectrogram};
+use crate::{DatasetConfig, PaddedSpectrogram, Part};
 
 /// A clip in training.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,14 +31,28 @@ pub struct ExamplePart {
     pub plain: Array3<f32>,
     /// The augmented view.
     pub augmented: Array3<f32>,
-    /// The parameter vector of the augmented view.
-    pub vector: ParameterVector,
+    /// The parameter vector of the augmented view: `[P]`.
+    pub vector: Vec<f32>,
     /// The parameter vectors of the centroid: `[S, P]`.
     pub centroid: Array2<f32>,
     /// How many columns of the plain view hold material, from the start; the others are padding.
     ///
     /// A common roll of both views, where it is on, is not followed.
     pub valid: usize,
+}
+
+impl ExamplePart {
+    /// The only example of `part`.
+    pub(crate) fn only(part: Part) -> Self {
+        let first = Axis(0);
+        Self {
+            plain: part.plain.index_axis_move(first, 0),
+            augmented: part.augmented.index_axis_move(first, 0),
+            vector: part.vectors.into_raw_vec_and_offset().0,
+            centroid: part.centroid.index_axis_move(first, 0),
+            valid: part.valid[0],
+        }
+    }
 }
 
 /// A clip in evaluation.
@@ -51,62 +66,81 @@ pub struct PlainExample {
     pub valid: usize,
 }
 
-/// The part of a sound.
+/// Where one modality of a clip in training is written, each row by row: a row of a [`Part`] or an
+/// [`ExamplePart`] to be.
+#[derive(Debug)]
+pub(crate) struct Row<'a> {
+    pub(crate) plain: &'a mut [f32],
+    pub(crate) augmented: &'a mut [f32],
+    pub(crate) vector: &'a mut [f32],
+    pub(crate) centroid: &'a mut [f32],
+    pub(crate) valid: &'a mut usize,
+}
+
+/// Writes the part of a sound to `row`.
 pub(crate) fn audio<R: Rng>(
     config: &DatasetConfig,
-    sound: &PaddedSpectrogram,
+    sound: Arc<PaddedSpectrogram>,
     random: impl Fn(Purpose) -> R,
-) -> ExamplePart {
+    row: &mut Row<'_>,
+) {
     let augment = &config.audio;
+    *row.valid = sound.valid;
     let mut rng = random(Purpose::Augmentation(Modality::Audio));
-    let views =
-        stage::at(Stage::AugmentAudio, || augment.views(sound.spectrogram.clone(), &mut rng));
+    let plain = Arc::unwrap_or_clone(sound).spectrogram;
+    let views = stage::at(Stage::AugmentAudio, || augment.views(plain, &mut rng));
+    write_spectrogram(&views.plain, row.plain);
+    write_spectrogram(&views.augmented, row.augmented);
+    row.vector.copy_from_slice(views.vector.as_slice());
     let mut rng = random(Purpose::Centroid(Modality::Audio));
     let size = config.front_end.spectrogram_size();
     let sample = || augment.sample(size, config.centroid, &mut rng);
-    ExamplePart {
-        plain: audio_input(&views.plain),
-        augmented: audio_input(&views.augmented),
-        vector: views.vector,
-        centroid: stage::at(Stage::Vectors, sample),
-        valid: sound.valid,
-    }
+    write_array(&stage::at(Stage::Vectors, sample), row.centroid);
 }
 
-/// The part of the frames of the plain and of the augmented view.
+/// Writes the part of the frames of the plain and of the augmented view to `row`.
 pub(crate) fn visual<R: Rng>(
     config: &DatasetConfig,
     plain: &Image,
     augmented: &Image,
     random: impl Fn(Purpose) -> R,
-) -> ExamplePart {
+    row: &mut Row<'_>,
+) {
     let (augment, size) = (&config.visual, config.front_end.image_size());
+    *row.valid = size.width;
     let mut rng = random(Purpose::Augmentation(Modality::Visual));
     let (augmented, vector) =
         stage::at(Stage::AugmentVisual, || augment.augmented(plain, augmented, size, &mut rng));
+    write_picture(&augmented, row.augmented);
+    row.vector.copy_from_slice(vector.as_slice());
     let plain = stage::at(Stage::PlainFrame, || augment.plain(plain, size));
+    write_picture(&plain, row.plain);
     let mut rng = random(Purpose::Centroid(Modality::Visual));
     let sample = || augment.sample(size, config.centroid, &mut rng);
-    ExamplePart {
-        plain: visual_input(&plain),
-        augmented: visual_input(&augmented),
-        vector,
-        centroid: stage::at(Stage::Vectors, sample),
-        valid: size.width,
-    }
+    write_array(&stage::at(Stage::Vectors, sample), row.centroid);
 }
 
 /// `[1, mels, frames]` of a spectrogram.
 pub(crate) fn audio_input(spectrogram: &Spectrogram) -> Array3<f32> {
-    stage::at(Stage::Assemble, || {
-        let (frames, mels) = (spectrogram.frames(), spectrogram.mels());
-        let mut values = vec![0.0; frames * mels];
-        transpose(spectrogram.as_slice(), mels, &mut values);
-        Array3::from_shape_vec((1, mels, frames), values).expect("one value per mel bin and frame")
-    })
+    let mut values = Array3::zeros((1, spectrogram.mels(), spectrogram.frames()));
+    write_spectrogram(spectrogram, values.as_slice_mut().expect("fresh arrays are row by row"));
+    values
 }
 
 /// `[3, height, width]` of a picture, standardised with ImageNet's statistics.
 pub(crate) fn visual_input(image: &Image) -> Array3<f32> {
     stage::at(Stage::Assemble, || image.standardized(IMAGE_MEAN, IMAGE_STD))
+}
+
+/// Writes a spectrogram as the model takes it: mel bin after mel bin.
+fn write_spectrogram(spectrogram: &Spectrogram, to: &mut [f32]) {
+    stage::at(Stage::Assemble, || transpose(spectrogram.as_slice(), spectrogram.mels(), to));
+}
+
+fn write_picture(image: &Image, to: &mut [f32]) {
+    stage::at(Stage::Assemble, || image.standardize(IMAGE_MEAN, IMAGE_STD, to));
+}
+
+fn write_array(values: &Array2<f32>, to: &mut [f32]) {
+    to.copy_from_slice(values.as_slice().expect("vectors are drawn row by row"));
 }

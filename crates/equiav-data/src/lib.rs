@@ -23,6 +23,7 @@ mod entry;
 mod error;
 mod evaluation;
 mod example;
+mod filling;
 mod filterbank;
 mod front_end;
 mod jpeg;

@@ -1,20 +1,17 @@
 //! Batches made by threads ahead of their use, in the order and with the bytes of a single thread.
 
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
-use equiav_augment::random::below;
-use equiav_augment::{Purpose, stream};
+use rayon::ThreadPoolBuilder;
 use serde::{Deserialize, Serialize};
 
-use crate::batch::{Batch, Replaced, batch};
+use crate::batch::{Batch, Replaced};
+use crate::filling::{Filled, Filling, Spare};
 use crate::ordered::{Effort, Ordered};
-use crate::{ClipError, DataError, Dataset, Evaluation, Example, Pass};
-
-/// How many clips are tried in the place of an unreadable one.
-const TRIES: usize = 16;
+use crate::{DataError, Dataset, Evaluation, Pass};
 
 /// How a [`Loader`] works.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
@@ -42,14 +39,12 @@ impl LoaderOptions {
         // Enough for every thread to be busy, and for the batches of the queue.
         Effort { workers, ahead: workers + self.queue.max(1) * batch }
     }
-}
 
-/// How examples make batches.
-#[derive(Clone, Copy)]
-struct Shape {
-    size: usize,
-    /// The position of the first example in its epoch.
-    done: usize,
+    /// How many batches of `size` are under way or waiting: those of the queue, and at least so many
+    /// that no thread idles while another ends a batch.
+    fn batches_ahead(&self, threads: usize, size: usize) -> usize {
+        self.queue.max(1 + threads.div_ceil(size))
+    }
 }
 
 /// An iterator over the batches of an epoch.
@@ -57,23 +52,11 @@ struct Shape {
 /// After an error it ends. Dropping it, at any time, stops its threads and waits for them.
 pub struct Loader {
     dataset: Arc<Dataset>,
-    batches: Option<Receiver<Result<Loaded, DataError>>>,
-    assembler: Option<JoinHandle<()>>,
+    batches: Option<Ordered<Result<Filled, DataError>>>,
+    spare: Arc<Spare>,
+    stop: Arc<AtomicBool>,
     max_unreadable: f64,
     waited: Duration,
-}
-
-/// A batch and what happened on the way to it.
-struct Loaded {
-    batch: Batch,
-    /// Per clip of the batch, the failures before it.
-    failures: Vec<Vec<ClipError>>,
-}
-
-/// An example, and the clips that failed before it in its place.
-struct Read {
-    example: Example,
-    failures: Vec<ClipError>,
 }
 
 impl Loader {
@@ -116,36 +99,41 @@ impl Loader {
         mut pass: Pass,
         options: LoaderOptions,
     ) -> Result<Self, DataError> {
-        let (epoch, size) = (pass.epoch, pass.batch);
+        let size = pass.batch;
         assert!(size > 0, "Loader: a batch needs a clip");
         assert!(pass.order.iter().all(|clip| *clip < dataset.len()), "Loader: no such clip");
         pass.order.truncate(pass.order.len() / size * size);
-        let done = pass.done.min(pass.order.len());
-        let (order, source) = (Arc::new(pass.order), Arc::clone(&dataset));
-        let clips = Arc::clone(&order);
-        let read = move |position: usize| {
-            let position = done + position;
-            let start = position / size * size;
-            read_or_replace(&source, epoch, clips[position], &clips[start..start + size])
-        };
+        pass.done = pass.done.min(pass.order.len());
         let thread_error = |error| DataError::io("starting a loader thread".as_ref(), error);
-        let examples = Ordered::new(order.len() - done, options.effort(size), read);
-        let examples = examples.map_err(thread_error)?;
-        let (sender, batches) = bounded(options.queue.max(1));
-        let names = Arc::clone(&dataset);
-        let assembler = std::thread::Builder::new().name("data-batches".to_owned());
-        let panicked = move |position: usize, message| names.panicked(order[position], message);
-        let shape = Shape { size, done };
-        let assembler = assembler
-            .spawn(move || assemble(examples, shape, &sender, panicked))
-            .map_err(thread_error)?;
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(options.workers)
+            .thread_name(|number| format!("data-{number}"));
+        let pool = pool.build().map_err(|error| thread_error(io::Error::other(error)))?;
+        let ahead = options.batches_ahead(pool.current_num_threads(), size);
+        let (spare, stop) = (Arc::<Spare>::default(), Arc::<AtomicBool>::default());
+        let filling = Filling {
+            dataset: Arc::clone(&dataset),
+            pass,
+            pool,
+            spare: Arc::clone(&spare),
+            stop: Arc::clone(&stop),
+        };
+        let effort = Effort { workers: ahead, ahead };
+        let batches = Ordered::new(filling.count(), effort, move |number| filling.batch(number));
         Ok(Self {
             dataset,
-            batches: Some(batches),
-            assembler: Some(assembler),
+            batches: Some(batches.map_err(thread_error)?),
+            spare,
+            stop,
             max_unreadable: options.max_unreadable,
             waited: Duration::ZERO,
         })
+    }
+
+    /// Takes a batch back when it was used: the next ones are written to its memory, which spares the
+    /// system to hand out and clear new pages. Nobody must.
+    pub fn recycle(&self, batch: Batch) {
+        self.spare.keep(batch.parts);
     }
 
     /// The plain examples of all clips in the data set's order, for evaluation; see [`Evaluation`].
@@ -173,8 +161,8 @@ impl Loader {
     }
 
     /// Notes what could not be read, in the order of the clips, and stops when it is too much.
-    fn account(&self, loaded: Loaded) -> Result<Batch, DataError> {
-        let Loaded { mut batch, failures } = loaded;
+    fn account(&self, filled: Filled) -> Result<Batch, DataError> {
+        let Filled { mut batch, failures } = filled;
         let mut tally = self.dataset.tally().lock().unwrap_or_else(PoisonError::into_inner);
         for (by, failures) in batch.clips.iter().zip(failures) {
             if !failures.is_empty() {
@@ -194,11 +182,8 @@ impl Loader {
 
     /// Stops the threads and waits for them.
     fn stop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
         self.batches = None;
-        if let Some(assembler) = self.assembler.take() {
-            // Its panics would be those of the work, which are caught.
-            let _ = assembler.join();
-        }
     }
 }
 
@@ -213,9 +198,11 @@ impl Iterator for Loader {
 
     fn next(&mut self) -> Option<Self::Item> {
         let started = Instant::now();
-        let received = self.batches.as_ref()?.recv();
+        let filled = self.batches.as_mut()?.next();
         self.waited += started.elapsed();
-        let result = received.ok()?.and_then(|loaded| self.account(loaded));
+        // The work catches its panics; what is left are those of the loader itself.
+        let filled = filled?.unwrap_or_else(|message| panic!("a loader thread: {message}"));
+        let result = filled.and_then(|filled| self.account(filled));
         if result.is_err() {
             self.stop();
         }
@@ -226,106 +213,5 @@ impl Iterator for Loader {
 impl Drop for Loader {
     fn drop(&mut self) {
         self.stop();
-    }
-}
-
-/// Sends batches of `examples` until they end, one fails or nobody takes them.
-fn assemble(
-    examples: Ordered<Result<Read, DataError>>,
-    shape: Shape,
-    sender: &Sender<Result<Loaded, DataError>>,
-    panicked: impl Fn(usize, String) -> DataError,
-) {
-    let Shape { size, done } = shape;
-    let (mut read, mut failures) = (Vec::with_capacity(size), Vec::with_capacity(size));
-    for (position, result) in (done..).zip(examples) {
-        let result = result.unwrap_or_else(|message| Err(panicked(position, message)));
-        match result {
-            Ok(one) => {
-                read.push(one.example);
-                failures.push(one.failures);
-            }
-            Err(error) => {
-                // Nobody may be left to hear of it.
-                let _ = sender.send(Err(error));
-                return;
-            }
-        }
-        if (position + 1).is_multiple_of(size) {
-            let loaded = Loaded { batch: batch(&read), failures: std::mem::take(&mut failures) };
-            read.clear();
-            if sender.send(Ok(loaded)).is_err() {
-                return;
-            }
-        }
-    }
-}
-
-/// The example of `clip`, or of another real clip that is not among its `neighbors` in the batch.
-fn read_or_replace(
-    dataset: &Dataset,
-    epoch: u64,
-    clip: usize,
-    neighbors: &[usize],
-) -> Result<Read, DataError> {
-    // PUBLISHED: constant-replaces-unreadable, the published code trains on a tensor of 0.01 in its
-    // place; here on a real clip.
-    let mut failures: Vec<ClipError> = Vec::new();
-    let mut rng = stream(dataset.seed(), epoch, clip as u64, Purpose::Replacement);
-    let crowded = dataset.len() <= neighbors.len();
-    let mut tried = clip;
-    let mut draws = 0;
-    loop {
-        match dataset.example(epoch, tried) {
-            Ok(example) => return Ok(Read { example, failures }),
-            Err(error) => match dataset.folder_gone(&error) {
-                Some(gone) => return Err(gone),
-                None => failures.push(error),
-            },
-        }
-        loop {
-            if draws == TRIES {
-                let tries = failures.len() - 1;
-                return Err(DataError::NoReplacement { source: failures.swap_remove(0), tries });
-            }
-            draws += 1;
-            tried = below(dataset.len(), &mut rng);
-            let known = failures.iter().any(|error| error.clip == tried);
-            if !known && (crowded || !neighbors.contains(&tried)) {
-                break;
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_panic_of_the_work_names_its_clip_and_ends_the_epoch() {
-        let work = |clip: usize| {
-            assert!(clip != 2, "the decoder met\nits master");
-            let example = Example { clip, parts: Default::default() };
-            Ok(Read { example, failures: Vec::new() })
-        };
-        for workers in [1, 2, 4] {
-            let examples = Ordered::new(6, Effort { workers, ahead: 6 }, work).unwrap();
-            let (sender, batches) = bounded(6);
-            let panicked = |clip, message| {
-                let (id, file) = (format!("c{clip}"), format!("{clip}.wav").into());
-                DataError::Panicked { id, file, message }
-            };
-            assemble(examples, Shape { size: 1, done: 0 }, &sender, panicked);
-            drop(sender);
-            let results: Vec<_> = batches.iter().collect();
-            assert_eq!(results.len(), 3, "nothing comes after the panic");
-            let clips = |at: usize| results[at].as_ref().unwrap().batch.clips.clone();
-            assert_eq!((clips(0), clips(1)), (vec![0], vec![1]));
-            let message = results[2].as_ref().err().unwrap().to_string();
-            let expected =
-                "a loader thread panicked at clip `c2` (2.wav): the decoder met its master";
-            assert_eq!(message, expected);
-        }
     }
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::batch::batch;
+use crate::batch::{batch_rows, blank};
 use crate::sampler::evenly;
 use crate::stage::{self, Stages};
 use crate::{ClipError, DataError, Dataset, Loader, LoaderOptions, Sampler};
@@ -70,14 +70,12 @@ pub fn stage_times(dataset: &Dataset, timing: Timing) -> Result<StageTimes, Data
     let Readable { clips, skipped } = readable(dataset)?;
     let (samples, stages) = stage::measure(|| {
         let (started, mut samples) = (Instant::now(), 0);
+        let mut parts = blank(timing.batch, &dataset.shapes());
         for (epoch, order) in rounds(&clips, dataset.seed(), timing.batch) {
             for chunk in order.chunks(timing.batch) {
-                // A clip could be read a moment ago; if its file vanishes now, it is not counted.
-                let examples = chunk.iter().flat_map(|clip| dataset.example(epoch, *clip));
-                let examples: Vec<_> = examples.collect();
-                samples += examples.len();
-                if !examples.is_empty() {
-                    drop(batch(&examples));
+                for (mut rows, clip) in batch_rows(&mut parts).into_iter().zip(chunk) {
+                    // A clip could be read a moment ago; if its file vanishes now, it is not counted.
+                    samples += usize::from(dataset.fill(epoch, *clip, &mut rows).is_ok());
                 }
                 if started.elapsed() >= timing.time {
                     return samples;
@@ -110,8 +108,11 @@ pub fn loader_rate(
     let options = LoaderOptions { workers, max_unreadable: 1.0, ..LoaderOptions::default() };
     let (mut started, mut early, mut samples) = (Instant::now(), options.queue + 1, 0);
     for (epoch, order) in rounds(&clips, dataset.seed(), timing.batch) {
-        for batch in Loader::new(Arc::clone(dataset), epoch, order, timing.batch, options)? {
-            let clips = batch?.clips.len();
+        let mut loader = Loader::new(Arc::clone(dataset), epoch, order, timing.batch, options)?;
+        while let Some(batch) = loader.next() {
+            let batch = batch?;
+            let clips = batch.clips.len();
+            loader.recycle(batch);
             if early > 0 {
                 early -= 1;
                 started = Instant::now();

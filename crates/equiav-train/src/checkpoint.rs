@@ -40,12 +40,17 @@ pub type Files = BTreeMap<&'static str, BTreeMap<String, Tensor>>;
 ///
 /// If the disk refuses; earlier checkpoints are untouched then.
 pub fn save(folder: &Path, state: &State, files: &Files) -> anyhow::Result<PathBuf> {
-    let target = folder.join(name(state.step));
+    let target = path(folder, state.step);
     if !verified(&target).is_ok_and(|found| found == *state) {
         write(folder, &target, state, files)
             .with_context(|| format!("saving checkpoint {}", target.display()))?;
     }
     Ok(target)
+}
+
+/// Where the checkpoint after `step` steps lies under `folder`.
+pub fn path(folder: &Path, step: u64) -> PathBuf {
+    folder.join(name(step))
 }
 
 /// The name of the checkpoint after `step` steps.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use equiav_augment::{Modality, Purpose, stream};
-use equiav_data::{Dataset, Loader, PlainBatch};
+use equiav_data::{Dataset, Evaluation, PlainBatch};
 use equiav_models::Inter;
 use ndarray::{Array2, ArrayD, ArrayView2, Axis, concatenate};
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::feed;
 use crate::network::Network;
+use crate::processes::Processes;
 use crate::settings::Settings;
 use crate::setup;
 
@@ -47,8 +48,8 @@ impl Variant {
 pub struct Embedded {
     /// The position of each row's clip in the list.
     pub clips: Vec<usize>,
-    /// Why each of the other clips could not be read.
-    pub left_out: Vec<String>,
+    /// Why each of the other clips could not be read, by its position.
+    pub left_out: BTreeMap<usize, String>,
     /// The embeddings of each modality, `[clips, width]`, of any length.
     pub rows: BTreeMap<Modality, Array2<f32>>,
 }
@@ -77,9 +78,67 @@ pub fn embed_as(
     network: &Network,
     recipe: &Settings,
 ) -> anyhow::Result<Embedded> {
+    let all = (0..dataset.len()).collect();
+    embed_clips(variant, dataset, all, network, recipe)
+}
+
+/// As [`embed`], each of `processes` embedding every so many batches of the list; all get the whole.
+///
+/// # Errors
+///
+/// As [`embed`], or if a process does not take part within the limit.
+pub(crate) fn embed_together(
+    dataset: Arc<Dataset>,
+    network: &Network,
+    recipe: &Settings,
+    processes: &Processes,
+) -> anyhow::Result<Embedded> {
+    let (rank, world) = (processes.group.rank(), processes.world());
+    let batch = recipe.evaluation.batch;
+    // The batches are those of one process, so that the same rows meet in every product.
+    let mine = (0..dataset.len()).filter(|clip| clip / batch % world == rank).collect();
+    let own = embed_clips(Variant::of(recipe), dataset, mine, network, recipe)?;
+    if world == 1 { Ok(own) } else { gathered(own, network, processes) }
+}
+
+/// The rows of all processes, in the order of the list.
+fn gathered(own: Embedded, network: &Network, processes: &Processes) -> anyhow::Result<Embedded> {
+    let (group, each) = (&processes.group, own.clips.len());
+    let bring = serde_json::to_string(&(own.clips, own.left_out))?;
+    let (mut clips, mut left_out) = (Vec::new(), BTreeMap::new());
+    for theirs in group.gather_text(&bring, "clips measured")? {
+        let (positions, reasons): (Vec<usize>, BTreeMap<usize, String>) =
+            serde_json::from_str(&theirs)?;
+        clips.extend(positions);
+        left_out.extend(reasons);
+    }
+    let mut order: Vec<usize> = (0..clips.len()).collect();
+    order.sort_by_key(|row| clips[*row]);
+    let mut rows = BTreeMap::new();
+    for (modality, branch) in &network.branches {
+        let width = branch.config().inter_head.out;
+        let values = own.rows.get(modality).map(Tensor::try_from).transpose()?;
+        let empty = || Tensor::zeros([each as i64, width], (Kind::Float, Device::Cpu));
+        let values = values.unwrap_or_else(empty);
+        let all = group.gather_rows(&values, &format!("embeddings, {modality}"))?;
+        let all: ArrayD<f32> = (&Tensor::cat(&all, 0)).try_into()?;
+        rows.insert(*modality, all.into_dimensionality()?.select(Axis(0), &order));
+    }
+    let clips = order.into_iter().map(|row| clips[row]).collect();
+    Ok(Embedded { clips, left_out, rows })
+}
+
+/// Embeds the readable ones of `clips`.
+fn embed_clips(
+    variant: Variant,
+    dataset: Arc<Dataset>,
+    clips: Vec<usize>,
+    network: &Network,
+    recipe: &Settings,
+) -> anyhow::Result<Embedded> {
     let vectors = fixed_vectors(variant, recipe, network.store.device());
     let batch = recipe.evaluation.batch;
-    let mut loader = Loader::evaluation(dataset, batch, setup::loader_options(recipe))?;
+    let mut loader = Evaluation::new(dataset, clips, batch, setup::loader_options(recipe))?;
     let mut clips = Vec::new();
     let mut rows: BTreeMap<Modality, Vec<Array2<f32>>> = BTreeMap::new();
     for batch in loader.by_ref() {
@@ -94,7 +153,7 @@ pub fn embed_as(
         Ok((modality, concatenate(Axis(0), &views)?))
     };
     let rows = rows.into_iter().map(stack).collect::<anyhow::Result<_>>()?;
-    let left_out = loader.skipped().iter().map(ToString::to_string).collect();
+    let left_out = loader.skipped().iter().map(|error| (error.clip, error.to_string())).collect();
     Ok(Embedded { clips, left_out, rows })
 }
 

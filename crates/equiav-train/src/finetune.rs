@@ -16,6 +16,7 @@ pub(crate) use network::Labeler;
 use std::path::{Path, PathBuf};
 
 use equiav_data::{Frames, LabeledBatch, LabeledLoader, Pass, Sampler, Weights};
+use equiav_torch::Unused;
 use tch::Device;
 
 use crate::checkpoint::Files;
@@ -24,6 +25,7 @@ use crate::folder;
 use crate::learner::Learner;
 use crate::memory;
 use crate::network::Stored;
+use crate::processes::Processes;
 use crate::recipe::FinetuneRecipe;
 use crate::run::Run;
 use crate::settings::Metric;
@@ -31,7 +33,7 @@ use crate::setup::{device_of, labeled_loader_options};
 use crate::state::{Best, State};
 use crate::step::Position;
 use crate::stop::Stop;
-use crate::task::{Batches, Measured, Shared, Task};
+use crate::task::{Measured, Shared, Task};
 use crate::watch::{StepReport, Watch};
 use scores::scores;
 
@@ -71,11 +73,12 @@ pub fn finetune(
     stop: &Stop,
     watch: &mut dyn Watch,
 ) -> anyhow::Result<Finetuned> {
-    let device = device_of(&recipe.compute)?;
+    let alone = Processes::alone();
+    let device = device_of(&recipe.compute, &alone)?;
     let _lock = folder::open(recipe, out)?;
     let clips = LabeledClips::prepare(recipe, watch)?;
-    let task = Finetuning::new(recipe, clips, device);
-    let mut run = Run::open(task, out, &recipe.to_toml(), watch)?;
+    let task = Finetuning::new(recipe, clips, device, &alone)?;
+    let mut run = Run::open(task, out, &recipe.to_toml(), &alone, watch)?;
     let stopped = run.train(stop, watch)?;
     let (task, state, checkpoint) = run.finish()?;
     let (tested, test) = match stopped {
@@ -94,21 +97,30 @@ struct Finetuning<'a> {
 }
 
 impl<'a> Finetuning<'a> {
-    fn new(recipe: &'a FinetuneRecipe, clips: LabeledClips, device: Device) -> Self {
+    fn new(
+        recipe: &'a FinetuneRecipe,
+        clips: LabeledClips,
+        device: Device,
+        processes: &Processes,
+    ) -> anyhow::Result<Self> {
         let network = Labeler::new(recipe, clips.train.targets().count(), device);
-        let mut learner = Learner::of(network, &recipe.optimizer, recipe.compute.precision);
+        let (optimizer, precision) = (&recipe.optimizer, recipe.compute.precision);
+        // The norms of augmented views stand idle.
+        let unused = Unused::Possible;
+        let mut learner = Learner::of(network, optimizer, precision, processes, unused)?;
         let factor = recipe.objective.head_factor;
         // PUBLISHED: head-rate-overwritten, the published schedule sets all groups to the base rate;
         // here the head's factor acts.
         learner.optimizer = learner
             .optimizer
             .with_factors(|name| if equiav_models::is_head(name) { factor } else { 1.0 });
-        Self { recipe, clips, learner }
+        Ok(Self { recipe, clips, learner })
     }
 }
 
 impl Task for Finetuning<'_> {
     type Batch = LabeledBatch;
+    type Loader = LabeledLoader;
 
     fn shared(&self) -> Shared<'_> {
         let recipe = self.recipe;
@@ -127,9 +139,8 @@ impl Task for Finetuning<'_> {
         self.learner.network.parameters()
     }
 
-    fn sampler(&self) -> anyhow::Result<Sampler> {
+    fn sampler(&self, batch: usize) -> anyhow::Result<Sampler> {
         let (recipe, clips) = (self.recipe, &self.clips.train);
-        let batch = recipe.run.batch;
         let Some(path) = &recipe.data.weights else {
             return Ok(Sampler::new(recipe.seed, clips.train().len(), batch));
         };
@@ -140,13 +151,15 @@ impl Task for Finetuning<'_> {
         Ok(Sampler::weighted(recipe.seed, weights, batch))
     }
 
-    fn batches(&self, mut pass: Pass) -> anyhow::Result<Batches<LabeledBatch>> {
+    fn batches(&self, mut pass: Pass) -> anyhow::Result<LabeledLoader> {
         // The sampler counts through the clips to train on.
         let train = self.clips.train.train();
         pass.order.iter_mut().for_each(|clip| *clip = train[*clip]);
         let options = labeled_loader_options(&self.recipe.data);
-        Ok(Box::new(LabeledLoader::resume(self.clips.train.clone(), pass, options)?))
+        Ok(LabeledLoader::resume(self.clips.train.clone(), pass, options)?)
     }
+
+    fn recycle(_: &mut LabeledLoader, _: LabeledBatch) {}
 
     fn step(&mut self, batch: &LabeledBatch, position: Position) -> anyhow::Result<StepReport> {
         let Self { recipe, learner, .. } = self;
@@ -180,5 +193,9 @@ impl Task for Finetuning<'_> {
 
     fn resume(&mut self, path: &Path) -> anyhow::Result<()> {
         self.learner.load(path)
+    }
+
+    fn share(&mut self) -> anyhow::Result<()> {
+        self.learner.share()
     }
 }

@@ -41,7 +41,7 @@ impl Journal {
             ("train/left_out".to_owned(), f64::from(u8::from(!report.applied))),
             ("train/data_time".to_owned(), report.data_time.as_secs_f64()),
             ("train/batch_time".to_owned(), seconds),
-            ("train/samples_per_second".to_owned(), report.clips.len() as f64 / seconds),
+            ("train/samples_per_second".to_owned(), report.batch as f64 / seconds),
         ];
         let named = |name: &str, value: &f64| (format!("train/{name}"), *value);
         values.extend(report.loss_scale.map(|scale| named("loss_scale", &scale)));

@@ -2,17 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context;
-use equiav_models::{read_weights, restore};
+use equiav_models::{Intra, read_weights, restore};
 use equiav_torch::{
-    AdamW, AdamWConfig, LossScaler, LossScalerConfig, TorchError, clip_grad_norm, found_inf,
+    AdamW, AdamWConfig, GradientAverage, LossScaler, LossScalerConfig, Reduce, Unused,
+    clip_grad_norm, found_inf,
 };
 use tch::{Device, Tensor, nn};
 
 use crate::average::Average;
 use crate::checkpoint::{self, Files, MODEL};
 use crate::network::{Network, Stored};
+use crate::processes::Processes;
 use crate::settings::{Optimizer, Precision, Settings};
 
 const OPTIMIZER: &str = "optimizer.safetensors";
@@ -30,30 +33,66 @@ pub struct Learner<N = Network> {
     pub scaler: Option<LossScaler>,
     /// The average of the weights, where the recipe asks for one.
     pub average: Option<Average>,
+    /// Who trains it together.
+    pub(crate) processes: Processes,
+    /// What averages gradients over them.
+    pub(crate) gradients: GradientAverage,
 }
 
 impl Learner {
-    /// The network of `recipe` on `device` before its first update.
+    /// The network of `recipe` on `device` before its first update, trained by this process alone.
     ///
     /// # Errors
     ///
     /// If the recipe names start weights that cannot be read or do not cover the encoders.
     pub fn new(recipe: &Settings, device: Device) -> anyhow::Result<Self> {
+        Self::together(recipe, device, &Processes::alone())
+    }
+
+    /// As [`new`](Self::new), trained by all `processes`; see [`share`](Self::share).
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new), or if a process does not take part within the limit.
+    pub fn together(
+        recipe: &Settings,
+        device: Device,
+        processes: &Processes,
+    ) -> anyhow::Result<Self> {
+        let unused = match recipe.objective.intra {
+            Intra::Equivariant => Unused::Never,
+            Intra::Invariant | Intra::None => Unused::Possible,
+        };
         let network = Network::new(recipe, device)?;
-        Ok(Self::of(network, &recipe.optimizer, recipe.compute.precision))
+        let optimizer = &recipe.optimizer;
+        Self::of(network, optimizer, recipe.compute.precision, processes, unused)
     }
 }
 
 impl<N: Stored> Learner<N> {
-    /// `network` before its first update.
-    pub fn of(network: N, optimizer: &Optimizer, precision: Precision) -> Self {
+    /// `network` before its first update, trained by all `processes`; `unused` says whether a step may
+    /// leave variables of it out.
+    ///
+    /// # Errors
+    ///
+    /// If a process does not take part within the limit.
+    pub(crate) fn of(
+        network: N,
+        optimizer: &Optimizer,
+        precision: Precision,
+        processes: &Processes,
+        unused: Unused,
+    ) -> anyhow::Result<Self> {
         let Optimizer { betas, eps, weight_decay, average, .. } = *optimizer;
         let store = network.store();
         let average = average.map(|decay| Average::new(store, decay));
         let narrow = precision == Precision::Fp16;
         let scaler = narrow.then(|| LossScaler::new(LossScalerConfig::PYTORCH, store.device()));
         let optimizer = AdamW::of_store(store, AdamWConfig { betas, eps, weight_decay });
-        Self { network, optimizer, scaler, average }
+        let group = Arc::clone(&processes.group);
+        let gradients = GradientAverage::new(group, optimizer.parameters(), unused)?;
+        let processes = processes.clone();
+        Ok(Self { network, optimizer, scaler, average, processes, gradients })
     }
 
     /// Has the average of the weights begin with the present ones, which came from elsewhere.
@@ -63,20 +102,48 @@ impl<N: Stored> Learner<N> {
         }
     }
 
-    /// Updates the weights by their gradients, clipped to the norm `clip`; returns the norm before
-    /// that, `[]`, and a flag that is 1 where nothing was changed since `loss` or norm is not finite.
-    ///
-    /// The device decides and nothing waits for it.
+    /// `loss`, times the scale where there is one: what is differentiated.
+    pub(crate) fn scaled(&self, loss: &Tensor) -> Tensor {
+        match &self.scaler {
+            Some(scaler) => scaler.scale(loss),
+            None => loss.shallow_clone(),
+        }
+    }
+
+    /// Gives every process the leader's weights, moments, scale and average.
     ///
     /// # Errors
     ///
-    /// If libtorch fails.
+    /// If a process does not take part within the limit.
+    pub fn share(&mut self) -> anyhow::Result<()> {
+        if self.processes.world() == 1 {
+            return Ok(());
+        }
+        let mut files = self.files();
+        for (file, tensors) in &mut files {
+            for tensor in tensors.values_mut() {
+                let purpose = format!("start, {file}");
+                tch::no_grad(|| self.processes.group.broadcast(tensor, 0, &purpose))?;
+            }
+        }
+        self.take(&files)
+    }
+
+    /// Updates the weights by their gradients, clipped to the norm `clip`; returns the norm before
+    /// that, `[]`, and a flag that is 1 where nothing was changed since norm or `loss`, that of any
+    /// process, is not finite.
+    ///
+    /// The device decides; where no other process is to be asked, nothing waits for it.
+    ///
+    /// # Errors
+    ///
+    /// If libtorch fails, or a process does not take part within the limit.
     pub fn update(
         &mut self,
         loss: &Tensor,
         lr: f64,
         clip: Option<f64>,
-    ) -> Result<(Tensor, Tensor), TorchError> {
+    ) -> anyhow::Result<(Tensor, Tensor)> {
         let parameters = self.optimizer.parameters();
         if let Some(scaler) = &self.scaler {
             // The norm tells as well what this flag does.
@@ -84,7 +151,8 @@ impl<N: Stored> Learner<N> {
         }
         // PUBLISHED: clip-only-mixed-precision the published code clips only under mixed precision.
         let norm = clip_grad_norm(parameters, clip)?;
-        let skipped = found_inf(&[loss, &norm]);
+        let mut skipped = found_inf(&[loss, &norm]);
+        self.processes.group.all_reduce(&mut skipped, Reduce::Max, "whether all is finite")?;
         self.optimizer.step_unless(lr, &skipped)?;
         if let Some(scaler) = &mut self.scaler {
             scaler.update(&skipped)?;
@@ -116,16 +184,20 @@ impl<N: Stored> Learner<N> {
     /// If it holds other names or shapes.
     pub fn load(&mut self, path: &Path) -> anyhow::Result<()> {
         load(&path.join(MODEL), self.network.store())?;
-        let context = |file| format!("checkpoint {}", path.join(file).display());
-        let saved = checkpoint::tensors(path, OPTIMIZER)?;
-        self.optimizer.load_state(&saved).with_context(|| context(OPTIMIZER))?;
+        let names = self.files().into_keys().filter(|name| *name != MODEL);
+        let read = |name| Ok((name, checkpoint::tensors(path, name)?));
+        let files = names.map(read).collect::<anyhow::Result<Files>>()?;
+        self.take(&files).with_context(|| format!("checkpoint {}", path.display()))
+    }
+
+    /// Takes up those tensors of a checkpoint that are no weights.
+    fn take(&mut self, files: &Files) -> anyhow::Result<()> {
+        self.optimizer.load_state(&files[OPTIMIZER]).context(OPTIMIZER)?;
         if let Some(scaler) = &mut self.scaler {
-            let saved = checkpoint::tensors(path, SCALER)?;
-            scaler.load_state(&saved).with_context(|| context(SCALER))?;
+            scaler.load_state(&files[SCALER]).context(SCALER)?;
         }
         if let Some(average) = &mut self.average {
-            let saved = checkpoint::tensors(path, AVERAGE)?;
-            average.load(&saved).with_context(|| context(AVERAGE))?;
+            average.load(&files[AVERAGE]).context(AVERAGE)?;
         }
         Ok(())
     }

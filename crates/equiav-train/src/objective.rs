@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use equiav_augment::Modality;
-use equiav_loss::{
-    Contrast, Keys, Temperature, info_nce, info_nce_blocked, nt_xent, nt_xent_blocked,
-};
+use equiav_loss::{Contrast, Temperature, info_nce, info_nce_blocked, nt_xent, nt_xent_blocked};
 use equiav_models::Embeddings;
+use equiav_torch::GroupError;
 use tch::{Kind, Tensor};
 
+use crate::keys::Everyone;
 use crate::measures::measures;
+use crate::processes::Processes;
 use crate::settings::{Objective, Settings};
 
 /// The terms of one batch, still on the graph.
@@ -52,13 +53,28 @@ impl Terms {
     }
 }
 
-/// Sums the recipe's losses over `embeddings`, at the learned temperature or else the recipe's.
+impl Figures {
+    /// The mean over all processes, each of which has its own part of one batch.
+    pub(crate) fn average(&mut self, processes: &Processes) -> Result<(), GroupError> {
+        let terms = self.terms.values_mut().flat_map(|(loss, top1)| [loss, top1]);
+        let mut all: Vec<&mut f64> =
+            [&mut self.loss].into_iter().chain(terms).chain(self.measures.values_mut()).collect();
+        let mut numbers: Vec<f64> = all.iter().map(|number| **number).collect();
+        processes.mean(&mut numbers, "figures")?;
+        all.iter_mut().zip(numbers).for_each(|(number, mean)| **number = mean);
+        Ok(())
+    }
+}
+
+/// Sums the recipe's losses over `embeddings`, compared with those of `everyone`, at the learned
+/// temperature or else the recipe's.
 ///
 /// ```text
 /// total = w_inter InfoNCE(z̄_audio, z̄_visual) + Σ_modality w_modality NT-Xent(ẑ, z')
 /// ```
 pub fn terms(
     embeddings: &BTreeMap<Modality, Embeddings>,
+    everyone: &Everyone,
     learned_temperature: Option<&Tensor>,
     recipe: &Settings,
 ) -> Terms {
@@ -71,7 +87,7 @@ pub fn terms(
     for (modality, embedding) in embeddings {
         if let Some(pair) = &embedding.intra {
             let (a, b) = (&pair.predicted, &pair.augmented);
-            let keys = Keys::own(a, b);
+            let keys = everyone.intra(*modality);
             let term = match rows {
                 None => nt_xent(a, b, &keys, temperature),
                 Some(rows) => nt_xent_blocked(a, b, &keys, temperature, rows),
@@ -80,10 +96,9 @@ pub fn terms(
             named.insert(format!("intra_{modality}"), term);
         }
     }
-    // PUBLISHED: keys-without-gradient, the published code gathers these keys without gradient.
     let (audio, visual) =
         (&embeddings[&Modality::Audio].inter, &embeddings[&Modality::Visual].inter);
-    let keys = Keys::own(audio, visual);
+    let keys = everyone.inter();
     let term = match rows {
         None => info_nce(audio, visual, &keys, temperature),
         Some(rows) => info_nce_blocked(audio, visual, &keys, temperature, rows),

@@ -8,51 +8,61 @@ use std::collections::BTreeMap;
 
 use equiav_augment::Modality;
 use equiav_models::{Embeddings, IntraPair, Views};
-use equiav_torch::LossScaler;
+use equiav_torch::{GradientAverage, GroupError};
 use tch::{Kind, Tensor};
 
-use crate::network::Network;
+use crate::keys::Everyone;
+use crate::learner::Learner;
+use crate::network::Stored;
 use crate::objective::{self, Terms};
 use crate::phase::{self, Phase};
 use crate::settings::Settings;
 
 type Each<T> = BTreeMap<Modality, T>;
 
-/// Computes the losses of `views` and adds their gradient, times the scale, to every variable of
-/// `network`.
+/// Computes the losses of `views` and adds their gradient, times the scale and averaged over all
+/// processes, to every variable of the network.
 pub(crate) fn pass(
-    network: &Network,
+    learner: &mut Learner,
     views: &Each<Views>,
     recipe: &Settings,
-    scaler: Option<&LossScaler>,
-) -> Terms {
+) -> anyhow::Result<Terms> {
     let clips = views.values().map(|views| views.plain.size()[0]).max().unwrap_or(0);
     let part = recipe.run.micro_batch.map_or(clips, |size| size as i64);
     if part < clips {
-        return in_parts(network, views, part, recipe, scaler);
+        return in_parts(learner, views, part, recipe);
     }
-    let embeddings = network.forward(views, recipe);
-    let terms = losses(network, &embeddings, recipe);
-    backward(network, || differentiate(&terms, scaler));
-    terms
+    let embeddings = learner.network.forward(views, recipe);
+    let terms = losses(learner, &embeddings, recipe)?;
+    let scaled = learner.scaled(&terms.total);
+    backward(learner, |gradients| {
+        if recipe.compute.recompute_blocks {
+            // Blocks that are computed twice hide their variables from what looks ahead for them.
+            gradients.accumulate(&scaled)?;
+            gradients.average()
+        } else {
+            gradients.backward(&scaled)
+        }
+    })?;
+    Ok(terms)
 }
 
 fn in_parts(
-    network: &Network,
+    learner: &mut Learner,
     views: &Each<Views>,
     size: i64,
     recipe: &Settings,
-    scaler: Option<&LossScaler>,
-) -> Terms {
+) -> anyhow::Result<Terms> {
     let parts = split(views, size);
-    let forward = |part: &Each<Views>| network.forward(part, recipe);
-    let seen: Vec<_> = tch::no_grad(|| parts.iter().map(forward).collect());
+    let forward = |learner: &Learner, part: &Each<Views>| learner.network.forward(part, recipe);
+    let seen: Vec<_> = tch::no_grad(|| parts.iter().map(|part| forward(learner, part)).collect());
     let whole = joined(&seen);
-    let terms = losses(network, &whole, recipe);
-    backward(network, || differentiate(&terms, scaler));
+    let terms = losses(learner, &whole, recipe)?;
+    let scaled = learner.scaled(&terms.total);
+    backward(learner, |gradients| gradients.accumulate(&scaled))?;
     let mut first = 0;
     for part in &parts {
-        let embeddings = forward(part);
+        let embeddings = forward(learner, part);
         let rows = rows(&embeddings);
         // The gradient of this sum is the gradient of the losses by these rows.
         let sums = leaves(&embeddings).into_iter().zip(leaves(&whole)).filter_map(|(own, all)| {
@@ -60,33 +70,36 @@ fn in_parts(
             gradient.defined().then(|| (own * gradient.narrow(0, first, rows)).sum(Kind::Float))
         });
         if let Some(sum) = sums.reduce(|sum, next| sum + next) {
-            backward(network, || sum.backward());
+            backward(learner, |gradients| gradients.accumulate(&sum))?;
         }
         first += rows;
     }
-    terms
+    backward(learner, GradientAverage::average)?;
+    Ok(terms)
 }
 
-fn losses(network: &Network, embeddings: &Each<Embeddings>, recipe: &Settings) -> Terms {
-    phase::at(Phase::Losses, network.store.device(), || {
-        objective::terms(embeddings, network.temperature().as_ref(), recipe)
-    })
+fn losses(
+    learner: &Learner,
+    embeddings: &Each<Embeddings>,
+    recipe: &Settings,
+) -> Result<Terms, GroupError> {
+    let (network, group) = (&learner.network, &learner.processes.group);
+    let device = network.store.device();
+    let gather = || Everyone::gather(group, embeddings, recipe);
+    let everyone = phase::at(Phase::Gather, device, gather)?;
+    let temperature = network.temperature();
+    Ok(phase::at(Phase::Losses, device, || {
+        objective::terms(embeddings, &everyone, temperature.as_ref(), recipe)
+    }))
 }
 
-fn backward(network: &Network, work: impl FnOnce()) {
-    phase::at(Phase::Backward, network.store.device(), work);
-}
-
-fn differentiate(terms: &Terms, scaler: Option<&LossScaler>) {
-    differentiate_scaled(&terms.total, scaler);
-}
-
-/// Adds the gradient of `loss`, times the scale, to every variable.
-pub(crate) fn differentiate_scaled(loss: &Tensor, scaler: Option<&LossScaler>) {
-    match scaler {
-        Some(scaler) => scaler.scale(loss).backward(),
-        None => loss.backward(),
-    }
+/// Does `work`, a piece of the way back.
+pub(crate) fn backward<N: Stored>(
+    learner: &mut Learner<N>,
+    work: impl FnOnce(&mut GradientAverage) -> Result<(), GroupError>,
+) -> Result<(), GroupError> {
+    let device = learner.network.store().device();
+    phase::at(Phase::Backward, device, || work(&mut learner.gradients))
 }
 
 /// The clips of `views`, `size` at a time.

@@ -17,9 +17,11 @@ pub enum Phase {
     Feed,
     /// Views become embeddings.
     Forward,
+    /// Embeddings come from all processes to all.
+    Gather,
     /// Embeddings become losses.
     Losses,
-    /// Losses become gradients.
+    /// Losses become gradients, averaged over all processes.
     Backward,
     /// Gradients become weights, clipping included.
     Update,
@@ -27,14 +29,15 @@ pub enum Phase {
 
 impl Phase {
     /// Every phase, in the order of a step.
-    pub const ALL: [Self; 5] =
-        [Self::Feed, Self::Forward, Self::Losses, Self::Backward, Self::Update];
+    pub const ALL: [Self; 6] =
+        [Self::Feed, Self::Forward, Self::Gather, Self::Losses, Self::Backward, Self::Update];
 
     /// What it is called in a table.
     pub fn name(self) -> &'static str {
         match self {
             Self::Feed => "feed",
             Self::Forward => "forward",
+            Self::Gather => "gather",
             Self::Losses => "losses",
             Self::Backward => "backward",
             Self::Update => "update",

@@ -9,14 +9,15 @@ use crate::checkpoint::Files;
 use crate::folder;
 use crate::learner::Learner;
 use crate::memory;
+use crate::processes::Processes;
 use crate::recipe::Recipe;
 use crate::retrieve::{self, Retrieved};
 use crate::run::Run;
-use crate::setup::{dataset, device, loader_options};
+use crate::setup::{dataset, device_of, loader_options};
 use crate::state::{Best, State};
 use crate::step::{self, Position};
 use crate::stop::Stop;
-use crate::task::{Batches, Measured, Shared, Task};
+use crate::task::{Measured, Shared, Task};
 use crate::watch::{StepReport, Watch};
 
 /// How a run ended.
@@ -55,8 +56,29 @@ pub fn pretrain(
     stop: &Stop,
     watch: &mut dyn Watch,
 ) -> anyhow::Result<Summary> {
-    let device = device(recipe)?;
-    let _lock = folder::open(recipe, out)?;
+    pretrain_together(recipe, out, &Processes::alone(), stop, watch)
+}
+
+/// As [`pretrain`], by several processes, each of which calls this.
+///
+/// Each takes its part of every batch; what comes out is what one process with the whole batches would
+/// have learned, but for rounding. The leader alone reads and writes the folder, so the others need not
+/// see it; a later run may have another number of processes.
+///
+/// # Errors
+///
+/// As [`pretrain`]; or if the batch cannot be dealt out evenly, the processes were given different
+/// recipes or clips, or one does not take part within the limit.
+pub fn pretrain_together(
+    recipe: &Recipe,
+    out: &Path,
+    processes: &Processes,
+    stop: &Stop,
+    watch: &mut dyn Watch,
+) -> anyhow::Result<Summary> {
+    processes.ensure_same_recipe(recipe)?;
+    let device = device_of(&recipe.compute, processes)?;
+    let _lock = if processes.leads() { Some(folder::open(recipe, out)?) } else { None };
     let corpus = recipe.data.source.prepare(watch)?;
     let evaluate = corpus.evaluate.into_iter();
     let evaluate = evaluate.map(|(name, list)| Ok((name, dataset(recipe, list)?)));
@@ -64,10 +86,12 @@ pub fn pretrain(
         train: dataset(recipe, corpus.train)?,
         order: corpus.order,
         evaluate: evaluate.collect::<anyhow::Result<_>>()?,
-        learner: Learner::new(recipe, device)?,
+        learner: Learner::together(recipe, device, processes)?,
+        processes,
         recipe,
     };
-    let mut run = Run::open(task, out, &recipe.to_toml(), watch)?;
+    processes.ensure_same_lists(&task.train, &task.evaluate)?;
+    let mut run = Run::open(task, out, &recipe.to_toml(), processes, watch)?;
     let stopped = run.train(stop, watch)?;
     let (_, state, checkpoint) = run.finish()?;
     let State { epoch: epochs, step: steps, skipped, retrieved, best, .. } = state;
@@ -81,10 +105,12 @@ struct Pretraining<'a> {
     order: Order,
     evaluate: Vec<(String, Arc<Dataset>)>,
     learner: Learner,
+    processes: &'a Processes,
 }
 
 impl Task for Pretraining<'_> {
     type Batch = Batch;
+    type Loader = Loader;
 
     fn shared(&self) -> Shared<'_> {
         let recipe = self.recipe;
@@ -103,14 +129,17 @@ impl Task for Pretraining<'_> {
         self.learner.network.parameters()
     }
 
-    fn sampler(&self) -> anyhow::Result<Sampler> {
+    fn sampler(&self, batch: usize) -> anyhow::Result<Sampler> {
         let portions = self.train.clips().portions();
-        Ok(Sampler::over(self.recipe.seed, portions, self.order, self.recipe.run.batch))
+        Ok(Sampler::over(self.recipe.seed, portions, self.order, batch))
     }
 
-    fn batches(&self, pass: Pass) -> anyhow::Result<Batches<Batch>> {
-        let options = loader_options(self.recipe);
-        Ok(Box::new(Loader::resume(self.train.clone(), pass, options)?))
+    fn batches(&self, pass: Pass) -> anyhow::Result<Loader> {
+        Ok(Loader::resume(self.train.clone(), pass, loader_options(self.recipe))?)
+    }
+
+    fn recycle(loader: &mut Loader, batch: Batch) {
+        loader.recycle(batch);
     }
 
     fn step(&mut self, batch: &Batch, position: Position) -> anyhow::Result<StepReport> {
@@ -120,11 +149,11 @@ impl Task for Pretraining<'_> {
     }
 
     fn measure(&self) -> anyhow::Result<Measured> {
-        let recipe = self.recipe;
+        let (recipe, processes) = (self.recipe, self.processes);
         let retrieved = self.learner.measured(|network| {
             let lists = self.evaluate.iter();
             let one = |(name, list): &(String, Arc<Dataset>)| {
-                retrieve::retrieve(name, list.clone(), network, recipe)
+                retrieve::retrieve_together(name, list.clone(), network, recipe, processes)
             };
             lists.map(one).collect::<anyhow::Result<Vec<Retrieved>>>()
         })?;
@@ -141,5 +170,9 @@ impl Task for Pretraining<'_> {
 
     fn resume(&mut self, path: &Path) -> anyhow::Result<()> {
         self.learner.load(path)
+    }
+
+    fn share(&mut self) -> anyhow::Result<()> {
+        self.learner.share()
     }
 }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use anyhow::{Context, ensure};
 use equiav_augment::Modality;
 use equiav_data::Dataset;
-use equiav_eval::{Retrieval, retrieval_of_embeddings};
+use equiav_eval::{Answers, Retrieval, retrieval_of_embeddings};
 use serde::{Deserialize, Serialize};
 
-use crate::embedding::embed;
+use crate::embedding::{Embedded, embed, embed_together};
 use crate::network::Network;
+use crate::processes::Processes;
 use crate::settings::Settings;
 
 /// The retrieval figures of one list.
@@ -43,19 +44,44 @@ pub fn retrieve(
     recipe: &Settings,
 ) -> anyhow::Result<Retrieved> {
     let embedded = embed(dataset.clone(), network, recipe)?;
+    figures(list, &dataset, embedded, recipe)
+}
+
+/// As [`retrieve`], each of `processes` having embedded its share; every clip counts once.
+///
+/// # Errors
+///
+/// As [`retrieve`], or if a process does not take part within the limit.
+pub(crate) fn retrieve_together(
+    list: &str,
+    dataset: Arc<Dataset>,
+    network: &Network,
+    recipe: &Settings,
+    processes: &Processes,
+) -> anyhow::Result<Retrieved> {
+    let embedded = embed_together(dataset.clone(), network, recipe, processes)?;
+    processes.led("retrieval", || figures(list, &dataset, embedded, recipe))
+}
+
+/// The figures of embeddings.
+fn figures(
+    list: &str,
+    dataset: &Dataset,
+    embedded: Embedded,
+    recipe: &Settings,
+) -> anyhow::Result<Retrieved> {
     ensure!(!embedded.clips.is_empty(), "no clip of `{list}` can be read");
-    let (sound, picture) = answer_keys(&dataset, &embedded.clips, recipe)?;
-    let correct = |row: usize, column: usize| {
-        row == column || sound[row] == sound[column] || picture[row] == picture[column]
-    };
+    let (sound, picture) = answer_keys(dataset, &embedded.clips, recipe)?;
+    let equal = |keys: &[u64]| Answers::of_equal_keys(keys, keys);
+    let correct = Answers::same(sound.len()).or(equal(&sound)).or(equal(&picture));
     let (audio, visual) = (&embedded.rows[&Modality::Audio], &embedded.rows[&Modality::Visual]);
-    let both = retrieval_of_embeddings(visual.view(), audio.view(), correct)
+    let both = retrieval_of_embeddings(visual.view(), audio.view(), &correct)
         .with_context(|| format!("measuring `{list}`"))?;
     Ok(Retrieved {
         list: list.to_owned(),
         found: embedded.clips.len(),
         listed: dataset.len(),
-        left_out: embedded.left_out,
+        left_out: embedded.left_out.into_values().collect(),
         digest: dataset.clips().digest(),
         visual_to_audio: both.rows_to_columns,
         audio_to_visual: both.columns_to_rows,

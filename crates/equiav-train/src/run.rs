@@ -1,5 +1,6 @@
 //! A run of any kind of training: a folder that is opened or resumed, steps, measurements, checkpoints.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use equiav_data::{Replaced, Sampler};
 use crate::checkpoint;
 use crate::folder;
 use crate::journal::Journal;
+use crate::processes::Processes;
 use crate::schedule::WarmupCosine;
 use crate::settings::Length;
 use crate::setup::schedule;
@@ -19,12 +21,14 @@ use crate::task::{Fed, Measured, Shared, Task};
 use crate::watch::{Event, StepReport, Watch};
 
 /// A run between two steps.
-pub(crate) struct Run<T> {
+pub(crate) struct Run<'a, T> {
     task: T,
+    processes: &'a Processes,
     checkpoints: PathBuf,
     sampler: Sampler,
     schedule: WarmupCosine,
-    journal: Journal,
+    /// The leader's.
+    journal: Option<Journal>,
     state: State,
     /// The newest checkpoint.
     checkpoint: Option<PathBuf>,
@@ -34,19 +38,22 @@ pub(crate) struct Run<T> {
     sound: State,
 }
 
-impl<T: Task> Run<T> {
+impl<'a, T: Task> Run<'a, T> {
     /// Takes up the newest checkpoint in the run folder `out`, or begins; `recipe` is the run's, for
     /// its log.
     pub(crate) fn open(
         mut task: T,
         out: &Path,
         recipe: &str,
+        processes: &'a Processes,
         watch: &mut dyn Watch,
     ) -> anyhow::Result<Self> {
-        let sampler = task.sampler()?;
-        let (clips, batch, epochs) =
-            (task.clips(), task.shared().run.batch, task.shared().run.epochs);
-        let steps = sampler.batches() as u64;
+        let Shared { run: &Length { batch, epochs, .. }, optimizer, .. } = task.shared();
+        let (rank, world) = (processes.group.rank(), processes.world());
+        processes.ensure_even(batch)?;
+        let sampler = task.sampler(batch / world)?.split(rank, world);
+        let (clips, steps) = (task.clips(), sampler.batches() as u64);
+        let schedule = schedule(optimizer, epochs, steps);
         ensure!(
             steps > 0,
             "{clips} training clips do not fill one batch of run.batch = {batch} \
@@ -54,18 +61,27 @@ impl<T: Task> Run<T> {
         );
         let checkpoints = out.join(folder::CHECKPOINTS);
         let mut warn = |message| watch.note(&Event::Warning(message));
-        let (checkpoint, state) = checkpoint::latest(&checkpoints, &mut warn)?.unzip();
-        match &checkpoint {
-            Some(path) => task.resume(path)?,
-            None => task.begin(watch)?,
+        let newest = processes.led("the newest checkpoint", || {
+            let newest = checkpoint::latest(&checkpoints, &mut warn)?;
+            if let Some((path, _)) = &newest {
+                task.resume(path)?;
+            }
+            Ok(newest)
+        })?;
+        if newest.is_none() {
+            task.begin(watch)?;
         }
-        let state: State = state.unwrap_or_default();
+        task.share()?;
+        let (checkpoint, state): (Option<PathBuf>, Option<State>) = newest.unzip();
+        let state = state.unwrap_or_default();
+        let journal = processes.leads().then(|| Journal::open(out, state.step, recipe));
         let (parameters, done) = (task.parameters(), state.step);
         watch.note(&Event::Started { clips, parameters, done, epochs, steps, batch });
         Ok(Self {
-            schedule: schedule(task.shared().optimizer, epochs, steps),
-            journal: Journal::open(out, state.step, recipe)?,
+            schedule,
+            journal: journal.transpose()?,
             task,
+            processes,
             checkpoints,
             sampler,
             checkpoint,
@@ -92,19 +108,22 @@ impl<T: Task> Run<T> {
 
     /// Goes on with the epoch under way.
     fn epoch(&mut self, stop: &Stop, watch: &mut dyn Watch) -> anyhow::Result<Option<i32>> {
-        let pass = self.sampler.pass(self.state.epoch, self.state.used);
+        let used = self.processes.share(self.state.used);
+        let pass = self.sampler.pass(self.state.epoch, used);
         let mut batches = self.task.batches(pass)?;
         loop {
-            let signal = stop.requested();
-            if signal.is_some() {
+            // Where one process is asked to stop, all do, after the same step.
+            let signal = self.processes.largest(stop.requested().unwrap_or(0).into(), "signals")?;
+            if signal != 0 {
                 self.save(watch)?;
-                return Ok(signal);
+                return Ok(Some(signal as i32));
             }
             let waiting = Instant::now();
             let Some(batch) = batches.next() else { return Ok(None) };
             let batch = batch?;
             self.note_unreadable(batch.replaced(), watch);
             self.update(&batch, waiting.elapsed(), watch)?;
+            T::recycle(&mut batches, batch);
             self.close_step(watch)?;
         }
     }
@@ -120,9 +139,11 @@ impl<T: Task> Run<T> {
         let position = Position { epoch, step, lr: self.schedule.lr(step), data_time };
         let report = self.task.step(batch, position)?;
         self.state.step = report.step;
-        self.state.used += batch.clips();
-        self.journal.step(&report)?;
-        let left_out = (!report.applied).then(|| self.left_out(&report));
+        self.state.used += report.batch;
+        if let Some(journal) = &mut self.journal {
+            journal.step(&report)?;
+        }
+        let left_out = (!report.applied).then(|| self.left_out(&report)).transpose()?;
         watch.note(&Event::Step(report));
         match left_out {
             Some(message) => self.note_skipped(message, watch),
@@ -134,9 +155,10 @@ impl<T: Task> Run<T> {
     }
 
     /// What is to be said of an update that was not made.
-    fn left_out(&self, report: &StepReport) -> String {
+    fn left_out(&self, report: &StepReport) -> anyhow::Result<String> {
         let ids: Vec<&str> = report.clips.iter().map(|clip| self.task.id(*clip)).collect();
-        format!("step {} is left out: {} (clips {})", report.step, report.trouble(), ids.join(", "))
+        let ids = self.processes.group.gather_text(&ids.join(", "), "clips left out")?.join(", ");
+        Ok(format!("step {} is left out: {} (clips {ids})", report.step, report.trouble()))
     }
 
     /// Counts an update that was not made; too many in a row end the run, with a checkpoint from before
@@ -190,7 +212,9 @@ impl<T: Task> Run<T> {
     fn measure(&mut self, watch: &mut dyn Watch) -> anyhow::Result<()> {
         let measured = self.task.measure()?;
         let State { step, epoch, .. } = self.state;
-        self.journal.measured(step, epoch, &measured)?;
+        if let Some(journal) = &mut self.journal {
+            journal.measured(step, epoch, &measured)?;
+        }
         watch.note(&match measured.clone() {
             Measured::Retrieved(retrieved) => Event::Evaluated { epoch, retrieved },
             Measured::Classified(classified, _) => Event::Classified { epoch, classified },
@@ -200,13 +224,27 @@ impl<T: Task> Run<T> {
     }
 
     fn save(&mut self, watch: &mut dyn Watch) -> anyhow::Result<PathBuf> {
-        let path = checkpoint::save(&self.checkpoints, &self.state, &self.task.files())?;
-        let best = self.state.best.map(|best| best.step);
-        checkpoint::prune(&self.checkpoints, self.task.shared().run.keep, best)?;
-        watch.note(&Event::Saved(path.clone()));
+        self.share_unreadable()?;
+        let path = checkpoint::path(&self.checkpoints, self.state.step);
+        if self.processes.leads() {
+            checkpoint::save(&self.checkpoints, &self.state, &self.task.files())?;
+            let best = self.state.best.map(|best| best.step);
+            checkpoint::prune(&self.checkpoints, self.task.shared().run.keep, best)?;
+            watch.note(&Event::Saved(path.clone()));
+        }
         self.checkpoint = Some(path.clone());
         self.due = false;
         Ok(path)
+    }
+
+    /// Puts the clips that any process could not read into the state of all.
+    fn share_unreadable(&mut self) -> anyhow::Result<()> {
+        let own = serde_json::to_string(&self.state.unreadable)?;
+        for theirs in self.processes.group.gather_text(&own, "unreadable clips")? {
+            let theirs: BTreeMap<String, String> = serde_json::from_str(&theirs)?;
+            self.state.unreadable.extend(theirs);
+        }
+        Ok(())
     }
 
     /// Tells of clips that gave way to others, once each.

@@ -8,6 +8,7 @@ use equiav_data::{Clips, Dataset, DatasetConfig, LoaderOptions};
 use equiav_torch::{cuda_device, set_matmul_precision, set_threads};
 use tch::Device;
 
+use crate::processes::Processes;
 use crate::schedule::WarmupCosine;
 use crate::settings::{Compute, DeviceName, LabeledData, Optimizer, Settings};
 
@@ -17,20 +18,29 @@ use crate::settings::{Compute, DeviceName, LabeledData, Optimizer, Settings};
 ///
 /// If it asks for CUDA where there is none.
 pub fn device(recipe: &Settings) -> anyhow::Result<Device> {
-    device_of(&recipe.compute)
+    device_of(&recipe.compute, &Processes::alone())
 }
 
-/// As [`device`], by the settings that decide it.
-pub(crate) fn device_of(compute: &Compute) -> anyhow::Result<Device> {
+/// As [`device`], for one of several processes: those of one host share its processor and take a GPU
+/// each.
+///
+/// # Errors
+///
+/// As [`device`], or if a process does not take part within the limit.
+pub(crate) fn device_of(compute: &Compute, processes: &Processes) -> anyhow::Result<Device> {
+    let sharing = processes.on_this_host()?;
     let threads = match NonZeroUsize::new(compute.threads) {
         Some(threads) => threads,
-        None => std::thread::available_parallelism()?,
+        None => {
+            let own = std::thread::available_parallelism()?.get() / sharing;
+            NonZeroUsize::new(own).unwrap_or(NonZeroUsize::MIN)
+        }
     };
     set_threads(threads);
     set_matmul_precision(compute.matmul_precision)?;
     match compute.device {
         DeviceName::Cpu => Ok(Device::Cpu),
-        DeviceName::Cuda => cuda_device(0)
+        DeviceName::Cuda => cuda_device(processes.local_rank)
             .context("compute.device = \"cuda\" (the way out: --set compute.device=cpu)"),
     }
 }

@@ -28,14 +28,14 @@ pub struct Position {
     pub data_time: Duration,
 }
 
-/// Updates `learner` by one batch.
+/// Updates `learner` by one batch, or by this process's part of one; the figures are those of all.
 ///
 /// If the loss or the gradient is not finite no weight and no moment changes, and the report says so.
 /// The device is waited for once, at the end.
 ///
 /// # Errors
 ///
-/// If libtorch fails.
+/// If libtorch fails, or a process does not take part within the limit.
 ///
 /// # Panics
 ///
@@ -49,7 +49,7 @@ pub fn step(
     let started = Instant::now();
     let device = learner.network.store.device();
     let views = phase::at(Phase::Feed, device, || feed::views(batch, device));
-    let terms = pass::pass(&learner.network, &views, recipe, learner.scaler.as_ref());
+    let terms = pass::pass(learner, &views, recipe)?;
     let made = Made { terms, clips: batch.clips.clone(), position, started };
     conclude(learner, made, &recipe.optimizer, &recipe.run)
 }
@@ -82,7 +82,8 @@ pub(crate) fn conclude<N: Stored>(
     let due = every.is_some_and(|every| (step + 1).is_multiple_of(every));
     let gradient_norms = if due { learner.gradient_norms() } else { BTreeMap::new() };
     learner.optimizer.zero_grad();
-    let (figures, [grad_norm, skipped]) = terms.figures([&norm, &skipped]);
+    let (mut figures, [grad_norm, skipped]) = terms.figures([&norm, &skipped]);
+    figures.average(&learner.processes)?;
     let applied = skipped == 0.0;
     if let (Some(average), true) = (&mut learner.average, applied) {
         average.update(learner.network.store());
@@ -96,6 +97,7 @@ pub(crate) fn conclude<N: Stored>(
         gradient_norms,
         loss_scale: learner.scaler.as_ref().map(|scaler| scaler.current()),
         applied,
+        batch: clips.len() * learner.processes.world(),
         clips,
         memory: peak_on_gpu(0).or_else(peak_resident),
         data_time,

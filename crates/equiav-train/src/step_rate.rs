@@ -11,6 +11,7 @@ use crate::fixed;
 use crate::learner::Learner;
 use crate::memory;
 use crate::phase::{self, Phase, Phases};
+use crate::processes::Processes;
 use crate::settings::Settings;
 use crate::setup;
 use crate::step::{Position, step};
@@ -70,10 +71,28 @@ pub struct CentroidCost {
 ///
 /// If the device is absent, or start weights cannot be read.
 pub fn start(recipe: &Settings, steps: u64) -> anyhow::Result<Start> {
-    let learner = Learner::new(recipe, setup::device(recipe)?)?;
+    start_together(recipe, steps, &Processes::alone())
+}
+
+/// As [`start`], for one of several processes, which has its part of the batch.
+///
+/// # Errors
+///
+/// As [`start`], or if the batch cannot be dealt out evenly.
+pub fn start_together(
+    recipe: &Settings,
+    steps: u64,
+    processes: &Processes,
+) -> anyhow::Result<Start> {
+    let batch = recipe.run.batch;
+    processes.ensure_even(batch)?;
+    let device = setup::device_of(&recipe.compute, processes)?;
+    let learner = Learner::together(recipe, device, processes)?;
     let schedule = setup::schedule_within(recipe, steps);
     let learning_rates = (0..steps).map(|step| schedule.lr(step)).collect();
-    Ok(Start { learner, batch: fixed::batch(recipe), learning_rates })
+    let (rank, own) = (processes.group.rank(), processes.share(batch));
+    let batch = fixed::batch(recipe).rows(rank * own..(rank + 1) * own);
+    Ok(Start { learner, batch, learning_rates })
 }
 
 /// Makes the steps of `start` under its `recipe`.

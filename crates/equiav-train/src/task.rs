@@ -11,13 +11,12 @@ use crate::settings::{Length, Optimizer};
 use crate::step::Position;
 use crate::watch::{StepReport, Watch};
 
-/// The batches of one pass.
-pub(crate) type Batches<B> = Box<dyn Iterator<Item = Result<B, DataError>>>;
-
 /// What a run trains and how.
 pub(crate) trait Task {
     /// What a step is made on.
     type Batch: Fed;
+    /// The batches of one pass.
+    type Loader: Iterator<Item = Result<Self::Batch, DataError>>;
 
     /// The settings that all kinds of training share.
     fn shared(&self) -> Shared<'_>;
@@ -31,11 +30,14 @@ pub(crate) trait Task {
     /// How many numbers are learned.
     fn parameters(&self) -> usize;
 
-    /// The order of every epoch.
-    fn sampler(&self) -> anyhow::Result<Sampler>;
+    /// The order of every epoch, in batches of `batch` clips.
+    fn sampler(&self, batch: usize) -> anyhow::Result<Sampler>;
 
     /// The batches of `pass`, an order of this task's sampler.
-    fn batches(&self, pass: Pass) -> anyhow::Result<Batches<Self::Batch>>;
+    fn batches(&self, pass: Pass) -> anyhow::Result<Self::Loader>;
+
+    /// Gives a batch back that is done with, so that its memory serves the next.
+    fn recycle(loader: &mut Self::Loader, batch: Self::Batch);
 
     /// Makes one update.
     fn step(&mut self, batch: &Self::Batch, position: Position) -> anyhow::Result<StepReport>;
@@ -51,6 +53,9 @@ pub(crate) trait Task {
 
     /// Takes up the checkpoint at `path`.
     fn resume(&mut self, path: &Path) -> anyhow::Result<()>;
+
+    /// Gives every process what the leader has taken up.
+    fn share(&mut self) -> anyhow::Result<()>;
 }
 
 /// The settings that all kinds of training share.
@@ -66,9 +71,6 @@ pub(crate) struct Shared<'a> {
 
 /// A batch as a run sees it.
 pub(crate) trait Fed {
-    /// How many clips it has.
-    fn clips(&self) -> usize;
-
     /// What could not be read on the way to it.
     fn replaced(&self) -> &[Replaced];
 }
@@ -97,20 +99,12 @@ impl Measured {
 }
 
 impl Fed for Batch {
-    fn clips(&self) -> usize {
-        self.clips.len()
-    }
-
     fn replaced(&self) -> &[Replaced] {
         &self.replaced
     }
 }
 
 impl Fed for LabeledBatch {
-    fn clips(&self) -> usize {
-        self.visits.len()
-    }
-
     fn replaced(&self) -> &[Replaced] {
         &self.replaced
     }

@@ -76,8 +76,10 @@ pub struct StepReport {
     pub loss_scale: Option<f64>,
     /// Whether the update was made; not where loss or gradient are not finite.
     pub applied: bool,
-    /// The positions in the training list of the batch's clips.
+    /// The positions in the training list of the batch's clips, those of this process.
     pub clips: Vec<usize>,
+    /// Clips of the batch, those of all processes.
+    pub batch: usize,
     /// The most memory held at once since the start, in bytes: of the GPU, or of the process.
     pub memory: Option<u64>,
     /// Time that the step waited for its batch.

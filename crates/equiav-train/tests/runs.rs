@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use equiav_train::recipe::{Checked, Sections};
 use equiav_train::settings::{Finetune, Settings};
-use equiav_train::{Event, Recipe, Silent, Stop, Summary, Trained, Watch, pretrain};
+use equiav_train::{Event, Silent, Stop, Summary, Trained, Watch, pretrain};
 use tiny::{STEPS, assert_same_run, checkpoint, records, run, tiny};
 
 /// A watcher that ends the run by a panic at its `n`-th update, as a crash would.

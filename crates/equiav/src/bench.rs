@@ -3,16 +3,18 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use equiav_torch::Limits;
 use equiav_train::phase::Phase;
 use equiav_train::step_rate::{self, CentroidCost, StepRate, Timed};
-use equiav_train::{Override, Recipe};
+use equiav_train::{Override, Processes, Recipe};
 use serde_json::{Value, json};
 
 /// Measure how many samples a second the training step makes, and where its time goes
 ///
 /// Every step has the same batch, hashed from the recipe's seed; no data is read. The learning rate
 /// goes through the whole of the recipe's schedule within the steps. The first step sets things up
-/// and is left out of the median, unless it is alone.
+/// and is left out of the median, unless it is alone. Several processes share the batch when torchrun
+/// --no-python or srun starts this command; the figures are those of rank 0.
 #[derive(clap::Args)]
 pub(crate) struct Bench {
     /// What to do: a recipe file, or a built-in name
@@ -44,7 +46,8 @@ pub(crate) struct Bench {
 impl Bench {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let recipe = Recipe::load(&self.recipe, &self.overrides)?;
-        let mut start = step_rate::start(&recipe, self.steps)?;
+        let processes = Processes::from_environment(Limits::USUAL)?;
+        let mut start = step_rate::start_together(&recipe, self.steps, &processes)?;
         if let Some(folder) = &self.dump {
             equiav_train::dump(&start, &recipe, folder)?;
             println!("{}", folder.display());
@@ -53,7 +56,9 @@ impl Bench {
             self.print(&recipe, &centroid_json(&cost), &centroid_text(&cost));
         } else {
             let rate = step_rate::step_rate(&mut start, &recipe)?;
-            self.print(&recipe, &rate_json(&rate), &rate_text(&rate));
+            if processes.leads() {
+                self.print(&recipe, &rate_json(&rate), &rate_text(&rate));
+            }
         }
         Ok(ExitCode::SUCCESS)
     }

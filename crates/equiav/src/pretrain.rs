@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use equiav_train::{Override, Recipe, Stop};
+use equiav_torch::Limits;
+use equiav_train::{Override, Processes, Recipe, Stop, pretrain_together};
 
-use crate::progress::Progress;
+use crate::progress::{Follower, Progress};
 use crate::table;
 
 /// The exit code of a run that was asked to stop and has saved: sysexits' EX_TEMPFAIL, try again.
@@ -16,6 +18,8 @@ pub(crate) const STOPPED: u8 = 75;
 /// The same command on the same folder goes on with the step after its newest checkpoint, and ends with
 /// the weights that it would have had without the interruption. SIGTERM, SIGINT (Ctrl-C) and SIGUSR1
 /// finish the step, save, and exit with code 75: the same command goes on.
+///
+/// Several processes share every batch when torchrun --no-python or srun starts this command.
 #[derive(clap::Args)]
 pub(crate) struct Pretrain {
     /// What to do: a file such as recipes/stamps.toml, or a built-in name: quick, stamps, vggsound, audioset2m
@@ -28,14 +32,26 @@ pub(crate) struct Pretrain {
     /// Change a value of the recipe, e.g. --set optimizer.lr=3e-4; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<Override>,
+
+    /// How long processes wait for each other before they give up and name who is missing
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    limit: u64,
 }
 
 impl Pretrain {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let recipe = Recipe::load(&self.recipe, &self.overrides)?;
         let out = self.out.unwrap_or_else(|| PathBuf::from("runs").join(&recipe.name));
+        let stop = Stop::on_signals()?;
+        let limit = Duration::from_secs(self.limit);
+        let processes = Processes::from_environment(Limits { meeting: limit, collective: limit })?;
+        if !processes.leads() {
+            let mut follower = Follower { rank: processes.group.rank() };
+            let summary = pretrain_together(&recipe, &out, &processes, &stop, &mut follower)?;
+            return Ok(summary.stopped.map_or(ExitCode::SUCCESS, |_| ExitCode::from(STOPPED)));
+        }
         let mut progress = Progress::new();
-        let summary = equiav_train::pretrain(&recipe, &out, &Stop::on_signals()?, &mut progress)?;
+        let summary = pretrain_together(&recipe, &out, &processes, &stop, &mut progress)?;
         if let Some(signal) = summary.stopped {
             progress.finish();
             println!(

@@ -41,7 +41,7 @@ impl Epoch {
 
     fn add(&mut self, report: &StepReport) {
         self.steps += 1;
-        self.clips += report.clips.len();
+        self.clips += report.batch;
         self.loss += report.figures.loss;
         self.waited += report.data_time;
         self.memory = report.memory;
@@ -140,6 +140,19 @@ impl Watch for Progress {
             }
             Event::Saved(_) => {}
             Event::Warning(message) => self.bar.suspend(|| eprintln!("warning: {message}")),
+        }
+    }
+}
+
+/// A watcher of a process that leaves the printing to rank 0, but for what only it has met.
+pub(crate) struct Follower {
+    pub(crate) rank: usize,
+}
+
+impl Watch for Follower {
+    fn note(&mut self, event: &Event) {
+        if let Event::Warning(message) = event {
+            eprintln!("warning: rank {}: {message}", self.rank);
         }
     }
 }

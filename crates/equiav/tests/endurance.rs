@@ -7,30 +7,17 @@
 #[path = "support/program.rs"]
 mod program;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use program::{command, corpus, fails, pretrain, succeeds};
-use serde_json::Value;
+use program::{assert_same, below, command, corpus, fails, pretrain, records, setting, succeeds};
 
 /// Ways to end a process.
 const SIGNALS: [&str; 4] = ["KILL", "KILL", "TERM", "USR1"];
 /// The exit code of a run that was asked to stop and has saved.
 const STOPPED: i32 = 75;
-
-/// The number that the environment gives under `name`.
-fn setting(name: &str, otherwise: u64) -> u64 {
-    std::env::var(name).ok().map_or(otherwise, |text| text.parse().expect("a number"))
-}
-
-/// Numbers below `bound`, the same for the same state.
-fn below(bound: u64, state: &mut u64) -> u64 {
-    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-    (*state >> 33) % bound
-}
 
 fn spawn(folder: &Path, arguments: &[&str]) -> Child {
     let mut command = command(folder, arguments);
@@ -41,36 +28,6 @@ fn send(signal: &str, child: &Child) {
     let pid = child.id().to_string();
     let sent = Command::new("kill").args([&format!("-{signal}"), &pid]).status();
     assert!(sent.expect("there is a `kill`").success(), "{signal} reaches {pid}");
-}
-
-/// The files of the newest checkpoint, and the metrics without what depends on the clock.
-fn result(run: &Path) -> (BTreeMap<String, Vec<u8>>, Vec<Value>) {
-    let entries = fs::read_dir(run.join("checkpoints")).expect("checkpoints").flatten();
-    let newest = entries.map(|entry| entry.path()).max().expect("a checkpoint");
-    let files = fs::read_dir(newest).expect("a checkpoint").flatten();
-    let read = |entry: fs::DirEntry| {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        (name, fs::read(entry.path()).expect("a file"))
-    };
-    let timeless = |line: &str| {
-        let mut record: Value = serde_json::from_str(line).expect("one object a line");
-        let clock = ["time", "per_second", "memory"];
-        let keep = |key: &String, _: &mut Value| !clock.iter().any(|part| key.contains(part));
-        record.as_object_mut().expect("an object").retain(keep);
-        record
-    };
-    let metrics = fs::read_to_string(run.join("metrics.jsonl")).expect("metrics");
-    (files.map(read).collect(), metrics.lines().map(timeless).collect())
-}
-
-fn assert_same(ours: &Path, theirs: &Path) {
-    let ((files, metrics), (others, other_metrics)) = (result(ours), result(theirs));
-    assert_eq!(files.keys().collect::<Vec<_>>(), others.keys().collect::<Vec<_>>());
-    for (name, bytes) in &files {
-        assert!(*bytes == others[name], "{name} differs");
-    }
-    assert_eq!(metrics.len(), other_metrics.len());
-    metrics.iter().zip(&other_metrics).for_each(|(a, b)| assert_eq!(a, b));
 }
 
 /// A run in which much of the time goes into saving.
@@ -115,11 +72,6 @@ fn a_run_that_is_killed_at_random_moments_ends_as_the_undisturbed_one() {
         assert_same(&run, &undisturbed);
         fs::remove_dir_all(&run).expect("the run is over");
     }
-}
-
-/// How many records the log of `run` holds.
-fn records(run: &Path) -> usize {
-    fs::read_to_string(run.join("metrics.jsonl")).unwrap_or_default().lines().count()
 }
 
 /// Waits until `run` has made some steps beyond its first `before` records.

@@ -7,7 +7,7 @@ use equiav_augment::random::unit;
 use equiav_augment::{Modality, Purpose, stream};
 use equiav_data::{LabeledBatch, Visit};
 use equiav_loss::{Contrast, binary_cross_entropy, cross_entropy};
-use equiav_torch::LossScaler;
+use equiav_torch::GradientAverage;
 use ndarray::Array4;
 use tch::{Device, Kind, Tensor};
 
@@ -16,7 +16,7 @@ use crate::feed;
 use crate::learner::Learner;
 use crate::network::narrowed;
 use crate::objective::Terms;
-use crate::pass::differentiate_scaled;
+use crate::pass::backward;
 use crate::phase::{self, Phase};
 use crate::settings::{ClassLoss, Finetune};
 use crate::step::{Made, Position, conclude};
@@ -45,7 +45,7 @@ pub(crate) fn step(
     let started = Instant::now();
     let device = learner.network.store.device();
     let fed = phase::at(Phase::Feed, device, || Fed::new(batch, recipe, device));
-    let terms = pass(&learner.network, &fed, recipe, learner.scaler.as_ref());
+    let terms = pass(learner, &fed, recipe)?;
     let made = Made { terms, clips: batch.clips(), position, started };
     conclude(learner, made, &recipe.optimizer, &recipe.run)
 }
@@ -112,45 +112,38 @@ fn drop_path(visits: &[Visit], modality: Modality, recipe: &Finetune) -> Option<
 }
 
 /// Computes the loss of a batch, in parts where the recipe asks for it, and adds its gradient.
-fn pass(network: &Labeler, fed: &Fed, recipe: &Finetune, scaler: Option<&LossScaler>) -> Terms {
+fn pass(learner: &mut Learner<Labeler>, fed: &Fed, recipe: &Finetune) -> anyhow::Result<Terms> {
     let clips = fed.targets.size()[0];
     let size = recipe.run.micro_batch.map_or(clips, |size| size as i64);
-    let mut sums: Option<(Tensor, Tensor)> = None;
+    let (mut losses, mut solved) = (Vec::new(), Vec::new());
     for first in (0..clips).step_by(size as usize) {
         let rows = size.min(clips - first);
-        let part =
-            part(network, &fed.part(first, rows), recipe, rows as f64 / clips as f64, scaler);
-        sums = Some(match sums {
-            None => part,
-            Some((loss, top1)) => (loss + part.0, top1 + part.1),
-        });
+        let share = rows as f64 / clips as f64;
+        let found = losses_of(&learner.network, &fed.part(first, rows), recipe);
+        let loss = found.loss.to_kind(Kind::Float) * share;
+        let scaled = learner.scaled(&loss);
+        backward(learner, |gradients| gradients.accumulate(&scaled))?;
+        losses.push(loss.detach());
+        solved.push(found.top1 * share);
     }
-    let (loss, top1) = sums.expect("a batch has a clip");
+    backward(learner, GradientAverage::average)?;
+    let sum = |parts: &[Tensor]| Tensor::stack(parts, 0).sum(Kind::Float);
+    let (loss, top1) = (sum(&losses), sum(&solved));
     let total = loss.shallow_clone();
     let named = BTreeMap::from([(TERM.to_owned(), Contrast { loss, top1 })]);
-    Terms { total, named, measures: BTreeMap::new() }
+    Ok(Terms { total, named, measures: BTreeMap::new() })
 }
 
-/// Loss and solved share of some clips of a batch, times their `share` of it, without graph; adds
-/// their gradient.
-fn part(
-    network: &Labeler,
-    fed: &Fed,
-    recipe: &Finetune,
-    share: f64,
-    scaler: Option<&LossScaler>,
-) -> (Tensor, Tensor) {
+/// The loss of some clips, and the share of them that was solved.
+fn losses_of(network: &Labeler, fed: &Fed, recipe: &Finetune) -> Contrast {
     let device = network.store.device();
     let forward = || network.scores(&fed.views, &fed.factors, None);
     let scores =
         phase::at(Phase::Forward, device, || narrowed(device, recipe.compute.precision, forward));
-    let found = phase::at(Phase::Losses, device, || match recipe.objective.loss {
+    phase::at(Phase::Losses, device, || match recipe.objective.loss {
         ClassLoss::Bce => binary_cross_entropy(&scores, &fed.targets),
         ClassLoss::Ce => cross_entropy(&scores, &fed.targets),
-    });
-    let loss = found.loss.to_kind(Kind::Float) * share;
-    phase::at(Phase::Backward, device, || differentiate_scaled(&loss, scaler));
-    (loss.detach(), found.top1 * share)
+    })
 }
 
 #[cfg(test)]

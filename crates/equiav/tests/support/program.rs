@@ -1,8 +1,12 @@
 //! The program under test, called as a user calls it, and a run of it that takes seconds.
 #![allow(dead_code, reason = "each test program uses its part")]
 
+use std::collections::BTreeMap;
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
+
+use serde_json::Value;
 
 /// `equiav ARGUMENTS`, in `folder`.
 pub(crate) fn equiav(folder: &Path, arguments: &[&str]) -> Output {
@@ -63,4 +67,50 @@ pub(crate) fn pretrain<'a>(changes: &[&'a str]) -> Vec<&'a str> {
         arguments.extend(["--set", change]);
     }
     arguments
+}
+
+/// The number that the environment gives under `name`.
+pub(crate) fn setting(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).ok().map_or(otherwise, |text| text.parse().expect("a number"))
+}
+
+/// Numbers below `bound`, the same for the same state.
+pub(crate) fn below(bound: u64, state: &mut u64) -> u64 {
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    (*state >> 33) % bound
+}
+
+/// The files of the newest checkpoint, and the metrics without what depends on the clock.
+pub(crate) fn result(run: &Path) -> (BTreeMap<String, Vec<u8>>, Vec<Value>) {
+    let entries = fs::read_dir(run.join("checkpoints")).expect("checkpoints").flatten();
+    let newest = entries.map(|entry| entry.path()).max().expect("a checkpoint");
+    let files = fs::read_dir(newest).expect("a checkpoint").flatten();
+    let read = |entry: fs::DirEntry| {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        (name, fs::read(entry.path()).expect("a file"))
+    };
+    let timeless = |line: &str| {
+        let mut record: Value = serde_json::from_str(line).expect("one object a line");
+        let clock = ["time", "per_second", "memory"];
+        let keep = |key: &String, _: &mut Value| !clock.iter().any(|part| key.contains(part));
+        record.as_object_mut().expect("an object").retain(keep);
+        record
+    };
+    let metrics = fs::read_to_string(run.join("metrics.jsonl")).expect("metrics");
+    (files.map(read).collect(), metrics.lines().map(timeless).collect())
+}
+
+pub(crate) fn assert_same(ours: &Path, theirs: &Path) {
+    let ((files, metrics), (others, other_metrics)) = (result(ours), result(theirs));
+    assert_eq!(files.keys().collect::<Vec<_>>(), others.keys().collect::<Vec<_>>());
+    for (name, bytes) in &files {
+        assert!(*bytes == others[name], "{name} differs");
+    }
+    assert_eq!(metrics.len(), other_metrics.len());
+    metrics.iter().zip(&other_metrics).for_each(|(a, b)| assert_eq!(a, b));
+}
+
+/// How many records the log of `run` holds.
+pub(crate) fn records(run: &Path) -> usize {
+    fs::read_to_string(run.join("metrics.jsonl")).unwrap_or_default().lines().count()
 }

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use super::figures::Figures;
 use crate::bench::Options;
 use crate::bench::figures::Rounds;
-use crate::bench::section::{machine_and_date, write_between};
+use crate::bench::section::write_between;
+use crate::machine;
 use crate::workspace::Workspace;
 
 const BEGIN: &str = "<!-- written by `cargo xtask bench --peer retrieve --write` -->\n";
@@ -18,7 +19,7 @@ pub(super) fn render(figures: &Figures, options: &Options) -> String {
         text,
         "{}. {} rows and as many columns of 512 numbers, {} threads each. Medians of {} rounds (least to \
          most), all in turn.\n",
-        machine_and_date(),
+        machine::and_date(),
         options.size,
         figures.threads,
         options.rounds

@@ -1,0 +1,301 @@
+//! Several processes against one: gradients, steps, runs, and what they refuse to do together.
+
+#[path = "../../equiav-torch/tests/group/launch.rs"]
+#[allow(dead_code, reason = "each test program uses its part")]
+mod launch;
+#[path = "support/tiny.rs"]
+mod tiny;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use equiav_data::{Batch, Loader, Sampler};
+use equiav_torch::Limits;
+use equiav_train::learner::Learner;
+use equiav_train::step::{Position, step};
+use equiav_train::step_rate::{start_together, step_rate};
+use equiav_train::{Event, Processes, Recipe, Silent, Stop, Watch, pretrain_together};
+use launch::{FAILED, Failure, Launch, Outcome, PATIENT, Running, free_port, say};
+use tch::{Device, Kind, Tensor};
+use tiny::{STEPS, assert_same_run, checkpoint, tiny};
+
+/// The folder in which the processes of a test work.
+const FOLDER: &str = "EQUIAV_TEST_FOLDER";
+/// What a process changes in the recipe, one change a line.
+const CHANGES: &str = "EQUIAV_TEST_CHANGES";
+
+/// The body of a started process; of no meaning when the tests start it.
+#[test]
+fn child() {
+    launch::child(|scenario| match scenario {
+        "steps" => steps(),
+        "run" => run(None),
+        "stop" => run(Some(6)),
+        "elsewhere" => elsewhere(),
+        other => panic!("no scenario {other}"),
+    });
+}
+
+fn folder() -> PathBuf {
+    std::env::var_os(FOLDER).expect("a folder").into()
+}
+
+fn processes() -> Result<Processes, Failure> {
+    tch::set_num_threads(1);
+    Ok(Processes::from_environment(Limits { meeting: PATIENT, collective: PATIENT })?)
+}
+
+/// Starts the processes of a scenario in `folder`; each changes the recipe by its `changes`.
+fn start(scenario: &str, folder: &Path, changes: &[&[&str]]) -> Vec<Running> {
+    let (port, world) = (free_port(), changes.len());
+    let one = |(rank, changes): (usize, &&[&str])| {
+        let launch = Launch::new(scenario, rank, world).with(CHANGES, &changes.join("\n"));
+        launch.with(FOLDER, folder.to_str().expect("a path in Unicode")).start(port)
+    };
+    changes.iter().enumerate().map(one).collect()
+}
+
+fn finish(running: Vec<Running>) -> Vec<Outcome> {
+    running.into_iter().map(Running::finish).collect()
+}
+
+#[track_caller]
+fn all_well(outcomes: &[Outcome]) {
+    for outcome in outcomes {
+        assert_eq!(outcome.code, Some(0), "{}", outcome.text);
+    }
+}
+
+/// The batch that rank `rank` of `world` makes its first step with.
+fn batch(recipe: &Recipe, rank: usize, world: usize) -> Batch {
+    let corpus = recipe.data.source.prepare(&mut Silent).expect("a corpus");
+    let dataset = equiav_train::dataset(recipe, corpus.train).expect("clips");
+    let size = recipe.run.batch / world;
+    let sampler = Sampler::new(recipe.seed, dataset.len(), size).split(rank, world);
+    let loader = Loader::new(dataset, 0, sampler.order(0), size, Default::default());
+    loader.expect("a loader").next().expect("a batch").expect("readable clips")
+}
+
+/// The first moments after one step and the weights after ten on `batch`.
+fn learned(
+    recipe: &Recipe,
+    processes: &Processes,
+    batch: &Batch,
+) -> Result<[BTreeMap<String, Tensor>; 2], Failure> {
+    let mut learner = Learner::together(recipe, Device::Cpu, processes)?;
+    let mut moments = BTreeMap::new();
+    for number in 0..10 {
+        let position = Position { epoch: 0, step: number, lr: 1e-3, data_time: Duration::ZERO };
+        let report = step(&mut learner, batch, position, recipe)?;
+        assert!(report.applied && report.batch == recipe.run.batch);
+        if number == 0 {
+            let copied = |(name, tensor): (String, Tensor)| {
+                name.ends_with(".exp_avg").then(|| (name, tensor.copy()))
+            };
+            moments = learner.optimizer.state().into_iter().filter_map(copied).collect();
+        }
+    }
+    Ok([moments, learner.network.store.variables().into_iter().collect()])
+}
+
+/// The distance of two sets of tensors, relative to the first.
+fn distance(a: &BTreeMap<String, Tensor>, b: &BTreeMap<String, Tensor>) -> f64 {
+    assert!(a.len() > 20 && a.keys().eq(b.keys()));
+    let square = |tensor: &Tensor| tensor.norm().double_value(&[]).powi(2);
+    let apart: f64 = a.iter().map(|(name, tensor)| square(&(tensor - &b[name]))).sum();
+    (apart / a.values().map(square).sum::<f64>()).sqrt()
+}
+
+/// What processes learn from their parts of a batch, against one that has the whole.
+fn steps() -> Result<(), Failure> {
+    let processes = processes()?;
+    let (rank, world) = (processes.group.rank(), processes.world());
+    let variants: [&[&str]; 9] = [
+        &["objective.inter=centroid", "objective.learn_temperature=true"],
+        &["objective.inter=clean-pair"],
+        &["objective.inter=augmented-pair"],
+        &["objective.inter=single-prediction"],
+        &["objective.intra=invariant"],
+        &["objective.intra=none"],
+        &["run.micro_batch=1", "objective.learn_temperature=true"],
+        &["compute.recompute_blocks=true"],
+        &["objective.rows=1", "objective.intra=invariant", "objective.inter=clean-pair"],
+    ];
+    for changes in variants {
+        let recipe = tiny(&folder().join(rank.to_string()), changes);
+        let [gradient, weights] = learned(&recipe, &processes, &batch(&recipe, rank, world))?;
+        let alone = Processes::alone();
+        let [expected, whole] = learned(&recipe, &alone, &batch(&recipe, 0, 1))?;
+        let apart = [distance(&expected, &gradient), distance(&whole, &weights)];
+        assert!(apart[0] < 1e-5 && apart[1] < 1e-4, "{changes:?}: {apart:?}");
+        let sum = |tensor: &Tensor| tensor.sum(Kind::Double).double_value(&[]).to_bits();
+        let sums: Vec<u64> = weights.values().map(sum).collect();
+        let all = processes.group.gather_text(&format!("{sums:?}"), "comparison")?;
+        assert!(all.iter().all(|other| *other == all[0]), "{changes:?}: the ranks differ");
+    }
+    // The step that is timed is this one too.
+    let recipe = tiny(&folder().join(rank.to_string()), &[]);
+    let losses = |processes: &Processes| -> Result<Vec<f64>, Failure> {
+        let rate = step_rate(&mut start_together(&recipe, 3, processes)?, &recipe)?;
+        Ok(rate.steps.iter().map(|step| step.report.figures.loss).collect())
+    };
+    let (ours, expected) = (losses(&processes)?, losses(&Processes::alone())?);
+    let near = ours.iter().zip(&expected).all(|(ours, one)| (ours - one).abs() < 1e-5);
+    assert!(near && expected[0] != expected[2], "{ours:?}, {expected:?}");
+    // Keys without gradient make another gradient, which depends on the number of processes.
+    let recipe = tiny(&folder().join(rank.to_string()), &["profile=published"]);
+    let [gradient, _] = learned(&recipe, &processes, &batch(&recipe, rank, world))?;
+    let [expected, _] = learned(&recipe, &Processes::alone(), &batch(&recipe, 0, 1))?;
+    let apart = distance(&expected, &gradient);
+    assert!(apart > 1e-3, "published: {apart}");
+    Ok(())
+}
+
+/// A watcher that asks one process to stop after a step.
+struct StopAt<'a>(Option<u64>, &'a Stop);
+
+impl Watch for StopAt<'_> {
+    fn note(&mut self, event: &Event) {
+        if let Event::Step(report) = event {
+            say(&format!("step {}", report.step));
+            if Some(report.step) == self.0 {
+                self.1.request(15);
+            }
+        }
+    }
+}
+
+/// A run; rank 1 is asked to stop after the step `stop_at`.
+fn run(stop_at: Option<u64>) -> Result<(), Failure> {
+    let processes = processes()?;
+    let folder = folder();
+    let changes = std::env::var(CHANGES).unwrap_or_default();
+    let changes: Vec<&str> = changes.lines().collect();
+    let recipe = tiny(&folder, &changes);
+    let stop = Stop::never();
+    let stop_at = stop_at.filter(|_| processes.group.rank() == 1);
+    // Only the leader's folder exists.
+    let out = folder.join(if processes.leads() { "out" } else { "out/no/such/folder" });
+    let watch = &mut StopAt(stop_at, &stop);
+    let summary = pretrain_together(&recipe, &out, &processes, &stop, watch)?;
+    say(&format!("stopped {:?} after {}", summary.stopped, summary.steps));
+    Ok(())
+}
+
+/// A run of processes that each have files of their own; the last lacks a clip.
+fn elsewhere() -> Result<(), Failure> {
+    let processes = processes()?;
+    let own = folder().join(processes.group.rank().to_string());
+    std::fs::create_dir_all(&own)?;
+    std::env::set_current_dir(own)?;
+    let recipe = tiny(Path::new(""), &[]);
+    if processes.group.rank() + 1 == processes.world() {
+        let mut manifest: serde_json::Value =
+            serde_json::from_slice(&std::fs::read("corpus/train.json")?)?;
+        manifest["data"].as_array_mut().expect("clips").pop();
+        std::fs::write("corpus/train.json", manifest.to_string())?;
+    }
+    pretrain_together(&recipe, Path::new("out"), &processes, &Stop::never(), &mut Silent)?;
+    Ok(())
+}
+
+#[test]
+fn two_and_four_processes_learn_what_one_learns() {
+    for world in [2, 4] {
+        let folder = tempfile::tempdir().expect("a folder");
+        all_well(&finish(start("steps", folder.path(), &vec![&[][..]; world])));
+    }
+}
+
+/// The weights after `epoch` epochs of the run in `folder`, and its figures without what is rounded.
+fn outcome(folder: &Path) -> (BTreeMap<String, Tensor>, String) {
+    let text = std::fs::read_to_string(folder.join("metrics.jsonl")).expect("a log");
+    let measured = text.lines().filter(|line| line.contains("val/"));
+    (checkpoint(folder, 3), measured.collect::<Vec<_>>().join("\n"))
+}
+
+#[test]
+fn a_run_of_several_processes_is_that_of_one_and_its_figures_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // Not a whole number of batches for training, nor for measuring.
+    let uneven = ["evaluation.batch=3"];
+    let alone = folder.path().join("alone");
+    tiny::run(&tiny(folder.path(), &uneven), &alone).expect("a run");
+    let (weights, figures) = outcome(&alone);
+    for world in [2, 4] {
+        let out = folder.path().join("out");
+        all_well(&finish(start("run", folder.path(), &vec![&uneven[..]; world])));
+        let (theirs, measured) = outcome(&out);
+        let apart = distance(&weights, &theirs);
+        assert!(apart < 1e-4, "{world} processes: {apart}");
+        assert_eq!(measured, figures, "{world} processes");
+        std::fs::remove_dir_all(out).expect("removed");
+    }
+}
+
+#[test]
+fn one_is_asked_to_stop_and_all_do_and_another_number_goes_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let alone = folder.path().join("alone");
+    tiny::run(&tiny(folder.path(), &[]), &alone).expect("a run");
+    let outcomes = finish(start("stop", folder.path(), &[&[][..]; 2]));
+    all_well(&outcomes);
+    for outcome in &outcomes {
+        assert!(outcome.text.contains("stopped Some(15) after 6"), "{}", outcome.text);
+    }
+    let outcomes = finish(start("run", folder.path(), &[&[][..]; 4]));
+    all_well(&outcomes);
+    assert!(!outcomes[0].text.contains("step 6\n"), "it goes on: {}", outcomes[0].text);
+    let (weights, figures) = outcome(&alone);
+    let (theirs, measured) = outcome(&folder.path().join("out"));
+    assert!(distance(&weights, &theirs) < 1e-4);
+    assert_eq!(measured, figures);
+}
+
+#[test]
+fn a_process_that_is_killed_at_any_moment_changes_nothing_but_time() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let often = ["run.save_every=1", "run.keep=9"];
+    all_well(&finish(start("run", folder.path(), &[&often[..]; 2])));
+    let straight = folder.path().join("straight");
+    std::fs::rename(folder.path().join("out"), &straight).expect("renamed");
+    for (victim, moment) in [(1, 2), (0, 5), (1, 9)] {
+        let mut running = start("run", folder.path(), &[&often[..]; 2]);
+        running[victim].await_line(&format!("step {moment}"));
+        running.remove(victim).kill();
+        let other = running.remove(0).finish();
+        assert_eq!(other.code, Some(FAILED), "{}", other.text);
+        let expected = format!("rank {victim}");
+        assert!(other.error().contains(&expected), "{}", other.text);
+    }
+    all_well(&finish(start("run", folder.path(), &[&often[..]; 2])));
+    assert_same_run(&straight, &folder.path().join("out"), 3);
+    assert_eq!(STEPS, 4, "the moments lie in three epochs");
+}
+
+#[test]
+fn what_processes_cannot_do_together_is_an_error_that_says_why() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let refused = |changes: [&[&str]; 2], expected: &str| {
+        for outcome in finish(start("run", folder.path(), &changes)) {
+            assert_eq!(outcome.code, Some(FAILED), "{}", outcome.text);
+            let error = outcome.error();
+            assert!(error.contains(expected) && error.lines().count() == 1, "{error}");
+        }
+    };
+    refused(
+        [&[], &["optimizer.lr=1e-4"]],
+        "were given different recipes (different: optimizer.lr)",
+    );
+    refused([&["run.batch=7"][..]; 2], "cannot be dealt out to 2 (the way out: --set run.batch=8)");
+    for outcome in finish(start("elsewhere", folder.path(), &[&[][..]; 2])) {
+        assert_eq!(outcome.code, Some(FAILED), "{}", outcome.text);
+        let error = outcome.error();
+        assert!(
+            error.starts_with("ranks 0 and 1") || error.starts_with("ranks 1 and 0"),
+            "{error}"
+        );
+        assert!(error.contains("have different clips: train: "), "{error}");
+    }
+}

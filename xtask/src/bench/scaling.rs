@@ -1,0 +1,95 @@
+//! How the step goes with several processes on this machine, beside what a model of its parts says.
+
+mod model;
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::Command;
+
+use super::figures::{not_understood, object, parse};
+use crate::terminal::note;
+use crate::workspace::Workspace;
+use crate::{machine, process, together, written};
+use model::{Collectives, Parts, Prediction};
+
+const BEGIN: &str = "<!-- written by `cargo xtask bench --scaling --write` -->\n";
+/// Numbers of processes.
+const WORLDS: [usize; 2] = [2, 4];
+/// Clips a process.
+const SHARES: [usize; 3] = [8, 16, 32];
+const STEPS: &str = "12";
+
+/// The programs that are measured.
+struct Programs {
+    equiav: PathBuf,
+    collectives: PathBuf,
+}
+
+/// Builds, measures, prints the section and, if asked to, writes it to docs/scaling.md.
+pub(super) fn run(workspace: &Workspace, write: bool) -> Result<(), String> {
+    let programs = build(workspace)?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut text = format!(
+        "{}. The recipe quick, fp32, one thread a process, {STEPS} steps, medians.\n\n\
+         | processes | clips a process | one process alone, ms | gather, ms | average, ms | \
+         predicted, ms | measured, ms | clips/s over one process's |\n\
+         |--|--|--:|--:|--:|--:|--:|--:|\n",
+        machine::and_date()
+    );
+    let mut tables = String::new();
+    for world in WORLDS {
+        let collectives = programs.collectives(world)?;
+        tables += &collectives.table();
+        for share in SHARES {
+            note(&format!("{world} processes, {share} clips each"));
+            // In turn, since machines are noisy.
+            let alone = programs.step(1, share)?;
+            let all_keys = programs.step(1, world * share)?;
+            let measured = programs.step(world, share)?;
+            let prediction = Prediction::new(&alone, &all_keys, &collectives, world, share, cores);
+            let Prediction { gather, average, least, most } = prediction;
+            let gain = world as f64 * alone.whole / measured.whole;
+            let _ = writeln!(
+                text,
+                "| {world} | {share} | {:.1} | {gather:.1} | {average:.1} | {least:.1} to {most:.1} \
+                 | {:.1} | {gain:.2} |",
+                alone.whole, measured.whole
+            );
+        }
+    }
+    text += &format!("\n{tables}");
+    println!("{text}");
+    if write { written::write_between(workspace, "docs/scaling.md", BEGIN, &text) } else { Ok(()) }
+}
+
+fn build(workspace: &Workspace) -> Result<Programs, String> {
+    let mut build = workspace.cargo();
+    process::run(build.args(["build", "--release", "--package", "equiav"]))?;
+    let mut build = workspace.cargo();
+    build.args(["build", "--release", "--package", "equiav-torch", "--example", "collectives"]);
+    process::run(&mut build)?;
+    let folder = workspace.target().join("release");
+    Ok(Programs {
+        equiav: folder.join("equiav"),
+        collectives: folder.join("examples").join("collectives"),
+    })
+}
+
+impl Programs {
+    /// The phases of a step of `world` processes with `share` clips each.
+    fn step(&self, world: usize, share: usize) -> Result<Parts, String> {
+        let batch = format!("run.batch={}", world * share);
+        let text = together::capture(world, || {
+            let mut command = Command::new(&self.equiav);
+            command.args(["bench", "quick", "--json", "--steps", STEPS]);
+            command.args(["--set", &batch, "--set", "compute.threads=1"]);
+            command
+        })?;
+        Parts::read(&text).ok_or_else(|| not_understood("equiav bench", &text))
+    }
+
+    fn collectives(&self, world: usize) -> Result<Collectives, String> {
+        let text = together::capture(world, || Command::new(&self.collectives))?;
+        Collectives::read(&text).ok_or_else(|| not_understood("collectives", &text))
+    }
+}
