@@ -103,13 +103,13 @@ fn a_sample_that_skips_every_branch_is_its_patches_and_kept_ones_are_scaled() {
     assert!(encoder.forward_scaled(&input, &ones).equal(&plain));
 
     // The second sample skips all branches: blocks do not matter to it, and to the first they do.
-    let mut factors = ones.copy();
+    let factors = ones.copy();
     let _ = factors.narrow(2, 1, 1).fill_(0.0);
     let skipped = encoder.forward_scaled(&input, &factors);
     assert!(skipped.get(0).equal(&plain.get(0)), "samples do not touch each other");
     for (name, mut variable) in store.variables() {
         if name.starts_with("blocks_") {
-            tch::no_grad(|| variable.zero_());
+            let _ = tch::no_grad(|| variable.zero_());
         }
     }
     let bare = encoder.forward(&input, View::Plain);

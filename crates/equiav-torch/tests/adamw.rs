@@ -242,7 +242,7 @@ fn a_factor_multiplies_the_learning_rate_of_its_parameters() {
         }
         for step in 0..3 {
             optimizer.zero_grad();
-            [&body, &head].map(|tensor| differentiate(tensor, step));
+            [&body, &head].into_iter().for_each(|tensor| differentiate(tensor, step));
             optimizer.step(lr).expect("a step");
         }
         let state = optimizer.state();

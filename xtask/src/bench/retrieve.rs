@@ -53,7 +53,7 @@ impl Setting {
         let top = process::capture(&mut self.ours("top"))?;
         let threads = figures.add_top(&top)?;
         let mut turns = ["product", "ranks", "peer"];
-        if round % 2 == 0 {
+        if round.is_multiple_of(2) {
             turns.reverse();
         }
         for turn in turns {

@@ -92,7 +92,7 @@ impl LabeledEvaluation {
 
     /// The next clip that can be read.
     fn example(&mut self) -> Result<Option<Framed>, DataError> {
-        while let Some(result) = self.examples.next() {
+        for result in self.examples.by_ref() {
             let clip = self.clips[self.position];
             self.position += 1;
             let dataset = self.labeled.dataset();
