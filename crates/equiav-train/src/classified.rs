@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use anyhow::Context;
 use equiav_data::Targets;
-use equiav_eval::{classification, d_prime, top_k_accuracy};
+use equiav_eval::{
+    Bootstrap, Interval, classification, classification_intervals, d_prime, exclusive_intervals,
+    top_k_accuracy,
+};
 use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 
@@ -63,8 +66,8 @@ impl Scored {
     /// If there is no clip, or a score is not finite.
     pub fn figures(&self, targets: &Targets) -> anyhow::Result<Classified> {
         let context = || format!("measuring `{}`", self.list);
-        let labels: Vec<&[usize]> = self.clips.iter().map(|clip| targets.classes(*clip)).collect();
-        let figures = Figures::of(self.scores.view(), &labels).with_context(context)?;
+        let figures = Figures::of(self.scores.view(), &self.labels(targets));
+        let figures = figures.with_context(context)?;
         Ok(Classified {
             list: self.list.clone(),
             found: self.clips.len(),
@@ -80,7 +83,43 @@ impl Scored {
             intervals: BTreeMap::new(),
         })
     }
+
+    /// As [`figures`](Self::figures), with the intervals of a bootstrap over clips.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn figures_within(&self, targets: &Targets) -> anyhow::Result<Classified> {
+        let mut figures = self.figures(targets)?;
+        let labels = self.labels(targets);
+        let how = Bootstrap::usual(BOOTSTRAP_SEED);
+        let truth = truth(self.scores.view(), &labels);
+        let found = classification_intervals(self.scores.view(), truth.view(), &how)?;
+        let mut all = vec![
+            ("map", found.mean_average_precision),
+            ("auc", found.mean_roc_auc),
+            ("d_prime", found.d_prime),
+        ];
+        if let Some(labels) = exclusive(&labels) {
+            let found = exclusive_intervals(self.scores.view(), &labels, &how)?;
+            all.extend([("top1", found.top1), ("top5", found.top5)]);
+        }
+        let finite = |(name, interval): (&str, Option<Interval>)| {
+            let Interval { low, high, .. } = interval?;
+            let finite = low.is_finite() && high.is_finite();
+            finite.then(|| (name.to_owned(), (low, high)))
+        };
+        figures.intervals = all.into_iter().filter_map(finite).collect();
+        Ok(figures)
+    }
+
+    fn labels<'t>(&self, targets: &'t Targets) -> Vec<&'t [usize]> {
+        self.clips.iter().map(|clip| targets.classes(*clip)).collect()
+    }
 }
+
+/// What resamples are drawn with: the same for all figures that are compared.
+const BOOTSTRAP_SEED: u64 = 0;
 
 impl Classified {
     /// The sensitivity d' that belongs to the mean area under the ROC curve.
@@ -117,16 +156,9 @@ struct Figures {
 impl Figures {
     /// Of `scores`, `[clips, classes]`, with the classes of each clip.
     fn of(scores: ArrayView2<'_, f32>, labels: &[&[usize]]) -> anyhow::Result<Self> {
-        let of_class = |(row, class): (usize, usize)| labels[row].contains(&class);
-        let truth = Array2::from_shape_fn(scores.dim(), of_class);
+        let truth = truth(scores, labels);
         let all = classification(scores, truth.view())?;
-        let exclusive: Option<Vec<usize>> = labels
-            .iter()
-            .map(|classes| match classes {
-                [class] => Some(*class),
-                _ => None,
-            })
-            .collect();
+        let exclusive = exclusive(labels);
         let top = |k| {
             let labels = exclusive.as_deref();
             labels.map(|labels| Ok(top_k_accuracy(scores, labels, k)?.share)).transpose()
@@ -142,8 +174,23 @@ impl Figures {
     }
 }
 
+/// Which clip is of which class, `[clips, classes]`.
+fn truth(scores: ArrayView2<'_, f32>, labels: &[&[usize]]) -> Array2<bool> {
+    Array2::from_shape_fn(scores.dim(), |(row, class)| labels[row].contains(&class))
+}
+
+/// The one class of every clip; none where a clip has several.
+fn exclusive(labels: &[&[usize]]) -> Option<Vec<usize>> {
+    let single = |classes: &&[usize]| match classes {
+        [class] => Some(*class),
+        _ => None,
+    };
+    labels.iter().map(single).collect()
+}
+
 #[cfg(test)]
 mod tests {
+    use equiav_data::{Clip, Label, Labels, Manifest, Pictures};
     use ndarray::array;
 
     use super::*;
@@ -161,5 +208,41 @@ mod tests {
         let multiple = Figures::of(scores.view(), &[&[0, 2], &[1], &[2]]).expect("figures");
         assert_eq!((multiple.top1, multiple.top5), (None, None));
         assert_eq!(multiple.map, 1.0);
+    }
+
+    #[test]
+    fn intervals_hold_their_figures() {
+        let count = 60;
+        let scores = Array2::from_shape_fn((count, 3), |(row, class)| {
+            let own = f32::from(u8::from(row % 3 == class));
+            own + ((row * 7 + class * 5) as f32 * 0.9).sin()
+        });
+        let scored = Scored {
+            list: "l".to_owned(),
+            listed: count,
+            digest: "d".to_owned(),
+            left_out: Vec::new(),
+            clips: (0..count).collect(),
+            scores,
+        };
+        let label = |mid: usize| Label { mid: mid.to_string(), name: String::new() };
+        let labels = Labels::new((0..3).map(label).collect());
+        let clip = |number: usize| Clip {
+            id: number.to_string(),
+            sound: "s".into(),
+            pictures: Pictures::Still("p".into()),
+            labels: vec![(number % 3).to_string()],
+            factors: Default::default(),
+        };
+        let clips = Manifest { clips: (0..count).map(clip).collect() };
+        let targets = Targets::of(&clips.into(), &labels).expect("targets");
+        let figures = scored.figures_within(&targets).expect("figures");
+        assert_eq!(figures, scored.figures_within(&targets).expect("the same"), "seeded");
+        assert_eq!(figures.intervals.len(), 5, "{:?}", figures.intervals);
+        for (name, value) in figures.named() {
+            let (low, high) = figures.intervals[name];
+            assert!(low <= value && value <= high, "{name}: {low} {value} {high}");
+            assert!(high - low < 1.5 && (high > low || name == "top5"), "{name}: {low} to {high}");
+        }
     }
 }

@@ -13,6 +13,7 @@ use tch::{Kind, Tensor};
 
 use crate::keys::Everyone;
 use crate::learner::Learner;
+use crate::network::Stored;
 use crate::objective::{self, Terms};
 use crate::phase::{self, Phase};
 use crate::settings::Settings;
@@ -92,11 +93,12 @@ fn losses(
     }))
 }
 
-fn backward(
-    learner: &mut Learner,
+/// Does `work`, a piece of the way back.
+pub(crate) fn backward<N: Stored>(
+    learner: &mut Learner<N>,
     work: impl FnOnce(&mut GradientAverage) -> Result<(), GroupError>,
 ) -> Result<(), GroupError> {
-    let device = learner.network.store.device();
+    let device = learner.network.store().device();
     phase::at(Phase::Backward, device, || work(&mut learner.gradients))
 }
 

@@ -99,8 +99,8 @@ pub fn probe(
         true => Cache::untrained(run, recipe),
         false => Cache::of(run, &trained.checkpoint, recipe)?,
     };
-    let mut known =
-        |name: &str, clips: Clips| known(name, clips, &labels, network, recipe, &cache, watch);
+    let frozen = Frozen { network, recipe, labels, cache };
+    let mut known = |name: &str, clips: Clips| frozen.known(name, clips, watch);
     let train = known("train", corpus.train)?;
     let test = corpus.evaluate.into_iter().map(|(name, clips)| known(&name, clips));
     let test: Vec<Known> = test.collect::<anyhow::Result<_>>()?;
@@ -125,24 +125,25 @@ fn untrained(recipe: &Settings, trained: &Network) -> anyhow::Result<Network> {
     Network::new(&recipe, trained.store.device())
 }
 
-/// The features and classes of the clips called `name`.
-#[allow(clippy::too_many_arguments, reason = "one call")]
-fn known(
-    name: &str,
-    clips: Clips,
-    labels: &Labels,
-    network: &Network,
-    recipe: &Settings,
-    cache: &Cache,
-    watch: &mut dyn Watch,
-) -> anyhow::Result<Known> {
-    let targets = Targets::of(&clips, labels).with_context(|| format!("in `{name}`"))?;
-    let digest = clips.digest();
-    let dataset = setup::dataset(recipe, clips)?;
-    let make = || features::features(dataset, network, recipe);
-    let features = cache.get(&digest, watch, make)?;
-    ensure!(!features.clips.is_empty(), "no clip of `{name}` can be read");
-    Ok(Known { name: name.to_owned(), digest, targets, features })
+/// A network that learns nothing any more, and where its features are kept.
+struct Frozen<'a> {
+    network: &'a Network,
+    recipe: &'a Settings,
+    labels: Labels,
+    cache: Cache,
+}
+
+impl Frozen<'_> {
+    /// The features and classes of the clips called `name`.
+    fn known(&self, name: &str, clips: Clips, watch: &mut dyn Watch) -> anyhow::Result<Known> {
+        let targets = Targets::of(&clips, &self.labels).with_context(|| format!("in `{name}`"))?;
+        let digest = clips.digest();
+        let dataset = setup::dataset(self.recipe, clips)?;
+        let make = || features::features(dataset, self.network, self.recipe);
+        let features = self.cache.get(&digest, watch, make)?;
+        ensure!(!features.clips.is_empty(), "no clip of `{name}` can be read");
+        Ok(Known { name: name.to_owned(), digest, targets, features })
+    }
 }
 
 /// What one kind of features is learned from, chosen by and tested on.
@@ -197,7 +198,9 @@ impl<'a> Parts<'a> {
         let mut best: Option<(f64, Learned)> = None;
         for setting in sweep {
             let score = fit(&self.train, self.loss, *setting)?;
-            let validation = figures("validation", &self.validation, &score(&self.validation.1)?)?;
+            let scores = score(&self.validation.1)?;
+            let targets = &self.validation.0.targets;
+            let validation = scored("validation", &self.validation, scores).figures(targets)?;
             let value = validation.top1.unwrap_or(validation.map);
             if best.as_ref().is_none_or(|(found, _)| value > *found) {
                 best = Some((value, Learned { setting: *setting, score, validation }));
@@ -205,7 +208,9 @@ impl<'a> Parts<'a> {
         }
         let (_, learned) = best.context("there is nothing to choose from")?;
         let Learned { setting, score, validation } = learned;
-        let tested = |list: &(&Known, Part)| figures(&list.0.name, list, &score(&list.1)?);
+        let tested = |list: &(&Known, Part)| {
+            scored(&list.0.name, list, score(&list.1)?).figures_within(&list.0.targets)
+        };
         let name = if method == "linear" { "lr" } else { "k" };
         Ok(Probed {
             input,
@@ -218,21 +223,16 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// The figures of `scores` of a part of a list.
-fn figures(
-    name: &str,
-    (list, part): &(&Known, Part),
-    scores: &Array2<f32>,
-) -> anyhow::Result<Classified> {
-    let scored = Scored {
+/// The `scores` of a part of a list.
+fn scored(name: &str, (list, part): &(&Known, Part), scores: Array2<f32>) -> Scored {
+    Scored {
         list: name.to_owned(),
         listed: part.clips.len() + list.features.left_out.len(),
         digest: list.digest.clone(),
         left_out: list.features.left_out.clone(),
         clips: part.clips.clone(),
-        scores: scores.clone(),
-    };
-    scored.figures(&list.targets)
+        scores,
+    }
 }
 
 impl Known {

@@ -266,3 +266,67 @@ fn a_trained_model_goes_out_and_comes_back() {
     let read = |name: &str| fs::read(folder.path().join(name).join("model.safetensors")).unwrap();
     assert!(read("model") == read("again"), "the weights changed on the way");
 }
+
+/// `finetune` on the small corpus, from `start`, with `changes`.
+fn finetune<'a>(start: &[&'a str], changes: &[&'a str]) -> Vec<&'a str> {
+    let source = "data.source={ kind = \"manifest\", train = \"corpus/train.json\", \
+                  evaluate = { held-out = \"corpus/valid.json\" } }";
+    let small = [
+        source,
+        "data.labels=corpus/class_labels_indices.csv",
+        "data.validation=0.25",
+        "data.per_class=3",
+        "front_end.frames=96",
+        "front_end.image=48",
+        "model.encoder.width=32",
+        "model.encoder.depth=1",
+        "model.encoder.heads=2",
+        "run.batch=4",
+        "run.epochs=2",
+        "evaluation.every=1",
+        "compute.threads=1",
+    ];
+    let mut arguments = [&["finetune", "finetune-quick"], start].concat();
+    for change in small.iter().chain(changes) {
+        arguments.extend(["--set", change]);
+    }
+    arguments
+}
+
+#[test]
+fn a_run_is_fine_tuned_probed_and_listed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    corpus(folder);
+    succeeds(folder, &pretrain(&["run.epochs=1"]));
+    let printed = succeeds(folder, &finetune(&["--from", "run", "--out", "runs/tuned"], &[]));
+    assert!(printed.contains("validation: mAP "), "{printed}");
+    assert!(printed.contains("held-out: 8 of 8 clips found, list "), "{printed}");
+    assert!(printed.contains("top-1 ") && printed.contains("(95 %: "), "{printed}");
+    let again = succeeds(folder, &finetune(&["--from", "run", "--out", "runs/tuned"], &[]));
+    assert!(again.contains("going on after step 6 of 6"), "{again}");
+    let audio = finetune(&["--scratch", "--out", "runs/audio"], &["model.mode=audio"]);
+    succeeds(folder, &audio);
+    let listed = succeeds(folder, &["runs"]);
+    for line in ["audio  finetune-quick  finished  2/2", "tuned  finetune-quick  finished  2/2"] {
+        assert!(listed.contains(line), "{listed}");
+    }
+
+    let labels = ["--labels", "corpus/class_labels_indices.csv", "--validation", "0.25"];
+    let probe = |more: &[&str]| succeeds(folder, &[&["probe", "run"][..], &labels, more].concat());
+    let printed = probe(&["--per-class", "3"]);
+    assert!(printed.contains("both, linear (lr "), "{printed}");
+    assert!(probe(&["--random"]).contains("a fresh network of the recipe quick"));
+    let json = probe(&["--json"]);
+    assert_eq!(json.lines().filter(|line| line.contains("\"method\":\"neighbors\"")).count(), 3);
+
+    let message = fails(folder, &finetune(&[], &[]));
+    assert!(
+        message.contains("name a run folder or weights with --from, or say --scratch"),
+        "{message}"
+    );
+    let message = fails(folder, &finetune(&["--scratch"], &["objective.loss=mse"]));
+    assert!(message.contains("did you mean"), "{message}");
+    let message = fails(folder, &finetune(&["--from", "nowhere", "--out", "runs/none"], &[]));
+    assert!(message.contains("starting from nowhere"), "{message}");
+}

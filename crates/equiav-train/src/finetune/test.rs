@@ -12,6 +12,7 @@ use tch::{Kind, Tensor};
 
 use super::Finetuning;
 use super::scores::scores;
+use crate::checkpoint;
 use crate::classified::Classified;
 use crate::folder::CHECKPOINTS;
 use crate::learner::weights_for_use;
@@ -78,7 +79,7 @@ fn names(checkpoints: &[PathBuf]) -> Vec<String> {
 /// The checkpoints to be tested: the best one by the validation clips, or those of the last epochs.
 fn chosen(task: &Finetuning<'_>, out: &Path, state: &State) -> anyhow::Result<Vec<PathBuf>> {
     let folder = out.join(CHECKPOINTS);
-    let at = |step: u64| folder.join(crate::checkpoint::name(step));
+    let at = |step: u64| checkpoint::path(&folder, step);
     let Some(last) = task.recipe.evaluation.average_last else {
         let best = state.best.map_or(state.step, |best| best.step);
         return Ok(vec![at(best)]);

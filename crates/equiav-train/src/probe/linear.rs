@@ -93,6 +93,7 @@ mod tests {
 
     #[test]
     fn what_is_linearly_separable_is_separated() {
+        equiav_torch::set_threads(std::num::NonZeroUsize::MIN);
         let (train, other) = (part(200), part(300));
         for loss in [ClassLoss::Ce, ClassLoss::Bce] {
             let scores = fit(&train, loss, 1e-1).expect("a fit")(&other).expect("scores");
