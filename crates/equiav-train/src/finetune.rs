@@ -136,7 +136,6 @@ impl<'a> Finetuning<'a> {
 
 impl Task for Finetuning<'_> {
     type Batch = LabeledBatch;
-    type Loader = LabeledLoader;
 
     fn shared(&self) -> Shared<'_> {
         let recipe = self.recipe;
@@ -160,7 +159,7 @@ impl Task for Finetuning<'_> {
         self.learner.network.parameters()
     }
 
-    fn sampler(&self, batch: usize) -> anyhow::Result<Sampler> {
+    fn sampler(&self) -> anyhow::Result<Sampler> {
         let (recipe, clips) = (self.recipe, &self.clips.train);
         let processes = &self.learner.processes;
         let batch = processes.share(recipe.run.batch);
@@ -181,10 +180,8 @@ impl Task for Finetuning<'_> {
         let train = self.clips.train.train();
         pass.order.iter_mut().for_each(|clip| *clip = train[*clip]);
         let options = labeled_loader_options(&self.recipe.data);
-        Ok(LabeledLoader::resume(self.clips.train.clone(), pass, options)?)
+        Ok(Box::new(LabeledLoader::resume(self.clips.train.clone(), pass, options)?))
     }
-
-    fn recycle(_: &mut LabeledLoader, _: LabeledBatch) {}
 
     fn step(&mut self, batch: &LabeledBatch, position: Position) -> anyhow::Result<StepReport> {
         let Self { recipe, learner, .. } = self;
@@ -224,9 +221,5 @@ impl Task for Finetuning<'_> {
 
     fn resume(&mut self, path: &Path) -> anyhow::Result<()> {
         self.learner.load(path)
-    }
-
-    fn share(&mut self) -> anyhow::Result<()> {
-        self.learner.share()
     }
 }

@@ -13,7 +13,6 @@ use tch::{Kind, Tensor};
 
 use crate::keys::Everyone;
 use crate::learner::Learner;
-use crate::network::Stored;
 use crate::objective::{self, Terms};
 use crate::phase::{self, Phase};
 use crate::settings::Settings;
@@ -93,12 +92,11 @@ fn losses(
     }))
 }
 
-/// Does `work`, a piece of the way back.
-pub(crate) fn backward<N: Stored>(
-    learner: &mut Learner<N>,
+fn backward(
+    learner: &mut Learner,
     work: impl FnOnce(&mut GradientAverage) -> Result<(), GroupError>,
 ) -> Result<(), GroupError> {
-    let device = learner.network.store().device();
+    let device = learner.network.store.device();
     phase::at(Phase::Backward, device, || work(&mut learner.gradients))
 }
 

@@ -105,12 +105,10 @@ struct Pretraining<'a> {
     order: Order,
     evaluate: Vec<(String, Arc<Dataset>)>,
     learner: Learner,
-    processes: &'a Processes,
 }
 
 impl Task for Pretraining<'_> {
     type Batch = Batch;
-    type Loader = Loader;
 
     fn shared(&self) -> Shared<'_> {
         let recipe = self.recipe;
@@ -134,7 +132,7 @@ impl Task for Pretraining<'_> {
         self.learner.network.parameters()
     }
 
-    fn sampler(&self, batch: usize) -> anyhow::Result<Sampler> {
+    fn sampler(&self) -> anyhow::Result<Sampler> {
         let portions = self.train.clips().portions();
         let (processes, recipe) = (&self.learner.processes, self.recipe);
         let batch = processes.share(recipe.run.batch);
@@ -154,7 +152,7 @@ impl Task for Pretraining<'_> {
     }
 
     fn measure(&self) -> anyhow::Result<Measured> {
-        let (recipe, processes) = (self.recipe, self.processes);
+        let recipe = self.recipe;
         let retrieved = self.learner.measured(|network| {
             let lists = self.evaluate.iter();
             let one = |(name, list): &(String, Arc<Dataset>)| {

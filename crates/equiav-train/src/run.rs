@@ -43,7 +43,6 @@ impl<T: Task> Run<T> {
         mut task: T,
         out: &Path,
         recipe: &str,
-        processes: &'a Processes,
         watch: &mut dyn Watch,
     ) -> anyhow::Result<Self> {
         let processes = task.shared().processes.clone();

@@ -30,8 +30,6 @@ impl Feed<LabeledBatch> for LabeledLoader {}
 pub(crate) trait Task {
     /// What a step is made on.
     type Batch: Fed;
-    /// The batches of one pass.
-    type Loader: Iterator<Item = Result<Self::Batch, DataError>>;
 
     /// The settings that all kinds of training share.
     fn shared(&self) -> Shared<'_>;
@@ -68,9 +66,6 @@ pub(crate) trait Task {
 
     /// Takes up the checkpoint at `path`.
     fn resume(&mut self, path: &Path) -> anyhow::Result<()>;
-
-    /// Gives every process what the leader has taken up.
-    fn share(&mut self) -> anyhow::Result<()>;
 }
 
 /// The settings that all kinds of training share.

@@ -116,7 +116,7 @@ fn drop_path(visits: &[Visit], modality: Modality, recipe: &Finetune) -> Option<
 fn pass(learner: &mut Learner<Labeler>, fed: &Fed, recipe: &Finetune) -> Result<Terms, GroupError> {
     let clips = fed.targets.size()[0];
     let size = recipe.run.micro_batch.map_or(clips, |size| size as i64);
-    let (mut losses, mut solved) = (Vec::new(), Vec::new());
+    let mut sums: Option<(Tensor, Tensor)> = None;
     for first in (0..clips).step_by(size as usize) {
         let rows = size.min(clips - first);
         let share = rows as f64 / clips as f64;
@@ -146,7 +146,7 @@ fn part(
     let forward = || network.scores(&fed.views, &fed.factors, None);
     let scores =
         phase::at(Phase::Forward, device, || narrowed(device, recipe.compute.precision, forward));
-    phase::at(Phase::Losses, device, || match recipe.objective.loss {
+    let found = phase::at(Phase::Losses, device, || match recipe.objective.loss {
         ClassLoss::Bce => binary_cross_entropy(&scores, &fed.targets),
         ClassLoss::Ce => cross_entropy(&scores, &fed.targets),
     });

@@ -12,7 +12,6 @@ use tch::{Kind, Tensor};
 
 use super::Finetuning;
 use super::scores::scores;
-use crate::checkpoint;
 use crate::classified::Classified;
 use crate::folder::CHECKPOINTS;
 use crate::learner::weights_for_use;
@@ -62,7 +61,7 @@ pub(super) fn test(
         for reason in scored.left_out.iter().filter(|_| processes.leads()) {
             watch.note(&Event::Warning(format!("left out: {reason}")));
         }
-        lists.push(processes.led("test", || scored.figures(list.labeled.targets()))?);
+        lists.push(processes.led("test", || scored.figures_within(list.labeled.targets()))?);
     }
     let tested = Tested { checkpoints: names(&checkpoints), lists };
     if processes.leads() {
@@ -79,7 +78,7 @@ fn names(checkpoints: &[PathBuf]) -> Vec<String> {
 /// The checkpoints to be tested: the best one by the validation clips, or those of the last epochs.
 fn chosen(task: &Finetuning<'_>, out: &Path, state: &State) -> anyhow::Result<Vec<PathBuf>> {
     let folder = out.join(CHECKPOINTS);
-    let at = |step: u64| checkpoint::path(&folder, step);
+    let at = |step: u64| folder.join(crate::checkpoint::name(step));
     let Some(last) = task.recipe.evaluation.average_last else {
         let best = state.best.map_or(state.step, |best| best.step);
         return Ok(vec![at(best)]);
