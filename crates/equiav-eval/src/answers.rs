@@ -121,9 +121,9 @@ mod tests {
         assert_eq!(both.size(), (3, 4));
         let found: Vec<Vec<usize>> = (0..3).map(|row| both.columns_of(row).collect()).collect();
         assert_eq!(found, [vec![0, 1], vec![3], vec![0, 1, 2]]);
-        for row in 0..3 {
+        for (row, columns) in found.iter().enumerate() {
             for column in 0..4 {
-                assert_eq!(both.contains(row, column), found[row].contains(&column));
+                assert_eq!(both.contains(row, column), columns.contains(&column));
             }
         }
         let same: Vec<usize> = Answers::same(3).columns_of(2).collect();

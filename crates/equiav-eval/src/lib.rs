@@ -12,6 +12,7 @@ mod coverage;
 mod nearest;
 mod neighbors;
 mod normal;
+mod per_depth;
 mod precision;
 mod product;
 mod retrieval;
@@ -30,14 +31,15 @@ pub use clusters::{normalized_mutual_information, normalized_mutual_information_
 pub use coverage::Coverage;
 pub use nearest::{Nearest, top_k};
 pub use neighbors::neighbor_votes;
+pub use per_depth::PerDepth;
 pub use precision::{
     ClassIntervals, ClassMetrics, Classification, ClassificationIntervals, average_precision,
     classification, classification_intervals, d_prime, roc_auc,
 };
 pub use product::{Blocks, Plain, Product};
 pub use retrieval::{
-    BothWays, PerDepth, Rank, Retrieval, RetrievalIntervals, ranks, retrieval,
-    retrieval_of_embeddings, same, same_group,
+    BothWays, Rank, Retrieval, RetrievalIntervals, ranks, retrieval, retrieval_of_embeddings, same,
+    same_group,
 };
 pub use significance::{binomial_tail, chance_of_recall};
 pub use tally::{RanksBothWays, ranks_both_ways};

@@ -6,7 +6,7 @@ use ndarray::{ArrayView1, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Answers, Blocks, Bootstrap, EvalError, Interval, Plain, UnitRows, binomial_tail,
+    Answers, Blocks, Bootstrap, EvalError, Interval, PerDepth, Plain, UnitRows, binomial_tail,
     chance_of_recall, check_values, intervals, ranks_both_ways,
 };
 
@@ -19,17 +19,6 @@ pub struct Rank {
     pub tied: usize,
     /// How many candidates are correct.
     pub correct: usize,
-}
-
-/// A figure for each of the depths 1, 5 and 10.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
-pub struct PerDepth {
-    /// At depth 1.
-    pub r1: f64,
-    /// At depth 5.
-    pub r5: f64,
-    /// At depth 10.
-    pub r10: f64,
 }
 
 /// Retrieval in one direction.
@@ -247,20 +236,6 @@ fn figures_of_sorted(places: &[usize], counts: &[u32]) -> Vec<Option<f64>> {
     let share = |count: usize| Some(count as f64 / all as f64);
     let median = middle[0].zip(middle[1]).map(|(lower, upper)| (lower + upper) as f64 / 2.0);
     vec![share(within[0]), share(within[1]), share(within[2]), median, share(sum)]
-}
-
-impl PerDepth {
-    fn of(figure: impl Fn(usize) -> f64) -> Self {
-        Self { r1: figure(1), r5: figure(5), r10: figure(10) }
-    }
-
-    fn at(&self, depth: usize) -> f64 {
-        match depth {
-            1 => self.r1,
-            5 => self.r5,
-            _ => self.r10,
-        }
-    }
 }
 
 /// The rank of the best correct one of `scores`.

@@ -89,11 +89,11 @@ mod tests {
         Vec::try_from(x.detach()).expect("rows")
     }
 
-    /// Value and gradient of one row, from its scores and targets.
-    type Formula = fn(&[f64], &[f64]) -> (f64, Vec<f64>);
-
-    /// Compares value and gradient with those of `formula`.
-    fn check(loss: fn(&Tensor, &Tensor) -> Contrast, formula: Formula) {
+    /// Compares value and gradient with those of `formula`, which has both for one row.
+    fn check(
+        loss: fn(&Tensor, &Tensor) -> Contrast,
+        formula: impl Fn(&[f64], &[f64]) -> (f64, Vec<f64>),
+    ) {
         let (scores, targets) = rows();
         let found = loss(&scores, &targets);
         found.loss.backward();

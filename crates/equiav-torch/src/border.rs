@@ -15,6 +15,7 @@ mod gather;
 mod group;
 mod optimizer;
 mod precision;
+mod product;
 mod reducer;
 mod store;
 mod system;
@@ -29,6 +30,7 @@ pub(crate) use optimizer::{
 pub(crate) use precision::{
     AutocastState, autocast_state, matmul_precision, set_autocast, set_matmul_precision,
 };
+pub(crate) use product::multiply;
 pub(crate) use reducer::Reducer;
 pub(crate) use store::{Address, Store};
 pub(crate) use system::{cuda_peak, forget_cuda_peak, keep_freed_memory, load_cuda};

@@ -1,7 +1,7 @@
 //! What tch lacks: AdamW with state that can be saved, autocast of either kind, loss scaling, blocks that
-//! are computed twice to save memory, gradient norms that nobody waits for, matrix product precision,
-//! memory that is kept and measured, processes that work as one, and CUDA found at run time; it knows no
-//! batches and no models.
+//! are computed twice to save memory, gradient norms that nobody waits for, matrix products of plain
+//! numbers and their precision, memory that is kept and measured, processes that work as one, and CUDA
+//! found at run time; it knows no batches and no models.
 //!
 //! The crate is a thin C++ border to libtorch. Every C++ exception becomes a [`TorchError`].
 
@@ -14,6 +14,7 @@ mod gradients;
 mod group;
 mod memory;
 mod precision;
+mod product;
 mod scaler;
 mod state;
 mod transfer;
@@ -33,6 +34,7 @@ pub use memory::{
     peak_resident,
 };
 pub use precision::{MatmulPrecision, matmul_precision, set_matmul_precision};
+pub use product::Products;
 pub use scaler::{LossScaler, LossScalerConfig};
 pub use state::StateError;
 pub use transfer::to_device;

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use equiav_augment::{Modality, Purpose, stream};
 use equiav_data::{Dataset, Evaluation, PlainBatch};
-use equiav_models::Inter;
+use equiav_models::{Branch, Inter};
 use ndarray::{Array2, ArrayD, ArrayView2, Axis, concatenate};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
+use crate::dealt::{self, Dealt};
 use crate::feed;
 use crate::network::Network;
 use crate::processes::Processes;
@@ -93,38 +94,14 @@ pub(crate) fn embed_together(
     recipe: &Settings,
     processes: &Processes,
 ) -> anyhow::Result<Embedded> {
-    let (rank, world) = (processes.group.rank(), processes.world());
-    let batch = recipe.evaluation.batch;
-    // The batches are those of one process, so that the same rows meet in every product.
-    let mine = (0..dataset.len()).filter(|clip| clip / batch % world == rank).collect();
-    let own = embed_clips(Variant::of(recipe), dataset, mine, network, recipe)?;
-    if world == 1 { Ok(own) } else { gathered(own, network, processes) }
-}
-
-/// The rows of all processes, in the order of the list.
-fn gathered(own: Embedded, network: &Network, processes: &Processes) -> anyhow::Result<Embedded> {
-    let (group, each) = (&processes.group, own.clips.len());
-    let bring = serde_json::to_string(&(own.clips, own.left_out))?;
-    let (mut clips, mut left_out) = (Vec::new(), BTreeMap::new());
-    for theirs in group.gather_text(&bring, "clips measured")? {
-        let (positions, reasons): (Vec<usize>, BTreeMap<usize, String>) =
-            serde_json::from_str(&theirs)?;
-        clips.extend(positions);
-        left_out.extend(reasons);
-    }
-    let mut order: Vec<usize> = (0..clips.len()).collect();
-    order.sort_by_key(|row| clips[*row]);
-    let mut rows = BTreeMap::new();
-    for (modality, branch) in &network.branches {
-        let width = branch.config().inter_head.out;
-        let values = own.rows.get(modality).map(Tensor::try_from).transpose()?;
-        let empty = || Tensor::zeros([each as i64, width], (Kind::Float, Device::Cpu));
-        let values = values.unwrap_or_else(empty);
-        let all = group.gather_rows(&values, &format!("embeddings, {modality}"))?;
-        let all: ArrayD<f32> = (&Tensor::cat(&all, 0)).try_into()?;
-        rows.insert(*modality, all.into_dimensionality()?.select(Axis(0), &order));
-    }
-    let clips = order.into_iter().map(|row| clips[row]).collect();
+    let mine = dealt::share(dataset.len(), recipe.evaluation.batch, processes);
+    let Embedded { clips, left_out, rows } =
+        embed_clips(Variant::of(recipe), dataset, mine, network, recipe)?;
+    let width = |branch: &Branch| branch.config().inter_head.out as usize;
+    let branches = network.branches.iter();
+    let widths = branches.map(|(modality, branch)| (*modality, width(branch))).collect();
+    let Dealt { clips, left_out, rows } =
+        Dealt { clips, left_out, rows }.gather(processes, &widths)?;
     Ok(Embedded { clips, left_out, rows })
 }
 

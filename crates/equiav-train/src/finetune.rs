@@ -33,7 +33,7 @@ use crate::setup::{device_of, labeled_loader_options};
 use crate::state::{Best, State};
 use crate::step::Position;
 use crate::stop::Stop;
-use crate::task::{Measured, Shared, Task};
+use crate::task::{Feed, Measured, Shared, Task};
 use crate::watch::{StepReport, Watch};
 use scores::scores;
 
@@ -73,12 +73,29 @@ pub fn finetune(
     stop: &Stop,
     watch: &mut dyn Watch,
 ) -> anyhow::Result<Finetuned> {
-    let alone = Processes::alone();
-    let device = device_of(&recipe.compute, &alone)?;
-    let _lock = folder::open(recipe, out)?;
+    finetune_together(recipe, out, &Processes::alone(), stop, watch)
+}
+
+/// As [`finetune`], by several processes, each of which calls this; as
+/// [`pretrain_together`](crate::pretrain_together) is to [`pretrain`](crate::pretrain).
+///
+/// # Errors
+///
+/// As [`finetune`] and [`pretrain_together`](crate::pretrain_together).
+pub fn finetune_together(
+    recipe: &FinetuneRecipe,
+    out: &Path,
+    processes: &Processes,
+    stop: &Stop,
+    watch: &mut dyn Watch,
+) -> anyhow::Result<Finetuned> {
+    processes.ensure_same_recipe(recipe)?;
+    let device = device_of(&recipe.compute, processes)?;
+    let _lock = if processes.leads() { Some(folder::open(recipe, out)?) } else { None };
     let clips = LabeledClips::prepare(recipe, watch)?;
-    let task = Finetuning::new(recipe, clips, device, &alone)?;
-    let mut run = Run::open(task, out, &recipe.to_toml(), &alone, watch)?;
+    processes.ensure_same_lists(clips.lists())?;
+    let task = Finetuning::new(recipe, clips, device, processes)?;
+    let mut run = Run::open(task, out, &recipe.to_toml(), watch)?;
     let stopped = run.train(stop, watch)?;
     let (task, state, checkpoint) = run.finish()?;
     let (tested, test) = match stopped {
@@ -104,10 +121,9 @@ impl<'a> Finetuning<'a> {
         processes: &Processes,
     ) -> anyhow::Result<Self> {
         let network = Labeler::new(recipe, clips.train.targets().count(), device);
-        let (optimizer, precision) = (&recipe.optimizer, recipe.compute.precision);
-        // The norms of augmented views stand idle.
-        let unused = Unused::Possible;
-        let mut learner = Learner::of(network, optimizer, precision, processes, unused)?;
+        let precision = recipe.compute.precision;
+        let mut learner =
+            Learner::of(network, &recipe.optimizer, precision, processes, Unused::Never)?;
         let factor = recipe.objective.head_factor;
         // PUBLISHED: head-rate-overwritten, the published schedule sets all groups to the base rate;
         // here the head's factor acts.
@@ -120,11 +136,15 @@ impl<'a> Finetuning<'a> {
 
 impl Task for Finetuning<'_> {
     type Batch = LabeledBatch;
-    type Loader = LabeledLoader;
 
     fn shared(&self) -> Shared<'_> {
         let recipe = self.recipe;
-        Shared { run: &recipe.run, optimizer: &recipe.optimizer, every: recipe.evaluation.every }
+        Shared {
+            run: &recipe.run,
+            optimizer: &recipe.optimizer,
+            processes: &self.learner.processes,
+            every: recipe.evaluation.every,
+        }
     }
 
     fn clips(&self) -> usize {
@@ -139,27 +159,29 @@ impl Task for Finetuning<'_> {
         self.learner.network.parameters()
     }
 
-    fn sampler(&self, batch: usize) -> anyhow::Result<Sampler> {
+    fn sampler(&self) -> anyhow::Result<Sampler> {
         let (recipe, clips) = (self.recipe, &self.clips.train);
+        let processes = &self.learner.processes;
+        let batch = processes.share(recipe.run.batch);
+        let (rank, world) = (processes.group.rank(), processes.world());
         let Some(path) = &recipe.data.weights else {
-            return Ok(Sampler::new(recipe.seed, clips.train().len(), batch));
+            let sampler = Sampler::new(recipe.seed, clips.train().len(), batch);
+            return Ok(sampler.split(rank, world));
         };
         let all = Weights::read(path, clips.dataset().len())?;
         let own: Vec<f64> = clips.train().iter().map(|clip| all[*clip]).collect();
         let weights = Weights::new(&own)
             .map_err(|error| anyhow::anyhow!("data.weights = {}: {error}", path.display()))?;
-        Ok(Sampler::weighted(recipe.seed, weights, batch))
+        Ok(Sampler::weighted(recipe.seed, weights, batch).split(rank, world))
     }
 
-    fn batches(&self, mut pass: Pass) -> anyhow::Result<LabeledLoader> {
+    fn batches(&self, mut pass: Pass) -> anyhow::Result<Box<dyn Feed<LabeledBatch>>> {
         // The sampler counts through the clips to train on.
         let train = self.clips.train.train();
         pass.order.iter_mut().for_each(|clip| *clip = train[*clip]);
         let options = labeled_loader_options(&self.recipe.data);
-        Ok(LabeledLoader::resume(self.clips.train.clone(), pass, options)?)
+        Ok(Box::new(LabeledLoader::resume(self.clips.train.clone(), pass, options)?))
     }
-
-    fn recycle(_: &mut LabeledLoader, _: LabeledBatch) {}
 
     fn step(&mut self, batch: &LabeledBatch, position: Position) -> anyhow::Result<StepReport> {
         let Self { recipe, learner, .. } = self;
@@ -171,9 +193,11 @@ impl Task for Finetuning<'_> {
         let Some(list) = &self.clips.validation else {
             return Ok(Measured::Classified(Vec::new(), None));
         };
-        let scored =
-            self.learner.measured(|network| scores(network, list, Frames::Middle, self.recipe))?;
-        let figures = scored.figures(list.labeled.targets())?;
+        let processes = &self.learner.processes;
+        let scored = self
+            .learner
+            .measured(|network| scores(network, list, Frames::Middle, self.recipe, processes))?;
+        let figures = processes.led("validation", || scored.figures(list.labeled.targets()))?;
         let score = match self.recipe.evaluation.choose_by {
             Metric::Map => Some(figures.map),
             Metric::Top1 => figures.top1,
@@ -185,6 +209,10 @@ impl Task for Finetuning<'_> {
         self.learner.files()
     }
 
+    fn share(&mut self) -> anyhow::Result<()> {
+        self.learner.share()
+    }
+
     fn begin(&mut self, watch: &mut dyn Watch) -> anyhow::Result<()> {
         self.learner.network.start(self.recipe, watch)?;
         self.learner.restart_average();
@@ -193,9 +221,5 @@ impl Task for Finetuning<'_> {
 
     fn resume(&mut self, path: &Path) -> anyhow::Result<()> {
         self.learner.load(path)
-    }
-
-    fn share(&mut self) -> anyhow::Result<()> {
-        self.learner.share()
     }
 }

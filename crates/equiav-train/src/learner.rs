@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use equiav_models::{Intra, read_weights, restore};
 use equiav_torch::{
-    AdamW, AdamWConfig, GradientAverage, LossScaler, LossScalerConfig, Reduce, Unused,
+    AdamW, AdamWConfig, GradientAverage, GroupError, LossScaler, LossScalerConfig, Reduce, Unused,
     clip_grad_norm, found_inf,
 };
 use tch::{Device, Tensor, nn};
@@ -59,24 +59,23 @@ impl Learner {
         device: Device,
         processes: &Processes,
     ) -> anyhow::Result<Self> {
+        let network = Network::new(recipe, device)?;
         let unused = match recipe.objective.intra {
             Intra::Equivariant => Unused::Never,
             Intra::Invariant | Intra::None => Unused::Possible,
         };
-        let network = Network::new(recipe, device)?;
-        let optimizer = &recipe.optimizer;
-        Self::of(network, optimizer, recipe.compute.precision, processes, unused)
+        Self::of(network, &recipe.optimizer, recipe.compute.precision, processes, unused)
     }
 }
 
 impl<N: Stored> Learner<N> {
-    /// `network` before its first update, trained by all `processes`; `unused` says whether a step may
-    /// leave variables of it out.
+    /// `network` before its first update, trained by all `processes`, whose passes may leave variables
+    /// `unused` or not.
     ///
     /// # Errors
     ///
     /// If a process does not take part within the limit.
-    pub(crate) fn of(
+    pub fn of(
         network: N,
         optimizer: &Optimizer,
         precision: Precision,
@@ -102,14 +101,6 @@ impl<N: Stored> Learner<N> {
         }
     }
 
-    /// `loss`, times the scale where there is one: what is differentiated.
-    pub(crate) fn scaled(&self, loss: &Tensor) -> Tensor {
-        match &self.scaler {
-            Some(scaler) => scaler.scale(loss),
-            None => loss.shallow_clone(),
-        }
-    }
-
     /// Gives every process the leader's weights, moments, scale and average.
     ///
     /// # Errors
@@ -121,12 +112,15 @@ impl<N: Stored> Learner<N> {
         }
         let mut files = self.files();
         for (file, tensors) in &mut files {
-            for tensor in tensors.values_mut() {
-                let purpose = format!("start, {file}");
-                tch::no_grad(|| self.processes.group.broadcast(tensor, 0, &purpose))?;
-            }
+            broadcast(&self.processes, tensors, file)?;
         }
         self.take(&files)
+    }
+
+    /// Gives every process the leader's weights, and nothing else.
+    pub(crate) fn share_weights(&self) -> Result<(), GroupError> {
+        let mut weights = self.network.store().variables().into_iter().collect();
+        broadcast(&self.processes, &mut weights, MODEL)
     }
 
     /// Updates the weights by their gradients, clipped to the norm `clip`; returns the norm before
@@ -230,4 +224,14 @@ pub(crate) fn weights_for_use(path: &Path) -> PathBuf {
 
 fn load(path: &Path, store: &nn::VarStore) -> anyhow::Result<()> {
     restore(store, &read_weights(path)?).with_context(|| format!("checkpoint {}", path.display()))
+}
+
+/// Overwrites `tensors` by the leader's.
+fn broadcast(
+    processes: &Processes,
+    tensors: &mut BTreeMap<String, Tensor>,
+    purpose: &str,
+) -> Result<(), GroupError> {
+    let mut each = tensors.values_mut();
+    tch::no_grad(|| each.try_for_each(|tensor| processes.group.broadcast(tensor, 0, purpose)))
 }

@@ -8,12 +8,11 @@ use std::collections::BTreeMap;
 
 use equiav_augment::Modality;
 use equiav_models::{Embeddings, IntraPair, Views};
-use equiav_torch::{GradientAverage, GroupError};
+use equiav_torch::{GradientAverage, GroupError, LossScaler};
 use tch::{Kind, Tensor};
 
 use crate::keys::Everyone;
 use crate::learner::Learner;
-use crate::network::Stored;
 use crate::objective::{self, Terms};
 use crate::phase::{self, Phase};
 use crate::settings::Settings;
@@ -34,7 +33,7 @@ pub(crate) fn pass(
     }
     let embeddings = learner.network.forward(views, recipe);
     let terms = losses(learner, &embeddings, recipe)?;
-    let scaled = learner.scaled(&terms.total);
+    let scaled = scaled(&terms.total, learner.scaler.as_ref());
     backward(learner, |gradients| {
         if recipe.compute.recompute_blocks {
             // Blocks that are computed twice hide their variables from what looks ahead for them.
@@ -58,7 +57,7 @@ fn in_parts(
     let seen: Vec<_> = tch::no_grad(|| parts.iter().map(|part| forward(learner, part)).collect());
     let whole = joined(&seen);
     let terms = losses(learner, &whole, recipe)?;
-    let scaled = learner.scaled(&terms.total);
+    let scaled = scaled(&terms.total, learner.scaler.as_ref());
     backward(learner, |gradients| gradients.accumulate(&scaled))?;
     let mut first = 0;
     for part in &parts {
@@ -93,13 +92,20 @@ fn losses(
     }))
 }
 
-/// Does `work`, a piece of the way back.
-pub(crate) fn backward<N: Stored>(
-    learner: &mut Learner<N>,
+fn backward(
+    learner: &mut Learner,
     work: impl FnOnce(&mut GradientAverage) -> Result<(), GroupError>,
 ) -> Result<(), GroupError> {
-    let device = learner.network.store().device();
+    let device = learner.network.store.device();
     phase::at(Phase::Backward, device, || work(&mut learner.gradients))
+}
+
+/// What is differentiated: `loss`, times the scale where there is one.
+pub(crate) fn scaled(loss: &Tensor, scaler: Option<&LossScaler>) -> Tensor {
+    match scaler {
+        Some(scaler) => scaler.scale(loss),
+        None => loss.shallow_clone(),
+    }
 }
 
 /// The clips of `views`, `size` at a time.

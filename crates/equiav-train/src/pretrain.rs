@@ -17,7 +17,7 @@ use crate::setup::{dataset, device_of, loader_options};
 use crate::state::{Best, State};
 use crate::step::{self, Position};
 use crate::stop::Stop;
-use crate::task::{Measured, Shared, Task};
+use crate::task::{Feed, Measured, Shared, Task};
 use crate::watch::{StepReport, Watch};
 
 /// How a run ended.
@@ -87,11 +87,11 @@ pub fn pretrain_together(
         order: corpus.order,
         evaluate: evaluate.collect::<anyhow::Result<_>>()?,
         learner: Learner::together(recipe, device, processes)?,
-        processes,
         recipe,
     };
-    processes.ensure_same_lists(&task.train, &task.evaluate)?;
-    let mut run = Run::open(task, out, &recipe.to_toml(), processes, watch)?;
+    let evaluate = task.evaluate.iter().map(|(name, list)| (name.as_str(), list.clips()));
+    processes.ensure_same_lists([("train", task.train.clips())].into_iter().chain(evaluate))?;
+    let mut run = Run::open(task, out, &recipe.to_toml(), watch)?;
     let stopped = run.train(stop, watch)?;
     let (_, state, checkpoint) = run.finish()?;
     let State { epoch: epochs, step: steps, skipped, retrieved, best, .. } = state;
@@ -105,16 +105,19 @@ struct Pretraining<'a> {
     order: Order,
     evaluate: Vec<(String, Arc<Dataset>)>,
     learner: Learner,
-    processes: &'a Processes,
 }
 
 impl Task for Pretraining<'_> {
     type Batch = Batch;
-    type Loader = Loader;
 
     fn shared(&self) -> Shared<'_> {
         let recipe = self.recipe;
-        Shared { run: &recipe.run, optimizer: &recipe.optimizer, every: recipe.evaluation.every }
+        Shared {
+            run: &recipe.run,
+            optimizer: &recipe.optimizer,
+            processes: &self.learner.processes,
+            every: recipe.evaluation.every,
+        }
     }
 
     fn clips(&self) -> usize {
@@ -129,17 +132,17 @@ impl Task for Pretraining<'_> {
         self.learner.network.parameters()
     }
 
-    fn sampler(&self, batch: usize) -> anyhow::Result<Sampler> {
+    fn sampler(&self) -> anyhow::Result<Sampler> {
         let portions = self.train.clips().portions();
-        Ok(Sampler::over(self.recipe.seed, portions, self.order, batch))
+        let (processes, recipe) = (&self.learner.processes, self.recipe);
+        let batch = processes.share(recipe.run.batch);
+        let sampler = Sampler::over(recipe.seed, portions, self.order, batch);
+        Ok(sampler.split(processes.group.rank(), processes.world()))
     }
 
-    fn batches(&self, pass: Pass) -> anyhow::Result<Loader> {
-        Ok(Loader::resume(self.train.clone(), pass, loader_options(self.recipe))?)
-    }
-
-    fn recycle(loader: &mut Loader, batch: Batch) {
-        loader.recycle(batch);
+    fn batches(&self, pass: Pass) -> anyhow::Result<Box<dyn Feed<Batch>>> {
+        let options = loader_options(self.recipe);
+        Ok(Box::new(Loader::resume(self.train.clone(), pass, options)?))
     }
 
     fn step(&mut self, batch: &Batch, position: Position) -> anyhow::Result<StepReport> {
@@ -149,10 +152,11 @@ impl Task for Pretraining<'_> {
     }
 
     fn measure(&self) -> anyhow::Result<Measured> {
-        let (recipe, processes) = (self.recipe, self.processes);
+        let recipe = self.recipe;
         let retrieved = self.learner.measured(|network| {
             let lists = self.evaluate.iter();
             let one = |(name, list): &(String, Arc<Dataset>)| {
+                let processes = &self.learner.processes;
                 retrieve::retrieve_together(name, list.clone(), network, recipe, processes)
             };
             lists.map(one).collect::<anyhow::Result<Vec<Retrieved>>>()
@@ -164,15 +168,15 @@ impl Task for Pretraining<'_> {
         self.learner.files()
     }
 
+    fn share(&mut self) -> anyhow::Result<()> {
+        self.learner.share()
+    }
+
     fn begin(&mut self, _: &mut dyn Watch) -> anyhow::Result<()> {
         Ok(())
     }
 
     fn resume(&mut self, path: &Path) -> anyhow::Result<()> {
         self.learner.load(path)
-    }
-
-    fn share(&mut self) -> anyhow::Result<()> {
-        self.learner.share()
     }
 }

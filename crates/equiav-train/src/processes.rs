@@ -4,11 +4,11 @@ use std::fs;
 use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
-use equiav_data::Dataset;
+use equiav_data::Clips;
 use equiav_torch::{Group, GroupError, Limits, Reduce, Rendezvous, Solo};
 use tch::{Kind, Tensor};
 
-use crate::recipe::{self, Recipe};
+use crate::recipe::{self, Checked, Sections};
 
 /// The processes that train one network, of which this is one.
 ///
@@ -77,7 +77,10 @@ impl Processes {
     }
 
     /// Makes sure that all were given the same recipe.
-    pub(crate) fn ensure_same_recipe(&self, recipe: &Recipe) -> anyhow::Result<()> {
+    pub(crate) fn ensure_same_recipe<S: Sections>(
+        &self,
+        recipe: &Checked<S>,
+    ) -> anyhow::Result<()> {
         let all = self.group.gather_text(&recipe.to_toml(), "recipes")?;
         for (rank, theirs) in all.iter().enumerate() {
             let keys = recipe::differing_keys(theirs, recipe)
@@ -90,15 +93,13 @@ impl Processes {
         Ok(())
     }
 
-    /// Makes sure that all see the same clips in every list.
-    pub(crate) fn ensure_same_lists(
+    /// Makes sure that all see the same clips in every one of the `lists`, by name.
+    pub(crate) fn ensure_same_lists<'a>(
         &self,
-        train: &Dataset,
-        evaluate: &[(String, Arc<Dataset>)],
+        lists: impl Iterator<Item = (&'a str, &'a Clips)>,
     ) -> anyhow::Result<()> {
-        let text = |name: &str, list: &Dataset| format!("{name}: {}", list.clips().digest());
-        let evaluate = evaluate.iter().map(|(name, list)| text(name, list));
-        let own: Vec<String> = [text("train", train)].into_iter().chain(evaluate).collect();
+        let own: Vec<String> =
+            lists.map(|(name, clips)| format!("{name}: {}", clips.digest())).collect();
         let all = self.group.gather_text(&own.join("\n"), "lists of clips")?;
         for (rank, theirs) in all.iter().enumerate() {
             let differs = |(own, theirs): &(&String, &str)| own.as_str() != *theirs;
@@ -154,6 +155,7 @@ impl Processes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recipe::Recipe;
 
     #[test]
     fn a_lone_process_agrees_with_itself() {

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use anyhow::{Context, ensure};
 use equiav_augment::Modality;
 use equiav_data::Dataset;
-use equiav_eval::{Answers, Retrieval, retrieval_of_embeddings};
+use equiav_eval::{Answers, Bootstrap, Coverage, Retrieval, UnitRows};
 use serde::{Deserialize, Serialize};
 
-use crate::embedding::{Embedded, embed, embed_together};
+use crate::embedding::{Embedded, Variant, embed_as, embed_together};
 use crate::network::Network;
 use crate::processes::Processes;
+use crate::ranking;
 use crate::settings::Settings;
 
 /// The retrieval figures of one list.
@@ -18,21 +19,22 @@ use crate::settings::Settings;
 pub struct Retrieved {
     /// The list's name in the recipe.
     pub list: String,
-    /// Clips that could be read.
-    pub found: usize,
-    /// Clips listed.
-    pub listed: usize,
+    /// Of how many of its clips.
+    #[serde(flatten)]
+    pub coverage: Coverage,
     /// Why each of the other clips could not be read.
     pub left_out: Vec<String>,
-    /// A hash of the list, so that figures of different lists are not compared.
-    pub digest: String,
+    /// Which embeddings were compared; none in figures of earlier versions, which had the recipe's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<Variant>,
     /// Which sound fits a picture.
     pub visual_to_audio: Retrieval,
     /// Which picture fits a sound.
     pub audio_to_visual: Retrieval,
 }
 
-/// Embeds the clips of `dataset` and measures how well each modality finds the other.
+/// Embeds the clips of `dataset` as the recipe has them and measures how well each modality finds the
+/// other.
 ///
 /// # Errors
 ///
@@ -43,8 +45,7 @@ pub fn retrieve(
     network: &Network,
     recipe: &Settings,
 ) -> anyhow::Result<Retrieved> {
-    let embedded = embed(dataset.clone(), network, recipe)?;
-    figures(list, &dataset, embedded, recipe)
+    retrieve_as(Variant::of(recipe), list, dataset, network, recipe)
 }
 
 /// As [`retrieve`], each of `processes` having embedded its share; every clip counts once.
@@ -60,48 +61,80 @@ pub(crate) fn retrieve_together(
     processes: &Processes,
 ) -> anyhow::Result<Retrieved> {
     let embedded = embed_together(dataset.clone(), network, recipe, processes)?;
-    processes.led("retrieval", || figures(list, &dataset, embedded, recipe))
+    let figures = || figures(Variant::of(recipe), list, &dataset, embedded, recipe);
+    processes.led("retrieval", figures)
+}
+
+/// Embeds the clips of `dataset` as `variant` has them and measures how well each modality finds the
+/// other, with intervals over the queries.
+///
+/// # Errors
+///
+/// As [`retrieve`].
+pub fn retrieve_as(
+    variant: Variant,
+    list: &str,
+    dataset: Arc<Dataset>,
+    network: &Network,
+    recipe: &Settings,
+) -> anyhow::Result<Retrieved> {
+    let embedded = embed_as(variant, dataset.clone(), network, recipe)?;
+    figures(variant, list, &dataset, embedded, recipe)
 }
 
 /// The figures of embeddings.
 fn figures(
+    variant: Variant,
     list: &str,
     dataset: &Dataset,
-    embedded: Embedded,
+    mut embedded: Embedded,
     recipe: &Settings,
 ) -> anyhow::Result<Retrieved> {
-    ensure!(!embedded.clips.is_empty(), "no clip of `{list}` can be read");
-    let (sound, picture) = answer_keys(dataset, &embedded.clips, recipe)?;
-    let equal = |keys: &[u64]| Answers::of_equal_keys(keys, keys);
-    let correct = Answers::same(sound.len()).or(equal(&sound)).or(equal(&picture));
-    let (audio, visual) = (&embedded.rows[&Modality::Audio], &embedded.rows[&Modality::Visual]);
-    let both = retrieval_of_embeddings(visual.view(), audio.view(), &correct)
-        .with_context(|| format!("measuring `{list}`"))?;
+    let found = embedded.clips.len();
+    ensure!(found > 0, "no clip of `{list}` can be read");
+    let answers = answers(dataset, &embedded.clips, recipe)?;
+    let measure = |embedded: &mut Embedded| {
+        let visual = unit_rows(embedded, Modality::Visual)?;
+        let audio = unit_rows(embedded, Modality::Audio)?;
+        let ranks = ranking::ranks(&visual, &audio, &answers)?;
+        let how = Bootstrap::usual(recipe.evaluation.seed);
+        let sum_up = |ranks: &[_]| Retrieval::of_ranks(ranks, found).with_intervals(ranks, &how);
+        anyhow::Ok((sum_up(&ranks.rows_to_columns)?, sum_up(&ranks.columns_to_rows)?))
+    };
+    let (visual_to_audio, audio_to_visual) =
+        measure(&mut embedded).with_context(|| format!("measuring `{list}`"))?;
     Ok(Retrieved {
         list: list.to_owned(),
-        found: embedded.clips.len(),
-        listed: dataset.len(),
+        coverage: Coverage { found, listed: dataset.len(), digest: dataset.clips().digest() },
         left_out: embedded.left_out.into_values().collect(),
-        digest: dataset.clips().digest(),
-        visual_to_audio: both.rows_to_columns,
-        audio_to_visual: both.columns_to_rows,
+        variant: Some(variant),
+        visual_to_audio,
+        audio_to_visual,
     })
 }
 
-/// Keys by which clips share a sound or a picture: of the bytes, or all different when duplicates do
-/// not count as correct.
-fn answer_keys(
-    dataset: &Dataset,
-    rows: &[usize],
-    recipe: &Settings,
-) -> anyhow::Result<(Vec<u64>, Vec<u64>)> {
-    if !recipe.evaluation.duplicates_correct {
-        let each: Vec<u64> = (0..rows.len() as u64).collect();
-        return Ok((each.clone(), each));
-    }
-    let keys = |modality| {
-        let key = |clip: &usize| Ok(dataset.content_key(*clip, modality)?);
-        rows.iter().map(key).collect::<anyhow::Result<Vec<u64>>>()
+/// One modality's embeddings as unit vectors, in the place of those of any length.
+fn unit_rows(embedded: &mut Embedded, modality: Modality) -> anyhow::Result<UnitRows> {
+    let rows = embedded.rows.remove(&modality);
+    let rows = rows.with_context(|| format!("there are no {modality} embeddings"))?;
+    let what = match modality {
+        Modality::Audio => "audio embeddings",
+        Modality::Visual => "visual embeddings",
     };
-    Ok((keys(Modality::Audio)?, keys(Modality::Visual)?))
+    Ok(UnitRows::new(what, rows.view())?)
+}
+
+/// Which clips answer each other: those with the same sound or picture to the byte, or each itself alone
+/// when duplicates do not count as correct.
+fn answers(dataset: &Dataset, rows: &[usize], recipe: &Settings) -> anyhow::Result<Answers> {
+    let same = Answers::same(rows.len());
+    if !recipe.evaluation.duplicates_correct {
+        return Ok(same);
+    }
+    let equal = |modality| {
+        let key = |clip: &usize| Ok(dataset.content_key(*clip, modality)?);
+        let keys = rows.iter().map(key).collect::<anyhow::Result<Vec<u64>>>()?;
+        anyhow::Ok(Answers::of_equal_keys(&keys, &keys))
+    };
+    Ok(same.or(equal(Modality::Audio)?).or(equal(Modality::Visual)?))
 }

@@ -10,7 +10,6 @@ use equiav_data::{Replaced, Sampler};
 use crate::checkpoint;
 use crate::folder;
 use crate::journal::Journal;
-use crate::processes::Processes;
 use crate::schedule::WarmupCosine;
 use crate::settings::Length;
 use crate::setup::schedule;
@@ -21,9 +20,8 @@ use crate::task::{Fed, Measured, Shared, Task};
 use crate::watch::{Event, StepReport, Watch};
 
 /// A run between two steps.
-pub(crate) struct Run<'a, T> {
+pub(crate) struct Run<T> {
     task: T,
-    processes: &'a Processes,
     checkpoints: PathBuf,
     sampler: Sampler,
     schedule: WarmupCosine,
@@ -38,39 +36,36 @@ pub(crate) struct Run<'a, T> {
     sound: State,
 }
 
-impl<'a, T: Task> Run<'a, T> {
+impl<T: Task> Run<T> {
     /// Takes up the newest checkpoint in the run folder `out`, or begins; `recipe` is the run's, for
     /// its log.
     pub(crate) fn open(
         mut task: T,
         out: &Path,
         recipe: &str,
-        processes: &'a Processes,
         watch: &mut dyn Watch,
     ) -> anyhow::Result<Self> {
-        let Shared { run: &Length { batch, epochs, .. }, optimizer, .. } = task.shared();
-        let (rank, world) = (processes.group.rank(), processes.world());
-        processes.ensure_even(batch)?;
-        let sampler = task.sampler(batch / world)?.split(rank, world);
-        let (clips, steps) = (task.clips(), sampler.batches() as u64);
-        let schedule = schedule(optimizer, epochs, steps);
+        let processes = task.shared().processes.clone();
+        processes.ensure_even(task.shared().run.batch)?;
+        let sampler = task.sampler()?;
+        let (clips, batch, epochs) =
+            (task.clips(), task.shared().run.batch, task.shared().run.epochs);
+        let steps = sampler.batches() as u64;
         ensure!(
             steps > 0,
             "{clips} training clips do not fill one batch of run.batch = {batch} \
              (the way out: more clips, or --set run.batch={clips})"
         );
         let checkpoints = out.join(folder::CHECKPOINTS);
-        let mut warn = |message| watch.note(&Event::Warning(message));
         let newest = processes.led("the newest checkpoint", || {
+            let mut warn = |message| watch.note(&Event::Warning(message));
             let newest = checkpoint::latest(&checkpoints, &mut warn)?;
-            if let Some((path, _)) = &newest {
-                task.resume(path)?;
+            match &newest {
+                Some((path, _)) => task.resume(path)?,
+                None => task.begin(watch)?,
             }
             Ok(newest)
         })?;
-        if newest.is_none() {
-            task.begin(watch)?;
-        }
         task.share()?;
         let (checkpoint, state): (Option<PathBuf>, Option<State>) = newest.unzip();
         let state = state.unwrap_or_default();
@@ -78,10 +73,9 @@ impl<'a, T: Task> Run<'a, T> {
         let (parameters, done) = (task.parameters(), state.step);
         watch.note(&Event::Started { clips, parameters, done, epochs, steps, batch });
         Ok(Self {
-            schedule,
+            schedule: schedule(task.shared().optimizer, epochs, steps),
             journal: journal.transpose()?,
             task,
-            processes,
             checkpoints,
             sampler,
             checkpoint,
@@ -108,12 +102,12 @@ impl<'a, T: Task> Run<'a, T> {
 
     /// Goes on with the epoch under way.
     fn epoch(&mut self, stop: &Stop, watch: &mut dyn Watch) -> anyhow::Result<Option<i32>> {
-        let used = self.processes.share(self.state.used);
-        let pass = self.sampler.pass(self.state.epoch, used);
+        let processes = self.task.shared().processes.clone();
+        let pass = self.sampler.pass(self.state.epoch, processes.share(self.state.used));
         let mut batches = self.task.batches(pass)?;
         loop {
             // Where one process is asked to stop, all do, after the same step.
-            let signal = self.processes.largest(stop.requested().unwrap_or(0).into(), "signals")?;
+            let signal = processes.largest(stop.requested().unwrap_or(0).into(), "signals")?;
             if signal != 0 {
                 self.save(watch)?;
                 return Ok(Some(signal as i32));
@@ -123,7 +117,7 @@ impl<'a, T: Task> Run<'a, T> {
             let batch = batch?;
             self.note_unreadable(batch.replaced(), watch);
             self.update(&batch, waiting.elapsed(), watch)?;
-            T::recycle(&mut batches, batch);
+            batches.recycle(batch);
             self.close_step(watch)?;
         }
     }
@@ -157,7 +151,8 @@ impl<'a, T: Task> Run<'a, T> {
     /// What is to be said of an update that was not made.
     fn left_out(&self, report: &StepReport) -> anyhow::Result<String> {
         let ids: Vec<&str> = report.clips.iter().map(|clip| self.task.id(*clip)).collect();
-        let ids = self.processes.group.gather_text(&ids.join(", "), "clips left out")?.join(", ");
+        let group = &self.task.shared().processes.group;
+        let ids = group.gather_text(&ids.join(", "), "clips left out")?.join(", ");
         Ok(format!("step {} is left out: {} (clips {ids})", report.step, report.trouble()))
     }
 
@@ -225,8 +220,8 @@ impl<'a, T: Task> Run<'a, T> {
 
     fn save(&mut self, watch: &mut dyn Watch) -> anyhow::Result<PathBuf> {
         self.share_unreadable()?;
-        let path = checkpoint::path(&self.checkpoints, self.state.step);
-        if self.processes.leads() {
+        let path = self.checkpoints.join(checkpoint::name(self.state.step));
+        if self.task.shared().processes.leads() {
             checkpoint::save(&self.checkpoints, &self.state, &self.task.files())?;
             let best = self.state.best.map(|best| best.step);
             checkpoint::prune(&self.checkpoints, self.task.shared().run.keep, best)?;
@@ -240,7 +235,8 @@ impl<'a, T: Task> Run<'a, T> {
     /// Puts the clips that any process could not read into the state of all.
     fn share_unreadable(&mut self) -> anyhow::Result<()> {
         let own = serde_json::to_string(&self.state.unreadable)?;
-        for theirs in self.processes.group.gather_text(&own, "unreadable clips")? {
+        let group = &self.task.shared().processes.group;
+        for theirs in group.gather_text(&own, "unreadable clips")? {
             let theirs: BTreeMap<String, String> = serde_json::from_str(&theirs)?;
             self.state.unreadable.extend(theirs);
         }

@@ -21,8 +21,8 @@ pub fn device(recipe: &Settings) -> anyhow::Result<Device> {
     device_of(&recipe.compute, &Processes::alone())
 }
 
-/// As [`device`], for one of several processes: those of one host share its processor and take a GPU
-/// each.
+/// As [`device`], by the settings that decide it, for one of several processes: those of one host share
+/// its processor and take a GPU each.
 ///
 /// # Errors
 ///

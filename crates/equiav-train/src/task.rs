@@ -2,21 +2,34 @@
 
 use std::path::Path;
 
-use equiav_data::{Batch, DataError, LabeledBatch, Pass, Replaced, Sampler};
+use equiav_data::{Batch, DataError, LabeledBatch, LabeledLoader, Loader, Pass, Replaced, Sampler};
 
 use crate::checkpoint::Files;
 use crate::classified::Classified;
+use crate::processes::Processes;
 use crate::retrieve::Retrieved;
 use crate::settings::{Length, Optimizer};
 use crate::step::Position;
 use crate::watch::{StepReport, Watch};
 
+/// The batches of one pass.
+pub(crate) trait Feed<B>: Iterator<Item = Result<B, DataError>> {
+    /// Takes a used batch back, where its memory can serve again.
+    fn recycle(&self, _: B) {}
+}
+
+impl Feed<Batch> for Loader {
+    fn recycle(&self, batch: Batch) {
+        Self::recycle(self, batch);
+    }
+}
+
+impl Feed<LabeledBatch> for LabeledLoader {}
+
 /// What a run trains and how.
 pub(crate) trait Task {
     /// What a step is made on.
     type Batch: Fed;
-    /// The batches of one pass.
-    type Loader: Iterator<Item = Result<Self::Batch, DataError>>;
 
     /// The settings that all kinds of training share.
     fn shared(&self) -> Shared<'_>;
@@ -30,14 +43,11 @@ pub(crate) trait Task {
     /// How many numbers are learned.
     fn parameters(&self) -> usize;
 
-    /// The order of every epoch, in batches of `batch` clips.
-    fn sampler(&self, batch: usize) -> anyhow::Result<Sampler>;
+    /// The order of every epoch, of this process's clips.
+    fn sampler(&self) -> anyhow::Result<Sampler>;
 
     /// The batches of `pass`, an order of this task's sampler.
-    fn batches(&self, pass: Pass) -> anyhow::Result<Self::Loader>;
-
-    /// Gives a batch back that is done with, so that its memory serves the next.
-    fn recycle(loader: &mut Self::Loader, batch: Self::Batch);
+    fn batches(&self, pass: Pass) -> anyhow::Result<Box<dyn Feed<Self::Batch>>>;
 
     /// Makes one update.
     fn step(&mut self, batch: &Self::Batch, position: Position) -> anyhow::Result<StepReport>;
@@ -48,14 +58,14 @@ pub(crate) trait Task {
     /// The tensors of a checkpoint.
     fn files(&self) -> Files;
 
+    /// Gives every process what the leader has taken up or prepared.
+    fn share(&mut self) -> anyhow::Result<()>;
+
     /// Prepares a run without a checkpoint.
     fn begin(&mut self, watch: &mut dyn Watch) -> anyhow::Result<()>;
 
     /// Takes up the checkpoint at `path`.
     fn resume(&mut self, path: &Path) -> anyhow::Result<()>;
-
-    /// Gives every process what the leader has taken up.
-    fn share(&mut self) -> anyhow::Result<()>;
 }
 
 /// The settings that all kinds of training share.
@@ -65,6 +75,8 @@ pub(crate) struct Shared<'a> {
     pub(crate) run: &'a Length,
     /// The schedule of the learning rate.
     pub(crate) optimizer: &'a Optimizer,
+    /// Who trains together.
+    pub(crate) processes: &'a Processes,
     /// Epochs between two measurements.
     pub(crate) every: u64,
 }

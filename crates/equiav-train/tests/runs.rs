@@ -331,7 +331,8 @@ fn what_was_trained_can_be_opened_measured_and_exported() {
     let again = trained.retrieve_all(&mut Silent).expect("figures");
     assert_eq!(again.len(), 1);
     assert_eq!(again[0].audio_to_visual, summary.retrieved[0].audio_to_visual);
-    assert_eq!((again[0].found, again[0].listed), (16, 16));
+    let coverage = &again[0].coverage;
+    assert_eq!((coverage.found, coverage.listed), (16, 16));
 
     let model: PathBuf = folder.path().join("model");
     trained.export(&model).expect("a model folder");

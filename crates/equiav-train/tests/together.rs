@@ -1,5 +1,7 @@
 //! Several processes against one: gradients, steps, runs, and what they refuse to do together.
 
+#[path = "support/labeled.rs"]
+mod labeled;
 #[path = "../../equiav-torch/tests/group/launch.rs"]
 #[allow(dead_code, reason = "each test program uses its part")]
 mod launch;
@@ -15,7 +17,10 @@ use equiav_torch::Limits;
 use equiav_train::learner::Learner;
 use equiav_train::step::{Position, step};
 use equiav_train::step_rate::{start_together, step_rate};
-use equiav_train::{Event, Processes, Recipe, Silent, Stop, Watch, pretrain_together};
+use equiav_train::{
+    Event, Processes, Recipe, Silent, Stop, Watch, finetune, finetune_together, pretrain_together,
+};
+use labeled::labeled;
 use launch::{FAILED, Failure, Launch, Outcome, PATIENT, Running, free_port, say};
 use tch::{Device, Kind, Tensor};
 use tiny::{STEPS, assert_same_run, checkpoint, tiny};
@@ -25,6 +30,9 @@ const FOLDER: &str = "EQUIAV_TEST_FOLDER";
 /// What a process changes in the recipe, one change a line.
 const CHANGES: &str = "EQUIAV_TEST_CHANGES";
 
+/// What the fine-tuning runs change in their recipe.
+const TUNED: [&str; 3] = ["evaluation.batch=3", "evaluation.frames=all", "model.drop_path=0.1"];
+
 /// The body of a started process; of no meaning when the tests start it.
 #[test]
 fn child() {
@@ -33,6 +41,7 @@ fn child() {
         "run" => run(None),
         "stop" => run(Some(6)),
         "elsewhere" => elsewhere(),
+        "finetune" => tuned(),
         other => panic!("no scenario {other}"),
     });
 }
@@ -183,6 +192,15 @@ fn run(stop_at: Option<u64>) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A fine-tuning run on the corpus of the run before.
+fn tuned() -> Result<(), Failure> {
+    let (processes, folder) = (processes()?, folder());
+    let recipe = labeled(&folder, &TUNED);
+    let out = folder.join("tuned");
+    finetune_together(&recipe, &out, &processes, &Stop::never(), &mut Silent)?;
+    Ok(())
+}
+
 /// A run of processes that each have files of their own; the last lacks a clip.
 fn elsewhere() -> Result<(), Failure> {
     let processes = processes()?;
@@ -231,6 +249,29 @@ fn a_run_of_several_processes_is_that_of_one_and_its_figures_too() {
         assert!(apart < 1e-4, "{world} processes: {apart}");
         assert_eq!(measured, figures, "{world} processes");
         std::fs::remove_dir_all(out).expect("removed");
+    }
+}
+
+#[test]
+fn fine_tuning_by_several_processes_is_that_of_one_and_its_figures_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    drop(tiny(folder.path(), &[]));
+    let (alone, out) = (folder.path().join("alone"), folder.path().join("tuned"));
+    let recipe = labeled(folder.path(), &TUNED);
+    finetune(&recipe, &alone, &Stop::never(), &mut Silent).expect("a run");
+    let weights = |run: &Path| {
+        let entries = std::fs::read_dir(run.join("checkpoints")).expect("checkpoints").flatten();
+        let newest = entries.map(|entry| entry.path()).max().expect("a checkpoint");
+        let read = Tensor::read_safetensors(newest.join("model.safetensors")).expect("weights");
+        read.into_iter().collect::<BTreeMap<_, _>>()
+    };
+    let figures = |run: &Path| std::fs::read_to_string(run.join("test.json")).expect("figures");
+    for world in [2, 4] {
+        all_well(&finish(start("finetune", folder.path(), &vec![&[][..]; world])));
+        let apart = distance(&weights(&alone), &weights(&out));
+        assert!(apart < 1e-4, "{world} processes: {apart}");
+        assert_eq!(figures(&out), figures(&alone), "{world} processes");
+        std::fs::remove_dir_all(&out).expect("removed");
     }
 }
 

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use equiav_train::{FinetuneRecipe, Override, Stop};
+use equiav_train::{FinetuneRecipe, Override, Stop, finetune_together};
 
 use crate::classes;
-use crate::pretrain::STOPPED;
-use crate::progress::Progress;
+use crate::progress::{Follower, Progress};
+use crate::together::{STOPPED, Together, follow};
 
 /// Train a classifier on labelled clips, from pre-trained encoders or from scratch
 ///
@@ -15,6 +15,8 @@ use crate::progress::Progress;
 /// chosen weights, and the figures kept as `test.json` in the run folder. The same command on the same
 /// folder goes on with the step after its newest checkpoint. SIGTERM, SIGINT (Ctrl-C) and SIGUSR1 finish
 /// the step, save, and exit with code 75: the same command goes on.
+///
+/// Several processes share every batch when torchrun --no-python or srun starts this command.
 #[derive(clap::Args)]
 pub(crate) struct Finetune {
     /// What to do: a file, or a built-in name: finetune-quick, finetune-audioset20k, finetune-vggsound
@@ -35,14 +37,23 @@ pub(crate) struct Finetune {
     /// Change a value of the recipe, e.g. --set model.mode=audio; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<Override>,
+
+    #[command(flatten)]
+    together: Together,
 }
 
 impl Finetune {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let recipe = self.recipe()?;
-        let out = self.out.unwrap_or_else(|| PathBuf::from("runs").join(&recipe.name));
+        let out = self.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&recipe.name));
+        let (stop, processes) = (Stop::on_signals()?, self.together.processes()?);
+        if !processes.leads() {
+            let mut follower = Follower { rank: processes.group.rank() };
+            let tuned = finetune_together(&recipe, &out, &processes, &stop, &mut follower)?;
+            return Ok(follow(tuned.stopped));
+        }
         let mut progress = Progress::new();
-        let tuned = equiav_train::finetune(&recipe, &out, &Stop::on_signals()?, &mut progress)?;
+        let tuned = finetune_together(&recipe, &out, &processes, &stop, &mut progress)?;
         progress.finish();
         if let Some(signal) = tuned.stopped {
             println!(

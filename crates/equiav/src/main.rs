@@ -16,6 +16,7 @@ mod progress;
 mod retrieve;
 mod runs;
 mod table;
+mod together;
 
 use std::panic;
 use std::process::ExitCode;

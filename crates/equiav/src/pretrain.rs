@@ -2,16 +2,12 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use equiav_torch::Limits;
-use equiav_train::{Override, Processes, Recipe, Stop, pretrain_together};
+use equiav_train::{Override, Recipe, Stop, pretrain_together};
 
 use crate::progress::{Follower, Progress};
 use crate::table;
-
-/// The exit code of a run that was asked to stop and has saved: sysexits' EX_TEMPFAIL, try again.
-pub(crate) const STOPPED: u8 = 75;
+use crate::together::{STOPPED, Together, follow};
 
 /// Train encoders with EquiAV from a recipe
 ///
@@ -33,22 +29,19 @@ pub(crate) struct Pretrain {
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<Override>,
 
-    /// How long processes wait for each other before they give up and name who is missing
-    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
-    limit: u64,
+    #[command(flatten)]
+    together: Together,
 }
 
 impl Pretrain {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let recipe = Recipe::load(&self.recipe, &self.overrides)?;
         let out = self.out.unwrap_or_else(|| PathBuf::from("runs").join(&recipe.name));
-        let stop = Stop::on_signals()?;
-        let limit = Duration::from_secs(self.limit);
-        let processes = Processes::from_environment(Limits { meeting: limit, collective: limit })?;
+        let (stop, processes) = (Stop::on_signals()?, self.together.processes()?);
         if !processes.leads() {
             let mut follower = Follower { rank: processes.group.rank() };
             let summary = pretrain_together(&recipe, &out, &processes, &stop, &mut follower)?;
-            return Ok(summary.stopped.map_or(ExitCode::SUCCESS, |_| ExitCode::from(STOPPED)));
+            return Ok(follow(summary.stopped));
         }
         let mut progress = Progress::new();
         let summary = pretrain_together(&recipe, &out, &processes, &stop, &mut progress)?;

@@ -2,41 +2,72 @@
 
 use std::fmt::Write;
 
-use equiav_eval::Retrieval;
+use equiav_eval::{Interval, Retrieval, RetrievalIntervals};
+use equiav_train::embedding::Variant;
 use equiav_train::retrieve::Retrieved;
 
-/// A table with one row per list and direction, beside chance.
+/// A table with one row per list and direction, beside chance; intervals in brackets.
 pub(crate) fn retrieval(all: &[Retrieved]) -> String {
     let mut table = String::new();
     for figures in all {
-        let Retrieved { list, found, listed, digest, .. } = figures;
-        let _ = writeln!(table, "{list}: {found} of {listed} clips found, list {digest}");
-        for reason in &figures.left_out {
+        let Retrieved { list, coverage, left_out, variant, .. } = figures;
+        let _ = writeln!(table, "{list}: {coverage}{}", variant.map_or(String::new(), of_variant));
+        for reason in left_out {
             let _ = writeln!(table, "  left out: {reason}");
         }
         let _ = writeln!(
             table,
-            "  {:<16} {:>14} {:>14} {:>14}  {:>9}  {:>5}  {:>9}",
-            "", "R@1 (chance)", "R@5 (chance)", "R@10 (chance)", "median", "ties", "p at R@10"
+            "  {:<16} {:>26} {:>26} {:>26}  {:>22}  {:>20}  {:>5}  {:>9}",
+            "",
+            "R@1 % [95 %] (chance)",
+            "R@5 % [95 %] (chance)",
+            "R@10 % [95 %] (chance)",
+            "median rank of gallery",
+            "mean rank",
+            "ties",
+            "p at R@10"
         );
         for (way, found) in ways(figures) {
-            let cell = |recall: f64, chance: f64| {
-                format!("{:.1} % ({:.1})", 100.0 * recall, 100.0 * chance)
-            };
-            let _ = writeln!(
-                table,
-                "  {way:<16} {:>14} {:>14} {:>14}  {:>5.1}/{:<3}  {:>5}  {:>9.1e}",
-                cell(found.r1, found.chance.r1),
-                cell(found.r5, found.chance.r5),
-                cell(found.r10, found.chance.r10),
-                found.median_rank,
-                found.gallery,
-                found.ties,
-                found.p_value.r10,
-            );
+            let _ = writeln!(table, "  {way:<16} {}", row(found));
         }
     }
     table
+}
+
+/// One direction's figures.
+fn row(found: &Retrieval) -> String {
+    let Retrieval { r1, r5, r10, chance, intervals, .. } = found;
+    let within = |of: fn(&RetrievalIntervals) -> Interval, scale: f64| {
+        let Some(Interval { low, high, .. }) = intervals.as_ref().map(of) else {
+            return String::new();
+        };
+        format!(" [{:.1}, {:.1}]", scale * low, scale * high)
+    };
+    let recall = |recall: &f64, chance: f64, interval: String| {
+        format!("{:.1}{interval} ({:.1})", 100.0 * recall, 100.0 * chance)
+    };
+    let median = within(|all| all.median_rank, 1.0);
+    let mean = within(|all| all.mean_rank, 1.0);
+    format!(
+        "{:>26} {:>26} {:>26}  {:>22}  {:>20}  {:>5}  {:>9.1e}",
+        recall(r1, chance.r1, within(|all| all.r1, 100.0)),
+        recall(r5, chance.r5, within(|all| all.r5, 100.0)),
+        recall(r10, chance.r10, within(|all| all.r10, 100.0)),
+        format!("{:.1}{median} / {}", found.median_rank, found.gallery),
+        format!("{:.1}{mean}", found.mean_rank),
+        found.ties,
+        found.p_value.r10,
+    )
+}
+
+/// Which embeddings were compared.
+fn of_variant(variant: Variant) -> String {
+    match variant {
+        Variant::Clean => ", plain views".to_owned(),
+        Variant::Centroid { vectors, seed } => {
+            format!(", centroids of {vectors} from vectors of seed {seed}")
+        }
+    }
 }
 
 /// One list in one line, for the end of an epoch.
@@ -49,4 +80,53 @@ pub(crate) fn one_line(figures: &Retrieved) -> String {
 /// Both directions with their names.
 fn ways(figures: &Retrieved) -> [(&'static str, &Retrieval); 2] {
     [("visual to audio", &figures.visual_to_audio), ("audio to visual", &figures.audio_to_visual)]
+}
+
+#[cfg(test)]
+mod tests {
+    use equiav_eval::{Bootstrap, Coverage, Rank};
+
+    use super::*;
+
+    fn retrieved() -> Retrieved {
+        let ranks: Vec<Rank> = (1..=20).map(|rank| Rank { rank, tied: 0, correct: 1 }).collect();
+        let figures = Retrieval::of_ranks(&ranks, 20);
+        let with = figures.with_intervals(&ranks, &Bootstrap::usual(1)).expect("intervals");
+        Retrieved {
+            list: "held-out".to_owned(),
+            coverage: Coverage { found: 20, listed: 21, digest: "abc".to_owned() },
+            left_out: vec!["clip `x`".to_owned()],
+            variant: Some(Variant::Centroid { vectors: 4, seed: 7 }),
+            visual_to_audio: with,
+            audio_to_visual: figures,
+        }
+    }
+
+    #[test]
+    fn rows_have_intervals_where_there_are_some() {
+        let text = retrieval(&[retrieved()]);
+        let lines: Vec<&str> = text.lines().collect();
+        let first =
+            "held-out: 20 of 21 clips found, list abc, centroids of 4 from vectors of seed 7";
+        assert_eq!((lines[0], lines[1]), (first, "  left out: clip `x`"));
+        assert!(lines[3].contains("5.0 [0.0, 15.0] (5.0)"), "{}", lines[3]);
+        assert!(lines[4].contains("5.0 (5.0)") && !lines[4].contains('['), "{}", lines[4]);
+        assert_eq!((lines[2].len(), lines[4].len()), (lines[3].len(), lines[3].len()));
+    }
+
+    #[test]
+    fn figures_of_earlier_versions_are_read() {
+        let old = r#"{"list": "held-out", "found": 3, "listed": 4, "left_out": [], "digest": "d",
+            "visual_to_audio": {"r1": 0.5, "r5": 1.0, "r10": 1.0, "median_rank": 1.5, "mean_rank": 1.5,
+            "ties": 0, "queries": 2, "gallery": 2, "chance": {"r1": 0.5, "r5": 1.0, "r10": 1.0},
+            "p_value": {"r1": 1.0, "r5": 1.0, "r10": 1.0}}, "audio_to_visual": "#;
+        let both =
+            &old[old.find("{\"r1").expect("figures")..old.rfind(", \"audio").expect("the end")];
+        let read: Retrieved = serde_json::from_str(&format!("{old}{both}}}")).expect("old figures");
+        assert_eq!((read.coverage.found, read.coverage.listed, read.variant), (3, 4, None));
+        let written = serde_json::to_value(retrieved()).expect("JSON");
+        assert_eq!((&written["found"], &written["digest"]), (&20.into(), &"abc".into()));
+        assert_eq!(written["visual_to_audio"]["intervals"]["bootstrap"]["resamples"], 1000);
+        assert!(retrieval(&[read]).starts_with("held-out: 3 of 4 clips found, list d\n"));
+    }
 }

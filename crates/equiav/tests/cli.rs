@@ -222,6 +222,27 @@ fn parity_agrees_and_can_disagree() {
     assert!(message.contains("empty holds no dump: expected one of"), "{message}");
 }
 
+/// Measures the run in `folder` with embeddings that its recipe does not ask for.
+fn variants_are_measured(folder: &Path) {
+    let figures = |more: &[&str]| {
+        let printed = succeeds(folder, &[&["retrieve", "run", "--json"], more].concat());
+        let figures: serde_json::Value = serde_json::from_str(&printed).expect("JSON");
+        let interval = &figures["visual_to_audio"]["intervals"]["r1"];
+        assert!(interval["low"].as_f64() <= interval["high"].as_f64(), "{printed}");
+        figures
+    };
+    let (usual, again) = (figures(&[]), figures(&["--variant", "recipe"]));
+    assert_eq!(usual, again);
+    assert_eq!(usual["variant"]["kind"], "centroid");
+    let other = figures(&["--centroid", "3", "--vectors-seed", "5"]);
+    let expected = serde_json::json!({"kind": "centroid", "vectors": 3, "seed": 5});
+    assert_eq!((&other["variant"], &other["found"]), (&expected, &usual["found"]));
+    let clean = figures(&["--variant", "clean"]);
+    assert_eq!(clean["variant"], serde_json::json!({"kind": "clean"}));
+    let message = fails(folder, &["retrieve", "run", "--variant", "clean", "--centroid", "2"]);
+    assert!(message.contains("add `--variant centroid`"), "{message}");
+}
+
 #[test]
 fn a_trained_model_goes_out_and_comes_back() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -235,6 +256,7 @@ fn a_trained_model_goes_out_and_comes_back() {
     let printed = succeeds(folder.path(), &["retrieve", "run"]);
     assert!(printed.contains("held-out: 7 of 8 clips found"), "{printed}");
     assert!(printed.contains("left out: clip `valid-"), "{printed}");
+    variants_are_measured(folder.path());
     succeeds(folder.path(), &["export", "run", "--out", "model"]);
     let printed = succeeds(
         folder.path(),

@@ -62,6 +62,15 @@ impl LabeledClips {
     }
 }
 
+impl LabeledClips {
+    /// Every list by name, as its files have it.
+    pub(crate) fn lists(&self) -> impl Iterator<Item = (&str, &Clips)> {
+        let test =
+            self.test.iter().map(|list| (list.name.as_str(), list.labeled.dataset().clips()));
+        [("train", self.train.dataset().clips())].into_iter().chain(test)
+    }
+}
+
 /// The table of classes at `path`, or of a corpus made on the spot.
 ///
 /// # Errors

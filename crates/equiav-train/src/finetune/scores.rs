@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use equiav_augment::Modality;
 use equiav_data::{FramedBatch, Frames, Labeled, LabeledEvaluation};
 use ndarray::{Array2, Array4, ArrayD, ArrayView2, Axis, concatenate};
@@ -11,10 +11,15 @@ use tch::{Device, Kind, Tensor};
 
 use super::network::Labeler;
 use crate::classified::Scored;
+use crate::dealt::{self, Dealt};
 use crate::feed;
 use crate::network::narrowed;
+use crate::processes::Processes;
 use crate::settings::{ClassLoss, Finetune};
 use crate::setup::labeled_loader_options;
+
+/// What the rows that are measured are called.
+const SCORES: &str = "scores";
 
 /// Clips to be measured.
 #[derive(Clone, Debug)]
@@ -29,39 +34,51 @@ pub(crate) struct List {
     pub(crate) digest: String,
 }
 
-/// The probabilities of every readable clip of `list`.
+/// The probabilities of every readable clip of `list`, of which each of `processes` computes its share.
 ///
 /// Of several frames the mean of their probabilities counts: of sigmoids with `bce`, of softmaxes with
 /// `ce`.
 ///
 /// # Errors
 ///
-/// If no clip can be read, or the data set's folder is gone.
+/// If no clip can be read, the data set's folder is gone, or a process does not take part within the
+/// limit.
 pub(crate) fn scores(
     network: &Labeler,
     list: &List,
     frames: Frames,
     recipe: &Finetune,
+    processes: &Processes,
 ) -> anyhow::Result<Scored> {
     let options = labeled_loader_options(&recipe.data);
-    let (labeled, clips) = (list.labeled.clone(), list.clips.clone());
     let batch = recipe.evaluation.batch;
-    let mut batches = LabeledEvaluation::new(labeled, clips, frames, batch, options)?;
+    let mine = dealt::share(list.clips.len(), batch, processes);
+    let mine = mine.into_iter().map(|position| list.clips[position]).collect();
+    let labeled = list.labeled.clone();
+    let mut batches = LabeledEvaluation::new(labeled, mine, frames, batch, options)?;
     let (mut clips, mut rows) = (Vec::new(), Vec::new());
     for batch in batches.by_ref() {
         let batch = batch?;
         rows.push(tch::no_grad(|| probabilities(network, &batch, recipe))?);
         clips.extend(batch.clips);
     }
-    ensure!(!clips.is_empty(), "no clip of `{}` can be read", list.name);
+    let left_out = batches.skipped().iter().map(|error| (error.clip, error.to_string())).collect();
     let views: Vec<ArrayView2<'_, f32>> = rows.iter().map(Array2::view).collect();
+    let rows = match views[..] {
+        [] => BTreeMap::new(),
+        _ => BTreeMap::from([(SCORES, concatenate(Axis(0), &views)?)]),
+    };
+    let widths = BTreeMap::from([(SCORES, list.labeled.targets().count())]);
+    let all = Dealt { clips, left_out, rows }.gather(processes, &widths)?;
+    ensure!(!all.clips.is_empty(), "no clip of `{}` can be read", list.name);
+    let scores = all.rows.into_values().next().context("a readable clip has scores")?;
     Ok(Scored {
         list: list.name.clone(),
         listed: list.clips.len(),
         digest: list.digest.clone(),
-        left_out: batches.skipped().iter().map(ToString::to_string).collect(),
-        clips,
-        scores: concatenate(Axis(0), &views)?,
+        left_out: all.left_out.into_values().collect(),
+        clips: all.clips,
+        scores,
     })
 }
 

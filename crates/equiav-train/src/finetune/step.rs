@@ -7,7 +7,7 @@ use equiav_augment::random::unit;
 use equiav_augment::{Modality, Purpose, stream};
 use equiav_data::{LabeledBatch, Visit};
 use equiav_loss::{Contrast, binary_cross_entropy, cross_entropy};
-use equiav_torch::GradientAverage;
+use equiav_torch::GroupError;
 use ndarray::Array4;
 use tch::{Device, Kind, Tensor};
 
@@ -16,7 +16,7 @@ use crate::feed;
 use crate::learner::Learner;
 use crate::network::narrowed;
 use crate::objective::Terms;
-use crate::pass::backward;
+use crate::pass::scaled;
 use crate::phase::{self, Phase};
 use crate::settings::{ClassLoss, Finetune};
 use crate::step::{Made, Position, conclude};
@@ -111,39 +111,49 @@ fn drop_path(visits: &[Visit], modality: Modality, recipe: &Finetune) -> Option<
     Some(factors.permute([1, 2, 0]).contiguous())
 }
 
-/// Computes the loss of a batch, in parts where the recipe asks for it, and adds its gradient.
-fn pass(learner: &mut Learner<Labeler>, fed: &Fed, recipe: &Finetune) -> anyhow::Result<Terms> {
+/// Computes the loss of a batch, in parts where the recipe asks for it, and adds its gradient, averaged
+/// over all processes.
+fn pass(learner: &mut Learner<Labeler>, fed: &Fed, recipe: &Finetune) -> Result<Terms, GroupError> {
     let clips = fed.targets.size()[0];
     let size = recipe.run.micro_batch.map_or(clips, |size| size as i64);
-    let (mut losses, mut solved) = (Vec::new(), Vec::new());
+    let mut sums: Option<(Tensor, Tensor)> = None;
     for first in (0..clips).step_by(size as usize) {
         let rows = size.min(clips - first);
         let share = rows as f64 / clips as f64;
-        let found = losses_of(&learner.network, &fed.part(first, rows), recipe);
-        let loss = found.loss.to_kind(Kind::Float) * share;
-        let scaled = learner.scaled(&loss);
-        backward(learner, |gradients| gradients.accumulate(&scaled))?;
-        losses.push(loss.detach());
-        solved.push(found.top1 * share);
+        let part = part(learner, &fed.part(first, rows), recipe, share)?;
+        sums = Some(match sums {
+            None => part,
+            Some((loss, top1)) => (loss + part.0, top1 + part.1),
+        });
     }
-    backward(learner, GradientAverage::average)?;
-    let sum = |parts: &[Tensor]| Tensor::stack(parts, 0).sum(Kind::Float);
-    let (loss, top1) = (sum(&losses), sum(&solved));
+    phase::at(Phase::Backward, learner.network.store.device(), || learner.gradients.average())?;
+    let (loss, top1) = sums.expect("a batch has a clip");
     let total = loss.shallow_clone();
     let named = BTreeMap::from([(TERM.to_owned(), Contrast { loss, top1 })]);
     Ok(Terms { total, named, measures: BTreeMap::new() })
 }
 
-/// The loss of some clips, and the share of them that was solved.
-fn losses_of(network: &Labeler, fed: &Fed, recipe: &Finetune) -> Contrast {
+/// Loss and solved share of some clips of a batch, times their `share` of it, without graph; adds
+/// their gradient.
+fn part(
+    learner: &mut Learner<Labeler>,
+    fed: &Fed,
+    recipe: &Finetune,
+    share: f64,
+) -> Result<(Tensor, Tensor), GroupError> {
+    let network = &learner.network;
     let device = network.store.device();
     let forward = || network.scores(&fed.views, &fed.factors, None);
     let scores =
         phase::at(Phase::Forward, device, || narrowed(device, recipe.compute.precision, forward));
-    phase::at(Phase::Losses, device, || match recipe.objective.loss {
+    let found = phase::at(Phase::Losses, device, || match recipe.objective.loss {
         ClassLoss::Bce => binary_cross_entropy(&scores, &fed.targets),
         ClassLoss::Ce => cross_entropy(&scores, &fed.targets),
-    })
+    });
+    let loss = found.loss.to_kind(Kind::Float) * share;
+    let scaled = scaled(&loss, learner.scaler.as_ref());
+    phase::at(Phase::Backward, device, || learner.gradients.accumulate(&scaled))?;
+    Ok((loss.detach(), found.top1 * share))
 }
 
 #[cfg(test)]

@@ -12,7 +12,6 @@ use tch::{Kind, Tensor};
 
 use super::Finetuning;
 use super::scores::scores;
-use crate::checkpoint;
 use crate::classified::Classified;
 use crate::folder::CHECKPOINTS;
 use crate::learner::weights_for_use;
@@ -39,35 +38,47 @@ pub(super) fn test(
     state: &State,
     watch: &mut dyn Watch,
 ) -> anyhow::Result<(Vec<PathBuf>, Vec<Classified>)> {
-    let checkpoints = chosen(task, out, state)?;
-    let names: Vec<String> = checkpoints
-        .iter()
-        .filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned()))
-        .collect();
+    let processes = &task.learner.processes;
     let path = out.join(FILE);
-    let known = fs::read(&path).ok().and_then(|text| serde_json::from_slice::<Tested>(&text).ok());
-    if let Some(known) = known.filter(|known| known.checkpoints == names) {
+    let (checkpoints, known) = processes.led("weights to be tested", || {
+        let checkpoints = chosen(task, out, state)?;
+        let known = fs::read(&path).ok();
+        let known = known.and_then(|text| serde_json::from_slice::<Tested>(&text).ok());
+        let known = known.filter(|known| known.checkpoints == names(&checkpoints));
+        if known.is_none() {
+            take_up(task, &checkpoints)?;
+        }
+        Ok((checkpoints, known))
+    })?;
+    if let Some(known) = known {
         return Ok((checkpoints, known.lists));
     }
-    take_up(task, &checkpoints)?;
+    task.learner.share_weights()?;
     let mut lists = Vec::new();
     for list in &task.clips.test {
-        let network = &task.learner.network;
-        let scored = scores(network, list, task.recipe.evaluation.frames, task.recipe)?;
-        for reason in &scored.left_out {
+        let (network, frames) = (&task.learner.network, task.recipe.evaluation.frames);
+        let scored = scores(network, list, frames, task.recipe, processes)?;
+        for reason in scored.left_out.iter().filter(|_| processes.leads()) {
             watch.note(&Event::Warning(format!("left out: {reason}")));
         }
-        lists.push(scored.figures_within(list.labeled.targets())?);
+        lists.push(processes.led("test", || scored.figures_within(list.labeled.targets()))?);
     }
-    let tested = Tested { checkpoints: names, lists };
-    write(&path, &tested).with_context(|| format!("writing {}", path.display()))?;
+    let tested = Tested { checkpoints: names(&checkpoints), lists };
+    if processes.leads() {
+        write(&path, &tested).with_context(|| format!("writing {}", path.display()))?;
+    }
     Ok((checkpoints, tested.lists))
+}
+
+fn names(checkpoints: &[PathBuf]) -> Vec<String> {
+    let names = checkpoints.iter().filter_map(|path| path.file_name());
+    names.map(|name| name.to_string_lossy().into_owned()).collect()
 }
 
 /// The checkpoints to be tested: the best one by the validation clips, or those of the last epochs.
 fn chosen(task: &Finetuning<'_>, out: &Path, state: &State) -> anyhow::Result<Vec<PathBuf>> {
     let folder = out.join(CHECKPOINTS);
-    let at = |step: u64| checkpoint::path(&folder, step);
+    let at = |step: u64| folder.join(crate::checkpoint::name(step));
     let Some(last) = task.recipe.evaluation.average_last else {
         let best = state.best.map_or(state.step, |best| best.step);
         return Ok(vec![at(best)]);

@@ -1,0 +1,74 @@
+//! Matrix products of plain numbers, on the processor, all in 32 bits.
+
+use crate::{MatmulPrecision, TorchError, border, matmul_precision, set_matmul_precision};
+
+/// Multiplies matrices into a buffer of its own, which is used again and again.
+///
+/// As long as it lives, all products of the process have the precision [`MatmulPrecision::Highest`]: sums of
+/// 32-bit products, whose error is known. Then the one from before comes back.
+#[derive(Debug)]
+pub struct Products {
+    out: Vec<f32>,
+    before: MatmulPrecision,
+}
+
+impl Products {
+    /// Makes ready.
+    ///
+    /// # Errors
+    ///
+    /// If libtorch refuses that precision.
+    pub fn new() -> Result<Self, TorchError> {
+        let before = matmul_precision()?;
+        set_matmul_precision(MatmulPrecision::Highest)?;
+        Ok(Self { out: Vec::new(), before })
+    }
+
+    /// The products of every row with every column, row by row.
+    ///
+    /// # Shapes
+    ///
+    /// - `rows`, `columns`: `[n, width]` and `[m, width]`
+    /// - returns: `[n, m]`
+    ///
+    /// # Errors
+    ///
+    /// If libtorch fails.
+    ///
+    /// # Panics
+    ///
+    /// If `width` is 0 or the lengths are no multiples of it.
+    #[track_caller]
+    pub fn multiply(
+        &mut self,
+        rows: &[f32],
+        columns: &[f32],
+        width: usize,
+    ) -> Result<&[f32], TorchError> {
+        self.out.resize(rows.len() / width * (columns.len() / width), 0.0);
+        border::multiply(rows, columns, width, &mut self.out)?;
+        Ok(&self.out)
+    }
+}
+
+impl Drop for Products {
+    fn drop(&mut self) {
+        // what was set before can be set again
+        let _ = set_matmul_precision(self.before);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_meet_columns() {
+        let mut products = Products::new().expect("libtorch multiplies");
+        let (rows, columns) = ([1.0, 2.0, 3.0, 4.0], [1.0, 0.0, 0.0, 1.0, 1.0, 1.0]);
+        let found = products.multiply(&rows, &columns, 2).expect("sizes that fit");
+        assert_eq!(found, [1.0, 2.0, 3.0, 3.0, 4.0, 7.0]);
+        let found = products.multiply(&columns[..4], &rows[..2], 2).expect("sizes that fit");
+        assert_eq!(found, [1.0, 2.0], "the buffer has the new size");
+    }
+}

@@ -1,0 +1,31 @@
+//! What commands have in common that several processes may run at once.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use equiav_torch::Limits;
+use equiav_train::Processes;
+
+/// The exit code of a run that was asked to stop and has saved: sysexits' EX_TEMPFAIL, try again.
+pub(crate) const STOPPED: u8 = 75;
+
+/// How a command finds the other processes.
+#[derive(clap::Args)]
+pub(crate) struct Together {
+    /// How long processes wait for each other before they give up and name who is missing
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    limit: u64,
+}
+
+impl Together {
+    /// The processes that a launcher has started, or this one alone.
+    pub(crate) fn processes(&self) -> anyhow::Result<Processes> {
+        let limit = Duration::from_secs(self.limit);
+        Processes::from_environment(Limits { meeting: limit, collective: limit })
+    }
+}
+
+/// How a process ends whose leader prints the outcome.
+pub(crate) fn follow(stopped: Option<i32>) -> ExitCode {
+    stopped.map_or(ExitCode::SUCCESS, |_| ExitCode::from(STOPPED))
+}
