@@ -198,6 +198,14 @@ fn only_training_clips_are_mixed_in_or_take_the_place_of_others() {
     assert!(batches.iter().all(|batch| batch.clips() == [3]));
     assert_eq!(batches[0].substituted, 1);
     assert!(batches[0].replaced[0].reason.to_string().contains("clip `c0`"));
+
+    let corpus = Corpus::new(5);
+    corpus.break_sounds([3, 4]);
+    let labeled = self::labeled(&corpus, &[Modality::Audio], mixed(1.0));
+    assert_eq!(labeled.train(), [0, 1, 2]);
+    for epoch in 0..40 {
+        labeled.example(visit(epoch, 0)).expect("mixed with a clip that can be read");
+    }
 }
 
 fn framed(labeled: &Arc<Labeled>, frames: Frames, batch: usize) -> Vec<FramedBatch> {

@@ -176,6 +176,7 @@ mod tests {
         assert!((factors.max().double_value(&[]) - 4.0 / 3.0).abs() < 1e-6);
         let one = drop_path(&visits[7..8], Modality::Audio, &recipe).expect("factors");
         assert!(one.equal(&factors.narrow(2, 7, 1)), "whatever else is in the batch");
+        assert!((8..20).any(|clip| !one.equal(&factors.narrow(2, clip, 1))), "clips differ");
         let other = drop_path(&visits[7..8], Modality::Visual, &recipe).expect("factors");
         assert!(!other.equal(&one));
         let recipe = FinetuneRecipe::parse(text, &["model.drop_path=0".parse().unwrap()]).unwrap();
