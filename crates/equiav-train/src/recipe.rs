@@ -57,6 +57,16 @@ impl Recipe {
         Ok(Self(settings))
     }
 
+    /// The recipe of `settings` that were written by another path than TOML.
+    ///
+    /// # Errors
+    ///
+    /// If a value makes no sense.
+    pub(crate) fn from_settings(settings: Settings) -> anyhow::Result<Self> {
+        settings.check()?;
+        Ok(Self(settings))
+    }
+
     /// The recipe as TOML, with every override in place.
     ///
     /// # Panics
