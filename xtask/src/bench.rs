@@ -6,6 +6,8 @@ mod section;
 mod step;
 mod venv;
 
+pub(crate) use section::machine_and_date;
+
 use crate::args::Args;
 use crate::workspace::Workspace;
 use crate::{jpeg, process, setup};

@@ -1,17 +1,15 @@
 //! The comparison as Markdown, and its place in docs/performance.md.
 
 use std::fmt::Write as _;
-use std::fs::{self, File};
-use std::io::Write as _;
+use std::fs;
 
 use super::Options;
 use super::figures::{Figures, Sides};
 use crate::workspace::Workspace;
-use crate::{jpeg, machine, process};
+use crate::{jpeg, machine, marked, process};
 
 const FILE: &str = "docs/performance.md";
 const BEGIN: &str = "<!-- written by `cargo xtask bench --peer --write` -->\n";
-const END: &str = "<!-- end of what is written -->\n";
 
 /// The section's text.
 pub(super) fn render(figures: &Figures, options: &Options, pinned: bool) -> String {
@@ -55,7 +53,7 @@ fn stages(figures: &Figures) -> String {
     text
 }
 
-pub(super) fn machine_and_date() -> String {
+pub(crate) fn machine_and_date() -> String {
     let processor = fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
         let name = text.lines().find(|line| line.starts_with("model name"))?;
         Some(name.split_once(':')?.1.trim().to_owned())
@@ -76,25 +74,7 @@ pub(super) fn write(workspace: &Workspace, text: &str) -> Result<(), String> {
 
 /// Puts `text` after the line `begin` of docs/performance.md, in the place of what stood there.
 pub(super) fn write_between(workspace: &Workspace, begin: &str, text: &str) -> Result<(), String> {
-    let page = between_markers(&workspace.read(FILE)?, begin, text)?;
-    let path = workspace.root().join(FILE);
-    let partial = path.with_extension("md.part");
-    let wrote = File::create(&partial).and_then(|mut file| {
-        file.write_all(page.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&partial, &path)
-    });
-    wrote.map_err(|e| format!("cannot write {FILE}: {e}"))
-}
-
-fn between_markers(page: &str, begin: &str, text: &str) -> Result<String, String> {
-    let parts = page.split_once(begin).and_then(|(before, rest)| {
-        let (_, after) = rest.split_once(END)?;
-        Some((before, after))
-    });
-    let missing = || format!("{FILE} needs two lines, `{}` and `{}`", begin.trim(), END.trim());
-    let (before, after) = parts.ok_or_else(missing)?;
-    Ok(format!("{before}{begin}\n{}\n\n{END}{after}", text.trim()))
+    marked::write(workspace, FILE, begin, text)
 }
 
 #[cfg(test)]
@@ -102,16 +82,6 @@ mod tests {
     use super::super::What;
     use super::*;
     use crate::markdown;
-
-    #[test]
-    fn what_stands_between_the_markers_is_replaced() {
-        let page = format!("# Speed\n\n{BEGIN}old\n{END}\nrest\n");
-        let once = between_markers(&page, BEGIN, "new\n").unwrap();
-        assert_eq!(once, format!("# Speed\n\n{BEGIN}\nnew\n\n{END}\nrest\n"));
-        assert_eq!(between_markers(&once, BEGIN, "new\n").unwrap(), once);
-        let message = between_markers("# Speed\n", BEGIN, "new").unwrap_err();
-        assert!(message.starts_with("docs/performance.md needs two lines, `<!-- written"));
-    }
 
     #[test]
     fn the_section_has_its_two_tables() {
