@@ -120,8 +120,8 @@ fn fine_tuned(places: &Places, equiav: &impl Fn() -> Command) -> Result<String, 
         }
     }
     Ok(format!(
-        "\nFine-tuning of the recipe [finetune-quick](../recipes/finetune-quick.toml), 300 steps of 24 clips each, on {list}; the epoch is \
-         chosen on 240 further training clips.\n\n\
+        "\nFine-tuning of the recipe [finetune-quick](../recipes/finetune-quick.toml), 300 steps of 24 clips each; \
+         the epoch is chosen on 240 further training clips; measured on {list}.\n\n\
          | mode | labelled clips of each class | top-1, pre-trained | from scratch | mAP, pre-trained | from scratch |\n\
          |--|--:|--:|--:|--:|--:|\n{rows}"
     ))

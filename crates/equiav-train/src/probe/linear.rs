@@ -21,8 +21,8 @@ const STEPS: u64 = 300;
 const BATCH: usize = 4096;
 const CONFIG: AdamWConfig = AdamWConfig { betas: (0.9, 0.999), eps: 1e-8, weight_decay: 1e-2 };
 
-/// Learns from `train` at the learning rate `lr`, falling to 0 along half a cosine; returns what scores
-/// other clips.
+/// Learns from `train` at the learning rate `lr`, falling to 0 along half a cosine; returns what gives
+/// other clips the probabilities of the classes.
 ///
 /// # Errors
 ///
@@ -55,7 +55,12 @@ pub(super) fn fit(train: &Part, loss: ClassLoss, lr: f64) -> anyhow::Result<Scor
     let (weight, bias) = (weight.detach(), bias.detach());
     Ok(Box::new(move |part| {
         let rows = feed::tensor(&part.rows.as_standard_layout().to_owned(), Device::Cpu);
-        array(&((rows - &mean) / &deviation).linear(&weight, Some(&bias)))
+        let scores = ((rows - &mean) / &deviation).linear(&weight, Some(&bias));
+        // Clips are ranked by a class's probability: bare scores of a softmax differ by a constant each.
+        array(&match loss {
+            ClassLoss::Ce => scores.softmax(-1, Kind::Float),
+            ClassLoss::Bce => scores.sigmoid(),
+        })
     }))
 }
 
