@@ -13,17 +13,14 @@
 
 mod build;
 mod guarded;
+mod read;
 mod record;
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail, ensure};
-use redb::{
-    Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable,
-    ReadableTableMetadata, StorageError, TableDefinition, WriteTransaction,
-};
+use anyhow::{Context, ensure};
+use redb::{Builder, Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
 use crate::Identity;
@@ -33,8 +30,9 @@ pub use build::{Indexed, index_files};
 pub use guarded::is_guarded;
 pub use record::Content;
 
-use guarded::guarded;
-use record::{open_file, open_rows, open_text, seal_file, seal_rows, seal_text};
+use guarded::{guarded, plainly};
+use read::read_all;
+use record::{open_text, seal_file, seal_rows, seal_text};
 
 /// What the file calls itself, raised when an older program could not read it.
 const FORMAT: &str = "equiav index 1";
@@ -97,28 +95,6 @@ pub(crate) struct Addition {
     pub(crate) rows: Vec<(Content, Vec<Row>)>,
     /// Files, whose contents are new or known.
     pub(crate) files: Vec<(String, Content)>,
-}
-
-impl Contents {
-    /// Reads the index at `path`, all of it.
-    ///
-    /// # Errors
-    ///
-    /// If it is not there, is no index, is damaged, or another process is changing it.
-    pub fn read(path: &Path) -> anyhow::Result<Self> {
-        ensure_file(path)?;
-        guarded(path, || {
-            let database = match builder().open_read_only(path) {
-                // The process that changed it was killed: its last transaction is made the current one.
-                Err(DatabaseError::RepairAborted) => {
-                    drop(writable(path)?);
-                    builder().open_read_only(path)
-                }
-                other => other,
-            };
-            read_all(&database.map_err(plainly)?.begin_read()?)
-        })
-    }
 }
 
 impl Index {
@@ -244,26 +220,6 @@ fn writable(path: &Path) -> anyhow::Result<Database> {
     builder().set_check_integrity_on_open(true).open(path).map_err(plainly)
 }
 
-/// What redb says, in words of the index.
-fn plainly(error: DatabaseError) -> anyhow::Error {
-    match error {
-        DatabaseError::DatabaseAlreadyOpen => Locked.into(),
-        other => other.into(),
-    }
-}
-
-/// Another process has the file open.
-#[derive(Debug)]
-struct Locked;
-
-impl std::fmt::Display for Locked {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("another process has it open: wait for it")
-    }
-}
-
-impl std::error::Error for Locked {}
-
 fn ensure_file(path: &Path) -> anyhow::Result<()> {
     let found = path.metadata().with_context(|| format!("index {}", path.display()))?;
     ensure!(found.is_file(), "index {}: is no file", path.display());
@@ -328,49 +284,4 @@ fn advance(
     let header = Header { format, about, contents, files, generation };
     table.insert(RECORD, seal_text(&serde_json::to_string(&header)?).as_str())?;
     Ok(())
-}
-
-/// Everything, held to its checksums and numbers.
-fn read_all(transaction: &ReadTransaction) -> anyhow::Result<Contents> {
-    let about = transaction.open_table(ABOUT)?;
-    let Some(text) = about.get(RECORD)? else { bail!("it does not say what it holds") };
-    let header: Header = serde_json::from_str(open_text(text.value())?)?;
-    let format = &header.format;
-    ensure!(format == FORMAT, "it is of the format `{format}`, expected `{FORMAT}`");
-    let (contents, files) = (transaction.open_table(CONTENTS)?, transaction.open_table(FILES)?);
-    let counts = [contents.len()?, files.len()?];
-    ensure!(counts == [header.contents, header.files], "it lacks records");
-    let mut all = Contents { about: header.about, rows: BTreeMap::new(), files: BTreeMap::new() };
-    for record in contents.iter()? {
-        let (key, value) = record?;
-        let content = Content::of_key(key.value())?;
-        let rows = open_rows(key.value(), value.value(), all.about.model.width)?;
-        all.rows.insert(content, rows);
-    }
-    for record in files.iter()? {
-        let (path, value) = record?;
-        let content = open_file(path.value(), value.value())?;
-        ensure!(all.rows.contains_key(&content), "a file's rows are missing");
-        all.files.insert(path.value().to_owned(), content);
-    }
-    let found = [all.rows.len() as u64, all.files.len() as u64];
-    ensure!(found == counts, "it holds records twice");
-    Ok(all)
-}
-
-/// Whether an error is of the disk or of a lock, and not of what the file holds.
-pub(super) fn is_outer(error: &anyhow::Error) -> bool {
-    let of_disk = |error: &io::Error| {
-        !matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
-    };
-    error.chain().any(|cause| {
-        let storage = match cause.downcast_ref() {
-            Some(DatabaseError::Storage(storage)) => Some(storage),
-            _ => cause.downcast_ref::<StorageError>(),
-        };
-        match storage {
-            Some(StorageError::Io(error)) => of_disk(error),
-            _ => cause.downcast_ref::<io::Error>().is_some_and(of_disk) || cause.is::<Locked>(),
-        }
-    })
 }

@@ -110,6 +110,10 @@ mod tests {
             });
             let share = right.count() as f64 / 300.0;
             assert!(share > 0.93, "{loss:?}: {share}");
+            let sums = scores.sum_axis(ndarray::Axis(1));
+            let exclusive = sums.iter().all(|sum| (sum - 1.0).abs() < 1e-4);
+            assert!(scores.iter().all(|share| (0.0..=1.0).contains(share)), "probabilities");
+            assert_eq!(exclusive, loss == ClassLoss::Ce, "of exclusive classes they sum up to 1");
         }
     }
 }
