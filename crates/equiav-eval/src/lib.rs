@@ -1,9 +1,10 @@
-//! Retrieval and classification metrics from plain arrays; no model is run and no file is read.
+//! Retrieval, classification and localization metrics from plain arrays; no model is run and no file is read.
 //!
 //! Higher scores are better everywhere. Scores must be finite: a metric of a broken model is an
 //! error, never a number.
 
 mod accuracy;
+pub mod localization;
 mod normal;
 mod precision;
 mod retrieval;
