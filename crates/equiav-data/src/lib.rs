@@ -32,7 +32,7 @@ mod order;
 mod ordered;
 pub mod parallel;
 mod picture;
-mod preview;
+pub mod preview;
 mod reading;
 mod resample;
 mod sampler;

@@ -1,16 +1,19 @@
-//! Recipes, the training step, runs, checkpoints and retrieval: where the other crates meet.
+//! Recipes, the training step, runs, checkpoints, retrieval and localization: where the other crates meet.
 
 mod average;
 pub mod checkpoint;
 pub mod corpus;
 pub mod embedding;
+pub mod environment;
 pub mod feed;
 mod fixed;
 mod folder;
+pub mod gallery;
 mod hashed;
 pub mod import;
 mod journal;
 pub mod learner;
+pub mod localize;
 pub mod measures;
 mod memory;
 mod metrics_log;

@@ -7,9 +7,12 @@ mod data;
 mod doctor;
 mod export;
 mod import;
+mod localize;
+mod localized;
 mod parity;
 mod pretrain;
 mod progress;
+mod report;
 mod retrieve;
 mod runs;
 mod table;
@@ -31,7 +34,9 @@ struct Cli {
 enum Command {
     Pretrain(pretrain::Pretrain),
     Retrieve(retrieve::Retrieve),
+    Localize(localize::Localize),
     Runs(runs::Runs),
+    Report(report::Report),
     Import(import::Import),
     Export(export::Export),
     #[command(subcommand)]
@@ -57,7 +62,9 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Pretrain(command) => command.run(),
         Command::Retrieve(command) => command.run(),
+        Command::Localize(command) => command.run(),
         Command::Runs(command) => command.run(),
+        Command::Report(command) => command.run(),
         Command::Import(command) => command.run(),
         Command::Export(command) => command.run(),
         Command::Data(command) => command.run(),
