@@ -64,11 +64,10 @@ impl Gallery {
 
 impl Query {
     fn markup(&self) -> Markup {
-        let met = self.answers.iter().any(|answer| answer.right);
         html! {
             details.query open {
                 summary {
-                    (mark(met)) " " span.name { (self.item.name) }
+                    (mark(self.rank == 1)) " " span.name { (self.item.name) }
                     span.rank { " right answer at " (self.rank) " of " (self.candidates) }
                 }
                 div.row {

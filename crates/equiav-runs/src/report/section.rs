@@ -94,14 +94,17 @@ impl HeatMaps {
     }
 }
 
+/// What curves show, for who cannot see them.
+const CURVES: &str =
+    "Curves of the loss and of R@1 over steps; `equiav runs --csv` writes the numbers";
+
 /// `svg` is drawn by this crate and needs no escaping.
 pub(crate) fn curves(svg: &str) -> Markup {
     html! {
         section #curves {
             h2 { "Curves" }
-            figure.curves role="img"
-                aria-label="Curves of the loss and of R@1 over steps; `equiav runs --csv` writes the numbers" {
-                (PreEscaped(svg))
+            div.scroll tabindex="0" role="group" aria-label="Curves" {
+                figure.curves role="img" aria-label=(CURVES) { (PreEscaped(svg)) }
             }
         }
     }
