@@ -78,11 +78,9 @@ pub fn plot(runs: &[Run], metrics: &[String], path: &Path) -> anyhow::Result<()>
 pub fn curves(run: &Run) -> anyhow::Result<Option<String>> {
     let runs = std::slice::from_ref(run);
     let metrics = default_metrics(runs);
-    if metrics.is_empty() {
-        return Ok(None);
-    }
     register()?;
-    Figure { runs, metrics: &metrics }.svg().map(Some)
+    let svg = || Figure { runs, metrics: &metrics }.svg();
+    (!metrics.is_empty()).then(svg).transpose()
 }
 
 fn register() -> anyhow::Result<()> {
