@@ -82,6 +82,22 @@ impl VisualAugment {
         placement::Placement::new(source.size(), output).plain(source)
     }
 
+    /// Which part of a picture of size `source` the [`plain`](Self::plain) view shows: left, top, right,
+    /// bottom as shares of its sides, each in [0, 1].
+    pub fn plain_part(&self, source: ImageSize, output: ImageSize) -> [f64; 4] {
+        let (height, width) = (output.height as f64, output.width as f64);
+        let whole = resize::Area { top: 0.0, left: 0.0, height, width };
+        let area = placement::Placement::new(source, output).in_source(whole);
+        let (down, right) = (source.height as f64, source.width as f64);
+        let corners = [
+            area.left / right,
+            area.top / down,
+            (area.left + area.width) / right,
+            (area.top + area.height) / down,
+        ];
+        corners.map(|share| share.clamp(0.0, 1.0))
+    }
+
     /// Both views of a clip, from one draw.
     ///
     /// The published profile takes the augmented view from `augmented_source`, another frame; the

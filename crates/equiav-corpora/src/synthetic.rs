@@ -6,6 +6,7 @@ mod picture;
 mod scene;
 mod sound;
 mod specimen;
+mod truth;
 
 use std::fs;
 use std::num::NonZeroUsize;
@@ -23,6 +24,7 @@ use serde_json::json;
 use crate::{finished, parallel, wav};
 use scene::{Classes, Scene};
 pub(crate) use specimen::Specimen;
+pub use truth::Rectangle;
 
 /// Raised whenever the same knobs give other files than before.
 const VERSION: u32 = 1;

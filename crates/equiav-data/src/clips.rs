@@ -142,7 +142,11 @@ impl Clips {
     }
 
     /// The sound of `clip`, all of it or its first `window` seconds.
-    pub(crate) fn sound(&self, clip: usize, window: Option<f64>) -> Result<Waveform, MediaError> {
+    ///
+    /// # Errors
+    ///
+    /// If it is missing or cannot be decoded.
+    pub fn sound(&self, clip: usize, window: Option<f64>) -> Result<Waveform, MediaError> {
         match (self, window) {
             (Self::Manifest(manifest), None) => read_sound(&manifest.clips[clip].sound),
             (Self::Manifest(manifest), Some(seconds)) => {
@@ -159,7 +163,11 @@ impl Clips {
     }
 
     /// Frame `frame` of `clip`; of files the next earlier one that exists.
-    pub(crate) fn picture(&self, clip: usize, frame: usize) -> Result<Image, MediaError> {
+    ///
+    /// # Errors
+    ///
+    /// If it is missing or cannot be decoded.
+    pub fn picture(&self, clip: usize, frame: usize) -> Result<Image, MediaError> {
         match self {
             Self::Manifest(manifest) => read_frame(&manifest.clips[clip], frame),
             Self::Shards(shards) => {

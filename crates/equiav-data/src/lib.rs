@@ -35,7 +35,7 @@ mod order;
 mod ordered;
 pub mod parallel;
 mod picture;
-mod preview;
+pub mod preview;
 mod reading;
 mod replacement;
 mod resample;

@@ -147,8 +147,13 @@ fn wrapped(text: &str) -> Vec<String> {
     lines
 }
 
-/// `[1, mels, frames]` in colors, low frequencies below.
-fn spectrogram(view: ArrayView3<f32>) -> RgbImage {
+/// A standardised spectrogram, `[1, mels, frames]`, in colors: time to the right, low frequencies below, the
+/// same colors for the same values.
+///
+/// # Panics
+///
+/// If it has no mel bin or frame.
+pub fn spectrogram(view: ArrayView3<f32>) -> RgbImage {
     let (_, mels, frames) = view.dim();
     let [darkest, brightest] = RANGE;
     let picture = RgbImage::from_fn(frames as u32, mels as u32, |x, y| {
@@ -158,8 +163,12 @@ fn spectrogram(view: ArrayView3<f32>) -> RgbImage {
     imageops::resize(&picture, SPAN, SIDE, FilterType::Triangle)
 }
 
-/// `[3, height, width]` as it was before it was standardised, in a square.
-fn frame(view: ArrayView3<f32>) -> RgbImage {
+/// A standardised frame, `[3, height, width]`, as it was before it was standardised, in a square.
+///
+/// # Panics
+///
+/// If it has no pixel.
+pub fn frame(view: ArrayView3<f32>) -> RgbImage {
     let (_, height, width) = view.dim();
     let picture = RgbImage::from_fn(width as u32, height as u32, |x, y| {
         Rgb(std::array::from_fn(|channel| {

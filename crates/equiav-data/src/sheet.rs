@@ -1,6 +1,7 @@
 //! What contact sheets are painted with: colors for levels, a font for captions, a PNG at the end.
 
 pub mod glyphs;
+pub mod heat;
 
 use std::path::Path;
 

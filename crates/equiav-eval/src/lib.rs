@@ -1,4 +1,4 @@
-//! Retrieval and classification metrics from plain arrays; no model is run and no file is read.
+//! Retrieval, classification and localization metrics from plain arrays; no model is run and no file is read.
 //!
 //! Higher scores are better everywhere. Scores must be finite: a metric of a broken model is an
 //! error, never a number.
@@ -9,6 +9,7 @@ mod bootstrap;
 mod calibration;
 mod clusters;
 mod coverage;
+pub mod localization;
 mod nearest;
 mod neighbors;
 mod normal;

@@ -184,6 +184,23 @@ impl Branch {
         mean(&self.predict(&tokens, &queries)).apply(&self.inter_head)
     }
 
+    /// How many rows and columns of tokens there are, row by row in their order.
+    pub fn grid(&self) -> [i64; 2] {
+        let BranchConfig { input, encoder, .. } = &self.config;
+        [input.height / encoder.patch, input.width / encoder.patch]
+    }
+
+    /// The inter-modal embeddings of points of the space in which tokens, their means and predictions
+    /// lie.
+    ///
+    /// # Shapes
+    ///
+    /// - `points`: `[.., width]`
+    /// - returns: `[.., out]`, of any length
+    pub fn project(&self, points: &Tensor) -> Tensor {
+        points.apply(&self.inter_head)
+    }
+
     /// The predictions for `vectors` from the plain view's `tokens`, one per vector.
     ///
     /// # Shapes

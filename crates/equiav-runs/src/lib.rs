@@ -1,10 +1,11 @@
-//! Looks at run folders: reads, lists, compares and plots them. Knows no model and no libtorch.
+//! Looks at run folders: reads, lists, compares, plots and reports them. Knows no model and no libtorch.
 
 mod compare;
 mod folder;
 mod log;
 mod plot;
 mod records;
+pub mod report;
 mod smooth;
 mod summary;
 mod table;
@@ -12,7 +13,7 @@ mod table;
 pub use compare::differing_keys;
 pub use folder::{Broken, Found, Run, State, find};
 pub use log::{Log, Record};
-pub use plot::{default_metrics, plot};
+pub use plot::{curves, default_metrics, plot};
 pub use records::write_csv;
 pub use summary::{Recall, Summary};
 pub use table::table;

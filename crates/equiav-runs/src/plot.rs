@@ -60,8 +60,7 @@ pub fn plot(runs: &[Run], metrics: &[String], path: &Path) -> anyhow::Result<()>
             bail!("no run has the metric {metric} (there are: {})", keys.join(", "));
         }
     }
-    register_font("sans-serif", FontStyle::Normal, FONT)
-        .map_err(|_| anyhow!("the built-in font cannot be read"))?;
+    register()?;
     let figure = Figure { runs, metrics };
     match path.extension().and_then(|ending| ending.to_str()) {
         Some("svg") => std::fs::write(path, figure.svg()?),
@@ -69,6 +68,24 @@ pub fn plot(runs: &[Run], metrics: &[String], path: &Path) -> anyhow::Result<()>
         _ => bail!("{}: a plot's file ends in .png or .svg", path.display()),
     }
     .with_context(|| format!("writing {}", path.display()))
+}
+
+/// The [`default_metrics`] of one run as the text of an SVG; nothing where it has no figure yet.
+///
+/// # Errors
+///
+/// If the built-in font cannot be used.
+pub fn curves(run: &Run) -> anyhow::Result<Option<String>> {
+    let runs = std::slice::from_ref(run);
+    let metrics = default_metrics(runs);
+    register()?;
+    let svg = || Figure { runs, metrics: &metrics }.svg();
+    (!metrics.is_empty()).then(svg).transpose()
+}
+
+fn register() -> anyhow::Result<()> {
+    register_font("sans-serif", FontStyle::Normal, FONT)
+        .map_err(|_| anyhow!("the built-in font cannot be read"))
 }
 
 struct Figure<'a> {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! recipe.toml      the recipe with every override in place
+//! environment.json program and machine that began the run
 //! checkpoints/     the newest checkpoints
 //! metrics.jsonl    one JSON object per step and per measurement
 //! events.out.*     the same for TensorBoard
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 
+use crate::environment;
 use crate::recipe::{self, Checked, Sections};
 
 /// The recipe of the run.
@@ -42,6 +44,7 @@ pub(crate) fn open<S: Sections>(recipe: &Checked<S>, out: &Path) -> anyhow::Resu
     } else {
         write(recipe, out, &path).with_context(|| format!("writing {}", path.display()))?;
     }
+    environment::keep(out).with_context(|| format!("writing in {}", out.display()))?;
     Ok(lock)
 }
 

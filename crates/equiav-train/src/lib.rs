@@ -1,4 +1,4 @@
-//! Recipes, the training step, runs, checkpoints and retrieval: where the other crates meet.
+//! Recipes, the training step, runs, checkpoints, retrieval and localization: where the other crates meet.
 
 mod average;
 pub mod checkpoint;
@@ -7,11 +7,13 @@ pub mod corpus;
 mod dealt;
 pub mod embed_files;
 pub mod embedding;
+pub mod environment;
 mod exported;
 pub mod feed;
 mod finetune;
 mod fixed;
 mod folder;
+pub mod gallery;
 mod hashed;
 mod identity;
 pub mod import;
@@ -19,6 +21,7 @@ pub mod index;
 mod journal;
 mod keys;
 pub mod learner;
+pub mod localize;
 pub mod measures;
 mod memory;
 mod metrics_log;

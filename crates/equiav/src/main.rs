@@ -12,10 +12,13 @@ mod finetune;
 mod import;
 mod index;
 mod inputs;
+mod localize;
+mod localized;
 mod parity;
 mod pretrain;
 mod probe;
 mod progress;
+mod report;
 mod retrieve;
 mod runs;
 mod search;
@@ -44,7 +47,9 @@ enum Command {
     Embed(embed::Embed),
     Index(index::Index),
     Search(Box<search::Search>),
+    Localize(localize::Localize),
     Runs(runs::Runs),
+    Report(report::Report),
     Import(import::Import),
     Export(export::Export),
     #[command(subcommand)]
@@ -77,7 +82,9 @@ fn main() -> ExitCode {
         Command::Embed(command) => command.run(),
         Command::Index(command) => command.run(),
         Command::Search(command) => command.run(),
+        Command::Localize(command) => command.run(),
         Command::Runs(command) => command.run(),
+        Command::Report(command) => command.run(),
         Command::Import(command) => command.run(),
         Command::Export(command) => command.run(),
         Command::Data(command) => command.run(),

@@ -122,19 +122,19 @@ pub(super) fn frame(
 }
 
 /// Where things stand in one frame.
-struct Layout<'a> {
-    scene: &'a Scene,
+pub(super) struct Layout<'a> {
+    pub(super) scene: &'a Scene,
     setting: &'a Setting,
     color: Color,
-    center: [f64; 2],
-    radius: f64,
+    pub(super) center: [f64; 2],
+    pub(super) radius: f64,
     beads: Vec<[f64; 2]>,
     lit: usize,
-    turn: [f64; 2],
+    pub(super) turn: [f64; 2],
 }
 
 impl<'a> Layout<'a> {
-    fn new(scene: &'a Scene, setting: &'a Setting, time: f64) -> Self {
+    pub(super) fn new(scene: &'a Scene, setting: &'a Setting, time: f64) -> Self {
         let beats = scene.count as f64 * time;
         let swing = 0.03 * (TAU * beats + setting.sway).sin();
         let center = [setting.across + swing, scene.top_distance()];
@@ -184,7 +184,7 @@ impl<'a> Layout<'a> {
         })
     }
 
-    fn object(&self, point: [f64; 2]) -> Option<Color> {
+    pub(super) fn object(&self, point: [f64; 2]) -> Option<Color> {
         let [x, y] = [0, 1].map(|axis| (point[axis] - self.center[axis]) / self.radius);
         let [cos, sin] = self.turn;
         let [x, y] = [cos * x + sin * y, cos * y - sin * x];

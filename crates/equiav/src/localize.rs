@@ -1,0 +1,184 @@
+//! `equiav localize`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, bail, ensure};
+use equiav_data::{Clips, read_picture, read_sound};
+use equiav_train::Trained;
+use equiav_train::corpus::Source;
+use equiav_train::embedding::Variant;
+use equiav_train::localize::{Localized, Localizer, MapOptions, Truths, localize};
+
+use crate::localized;
+use crate::progress::Progress;
+
+/// Show or measure where in pictures a sound is seen
+///
+/// A map says of every place of the picture what the similarity of picture and sound owes to it: how far the
+/// cosine of both embeddings falls when its token is left out. Of one clip, --audio and --image, it is drawn
+/// to --out. Over a list it is scored against boxes: AP50 ("cIoU"), mean IoU and the area under the success
+/// rate over 21 thresholds, under three rules that turn maps into regions, beside baselines and controls.
+///
+/// The embedded corpus knows its boxes. For VGG-SS give its JSON, for Flickr-SoundNet the folder of its
+/// annotations, for your own clips a JSON object of boxes by clip id: [left, top, right, bottom] in shares of
+/// the picture's sides. Boxes are seen through the plain view: the centered square of the picture.
+#[derive(clap::Args)]
+pub(crate) struct Localize {
+    /// The run folder
+    run: PathBuf,
+
+    /// The sound of one clip to draw
+    #[arg(long, value_name = "FILE", requires_all = ["image", "out"])]
+    audio: Option<PathBuf>,
+
+    /// The picture of one clip to draw
+    #[arg(long, value_name = "FILE", requires_all = ["audio", "out"])]
+    image: Option<PathBuf>,
+
+    /// Where the picture with its map is drawn to, a .png
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+
+    /// Measure these clips, a manifest or shards, instead of the recipe's own lists; may be repeated
+    #[arg(long = "list", value_name = "CLIPS", conflicts_with = "audio")]
+    lists: Vec<PathBuf>,
+
+    /// Where the boxes of the clips are
+    #[arg(long, value_name = "FILE", conflicts_with = "audio")]
+    boxes: Option<PathBuf>,
+
+    /// Measure the first clips of a list only
+    #[arg(long, value_name = "CLIPS", conflicts_with = "audio")]
+    first: Option<usize>,
+
+    /// Print one JSON object a list instead of a table
+    #[arg(long, conflicts_with = "audio")]
+    json: bool,
+
+    #[command(flatten)]
+    how: How,
+}
+
+/// How maps are made.
+#[derive(clap::Args)]
+pub(crate) struct How {
+    /// Which point of the tokens is compared: the plain view's own, or the centroid of predictions
+    #[arg(long, value_name = "VARIANT", default_value = "clean")]
+    variant: Named,
+
+    /// How many times finer than the tokens' grid maps are, each way; each step squares the passes
+    #[arg(long, value_name = "TIMES", default_value = "2")]
+    finer: i64,
+
+    /// The cosine of picture and sound as wholes below which no map is shown; its default was chosen on
+    /// training clips of the quick recipe, where it leaves 95 % of the clips lit
+    #[arg(long, value_name = "COSINE", default_value = "0.6", allow_negative_numbers = true)]
+    dark: f32,
+}
+
+/// A variant by its name; the recipe has the number of vectors.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Named {
+    Clean,
+    Centroid,
+}
+
+impl How {
+    pub(crate) fn options(&self, trained: &Trained) -> MapOptions {
+        let recipe = &trained.recipe;
+        let variant = match self.variant {
+            Named::Clean => Variant::Clean,
+            Named::Centroid => Variant::Centroid {
+                vectors: recipe.objective.centroid,
+                seed: recipe.evaluation.seed,
+            },
+        };
+        MapOptions { variant, finer: self.finer, dark: self.dark }
+    }
+}
+
+impl Localize {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        let mut progress = Progress::new();
+        let trained = Trained::open(&self.run, &mut progress)?;
+        let localizer = Localizer::new(&trained, self.how.options(&trained))?;
+        if let (Some(audio), Some(image), Some(out)) = (&self.audio, &self.image, &self.out) {
+            draw(&localizer, audio, image, out)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        ensure!(self.out.is_none(), "--out draws one clip: give --audio and --image");
+        let measured = self.measure(&trained, &localizer, &mut progress)?;
+        for figures in &measured {
+            match self.json {
+                true => println!("{}", serde_json::to_string(figures)?),
+                false => print!("{}", localized::table(figures)),
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn measure(
+        &self,
+        trained: &Trained,
+        localizer: &Localizer<'_>,
+        progress: &mut Progress,
+    ) -> anyhow::Result<Vec<Localized>> {
+        let given = self.boxes.as_deref().map(Truths::read).transpose()?;
+        let one = |name: &str, clips: Clips, truths: &Truths| {
+            let clips = first(clips, self.first)?;
+            let dataset = equiav_train::dataset(&trained.recipe, clips)?;
+            localize(name, dataset, localizer, truths)
+        };
+        if self.lists.is_empty() {
+            let truths = given.map_or_else(|| own_truths(trained), Ok)?;
+            let corpus = trained.recipe.data.source.prepare(progress)?;
+            ensure!(
+                !corpus.evaluate.is_empty(),
+                "the recipe names no list to measure: give --list"
+            );
+            return corpus
+                .evaluate
+                .into_iter()
+                .map(|(name, list)| one(&name, list, &truths))
+                .collect();
+        }
+        let measure = |list: &PathBuf| {
+            let truths = given.clone().map_or_else(|| Truths::of_corpus(list), Ok)?;
+            let name = list.display().to_string();
+            one(&name, Clips::open(&name)?, &truths)
+        };
+        self.lists.iter().map(measure).collect()
+    }
+}
+
+/// The boxes of the clips that the run was trained beside.
+pub(crate) fn own_truths(trained: &Trained) -> anyhow::Result<Truths> {
+    match &trained.recipe.data.source {
+        Source::Synthetic(corpus) => Ok(Truths::of_synthetic(corpus)),
+        Source::Manifest(lists) => Truths::of_corpus(&lists.train),
+        _ => bail!("the recipe's lists have no boxes: give --boxes FILE"),
+    }
+}
+
+/// The first `most` of `clips`.
+fn first(clips: Clips, most: Option<usize>) -> anyhow::Result<Clips> {
+    match (clips, most) {
+        (clips, None) => Ok(clips),
+        (Clips::Manifest(mut manifest), Some(most)) => {
+            ensure!(most > 0, "--first 0 leaves nothing to measure");
+            manifest.clips.truncate(most);
+            Ok(manifest.into())
+        }
+        (Clips::Shards(_), Some(_)) => bail!("--first is for manifests"),
+    }
+}
+
+fn draw(localizer: &Localizer<'_>, audio: &Path, image: &Path, out: &Path) -> anyhow::Result<()> {
+    let (sound, picture) = (read_sound(audio)?, read_picture(image)?);
+    let map = localizer.map(&sound, &picture).with_context(|| audio.display().to_string())?;
+    ensure!(out.extension().is_some_and(|end| end == "png"), "{}: expected a .png", out.display());
+    equiav_data::sheet::save(&map.over(&picture), out)?;
+    println!("{}: {}", out.display(), localized::verdict(&map));
+    Ok(())
+}
