@@ -13,7 +13,14 @@ const SOURCES: [&str; 5] =
 const GROUP_SOURCES: [&str; 4] = ["gather.cc", "group.cc", "reducer.cc", "store.cc"];
 
 fn main() -> Result<(), Box<dyn Error>> {
-    for name in ["LIBTORCH", "LIBTORCH_INCLUDE", "LIBTORCH_CXX11_ABI", "DEP_TCH_LIBTORCH_LIB"] {
+    for name in [
+        "LIBTORCH",
+        "LIBTORCH_INCLUDE",
+        "LIBTORCH_CXX11_ABI",
+        "DEP_TCH_LIBTORCH_LIB",
+        "CUDA_HOME",
+        "NCCL_HOME",
+    ] {
         println!("cargo::rerun-if-env-changed={name}");
     }
     println!("cargo::rerun-if-changed=build.rs");
@@ -22,7 +29,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let lib = lib_folder()?;
     let include = include_folder(&lib)?;
     let abi = env::var("LIBTORCH_CXX11_ABI").unwrap_or_else(|_| "1".to_owned());
-    cc::Build::new()
+    let mut build = cc::Build::new();
+    if env::var_os("CARGO_FEATURE_NCCL").is_some() {
+        build.define("EQUIAV_NCCL", None).define("USE_C10D_NCCL", None);
+        for include in cuda_includes(&lib)? {
+            build.flag(format!("-isystem{}", include.display()));
+        }
+    }
+    build
         .cpp(true)
         .std("c++17")
         .debug(false)
@@ -37,6 +51,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rustc-link-search=native={}", lib.display());
     println!("cargo::rustc-link-lib=torch_cpu");
     println!("cargo::rustc-link-lib=c10");
+    if env::var_os("CARGO_FEATURE_NCCL").is_some() {
+        println!("cargo::rustc-link-lib=torch_cuda");
+        println!("cargo::rustc-link-lib=c10_cuda");
+    }
     println!("cargo::rustc-link-arg=-Wl,-rpath,{}", lib.display());
     Ok(())
 }
@@ -63,6 +81,24 @@ fn include_folder(lib: &Path) -> Result<PathBuf, String> {
         return Ok(include);
     }
     Err(explain(&format!("{} does not hold libtorch's headers", include.display())))
+}
+
+/// The folders of the headers of CUDA and of NCCL: at `CUDA_HOME` and `NCCL_HOME`, else where pip puts
+/// them beside libtorch.
+fn cuda_includes(lib: &Path) -> Result<[PathBuf; 2], String> {
+    let packages = lib.canonicalize().ok().and_then(|lib| Some(lib.parent()?.parent()?.to_owned()));
+    let find = |variable: &str, header: &str, beside: &str| {
+        let set = env::var_os(variable).map(|root| Path::new(&root).join("include"));
+        let pip = packages.as_ref().map(|packages| packages.join("nvidia").join(beside));
+        let places = set.into_iter().chain(pip);
+        let found = places.into_iter().find(|folder| folder.join(header).is_file());
+        found
+            .ok_or_else(|| format!("the feature `nccl` needs {header}: set {variable} to its root"))
+    };
+    Ok([
+        find("CUDA_HOME", "cuda_runtime_api.h", "cu13/include")?,
+        find("NCCL_HOME", "nccl.h", "nccl/include")?,
+    ])
 }
 
 fn explain(what: &str) -> String {

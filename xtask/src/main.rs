@@ -21,6 +21,7 @@ mod process;
 mod published;
 mod python;
 mod rust_source;
+mod search_stamps;
 mod setup;
 mod terminal;
 mod test;
@@ -85,6 +86,12 @@ const COMMANDS: &[Command] = &[
         summary: "set up and run the criterion benches",
         help: bench::HELP,
         run: bench::command,
+    },
+    Command {
+        name: "search-stamps",
+        summary: "search the stamps with spoken words and write what is found",
+        help: search_stamps::HELP,
+        run: search_stamps::command,
     },
     Command {
         name: "endurance",
@@ -168,7 +175,7 @@ fn find(name: &str) -> Result<&'static Command, String> {
 fn overview() -> String {
     let mut text = String::from("usage: cargo xtask COMMAND [OPTIONS]\n\n");
     for command in COMMANDS {
-        text.push_str(&format!("  {:<10} {}\n", command.name, command.summary));
+        text.push_str(&format!("  {:<13} {}\n", command.name, command.summary));
     }
     text.push_str("\n`cargo xtask help COMMAND` says more about one of them.\n");
     text

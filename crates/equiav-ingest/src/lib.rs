@@ -9,6 +9,9 @@
 //! 5. `examine`: all of that, with what is wrong about it as [`Finding`]s under a [`Policy`]
 //! 6. [`ingest()`]: clips into numbered shards, resumable; or [`scan()`]: findings only
 //!
+//! Beside that journey, a [`Recording`] gives the sound and chosen frames of one file to whoever cuts no
+//! clips.
+//!
 //! No decoder of video runs in this process: `child` starts FFmpeg under a time limit and a memory
 //! limit, so a bad file costs a child and is named with what FFmpeg said of it.
 
@@ -18,6 +21,7 @@ mod error;
 mod examine;
 mod ffmpeg;
 mod guarded;
+pub mod html;
 mod ingest;
 mod key;
 mod notes;
@@ -26,6 +30,7 @@ mod pictures;
 mod plan;
 mod policy;
 mod probe;
+mod recording;
 mod report;
 mod scan;
 mod settings;
@@ -39,6 +44,7 @@ pub use ffmpeg::Ffmpeg;
 pub use ingest::{Ingested, ingest};
 pub use page::page;
 pub use policy::{Action, Finding, Policy, Reason};
+pub use recording::Recording;
 pub use report::{FileReport, Media, Summary};
 pub use scan::{Scanned, scan};
 pub use settings::{AudioFormat, Settings};

@@ -1,9 +1,8 @@
 //! A scan as a page of HTML that needs no other file.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use maud::{DOCTYPE, Markup, html};
+use maud::{Markup, html};
 
+use crate::html::{data_uri, document};
 use crate::{FileReport, Scanned, Summary};
 
 const STYLE: &str = "body{font:15px sans-serif;margin:2em;color:#222}\
@@ -15,33 +14,21 @@ const STYLE: &str = "body{font:15px sans-serif;margin:2em;color:#222}\
 /// The page of `files`; names are escaped, thumbnails are part of it.
 pub fn page(title: &str, files: &[Scanned]) -> String {
     let summary = Summary::of(files.iter().map(|scanned| &scanned.report));
-    let markup = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                title { (title) }
-                style { (maud::PreEscaped(STYLE)) }
-            }
-            body {
-                h1 { (title) }
-                p {
-                    (summary.used) " of " (summary.files) " files give " (summary.clips) " clips."
-                }
-                table {
-                    tr { th { "finding" } th { "files" } }
-                    @for (reason, files) in &summary.findings {
-                        tr { td { (reason) } td.n { (files) } }
-                    }
-                }
-                table {
-                    tr { th {} th { "file" } th { "clips" } th { "holds" } th { "findings" } }
-                    @for scanned in files { (row(scanned)) }
-                }
+    let body = html! {
+        h1 { (title) }
+        p { (summary.used) " of " (summary.files) " files give " (summary.clips) " clips." }
+        table {
+            tr { th { "finding" } th { "files" } }
+            @for (reason, files) in &summary.findings {
+                tr { td { (reason) } td.n { (files) } }
             }
         }
+        table {
+            tr { th {} th { "file" } th { "clips" } th { "holds" } th { "findings" } }
+            @for scanned in files { (row(scanned)) }
+        }
     };
-    markup.into_string()
+    document(title, STYLE, &body)
 }
 
 fn row(scanned: &Scanned) -> Markup {
@@ -50,7 +37,7 @@ fn row(scanned: &Scanned) -> Markup {
         tr.out[report.clips == 0] {
             td {
                 @if let Some(jpeg) = &scanned.thumbnail {
-                    img alt="" src=(format!("data:image/jpeg;base64,{}", STANDARD.encode(jpeg)));
+                    img alt="" src=(data_uri("image/jpeg", jpeg));
                 }
             }
             td {

@@ -107,7 +107,7 @@ impl FrameStream {
         Ok(Self { running, frames, ahead, held, latest: None, last, complaints })
     }
 
-    fn window(&mut self, window: Window) -> Result<Vec<Arc<RgbImage>>, Finding> {
+    pub(crate) fn window(&mut self, window: Window) -> Result<Vec<Arc<RgbImage>>, Finding> {
         self.held = self.held.split_off(&window.start);
         window.moments(self.frames).map(|moment| self.frame(moment)).collect()
     }
@@ -149,7 +149,7 @@ impl FrameStream {
         })
     }
 
-    fn finish(self) -> Result<String, Finding> {
+    pub(crate) fn finish(self) -> Result<String, Finding> {
         match self.running {
             Some(running) => running.drain(),
             None => Ok(self.complaints),

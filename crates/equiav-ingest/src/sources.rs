@@ -50,6 +50,13 @@ pub enum Kind {
     Irregular(String),
 }
 
+impl Kind {
+    /// What a file of that name is, going by its ending; a pair is made of two files, so none is one.
+    pub fn of(path: &Path) -> Self {
+        kind(path)
+    }
+}
+
 /// Lists every file below `folder`, sorted by its relative path.
 ///
 /// Links to files are followed, links to folders are not. Of several pictures (or sounds) with one

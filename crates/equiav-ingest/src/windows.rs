@@ -88,9 +88,13 @@ pub(crate) fn all_moments(windows: &[Window], frames: usize) -> Vec<u64> {
 /// The same as an expression of FFmpeg's over `n`, the millisecond; its length does not grow with
 /// the file's.
 pub(crate) fn expression(windows: &[Window], settings: &Settings) -> String {
-    let (whole, cut): (Vec<Window>, Vec<Window>) =
-        windows.iter().partition(|window| window.length == settings.window_ms());
     let stride = settings.stride_ms();
+    let first = windows.first().map_or(0, |window| window.start);
+    // Others are cut short, or begin where they end with the file.
+    let (whole, cut): (Vec<Window>, Vec<Window>) = windows.iter().partition(|window| {
+        let regular = (window.start - first).is_multiple_of(stride);
+        regular && window.length == settings.window_ms()
+    });
     let mut terms = Vec::new();
     if let (Some(first), Some(last)) = (whole.first(), whole.last()) {
         for (from, to) in first.moments(settings.frames).zip(last.moments(settings.frames)) {

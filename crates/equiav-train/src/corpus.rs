@@ -77,6 +77,8 @@ impl Source {
             Source::Synthetic(corpus) => synthetic(corpus, watch)?,
             Source::Stamps(corpus) => stamps(corpus, watch)?,
         };
+        let named = !lists.train.as_os_str().is_empty();
+        ensure!(named, "the model names no list of clips: name one with --list");
         let train = Manifest::read(&lists.train)?;
         ensure!(!train.clips.is_empty(), "{} lists no clip", lists.train.display());
         let read = |(name, path): (String, PathBuf)| Ok((name, Manifest::read(&path)?.into()));
@@ -93,6 +95,19 @@ impl Source {
         match self {
             Source::Synthetic(corpus) => Ok(Some(synthetic_folder(corpus)?.join(SYNTHETIC_LABELS))),
             _ => Ok(None),
+        }
+    }
+}
+
+impl Source {
+    /// The same without the places of files on this machine, to be handed on.
+    pub(crate) fn without_places(&self) -> Self {
+        match self {
+            Source::Synthetic(corpus) => Source::Synthetic(corpus.clone()),
+            Source::Stamps(corpus) => Source::Stamps(Stamps { package: None, ..corpus.clone() }),
+            Source::Manifest(_) | Source::Shards(_) => {
+                Source::Manifest(Lists { train: PathBuf::new(), evaluate: BTreeMap::new() })
+            }
         }
     }
 }

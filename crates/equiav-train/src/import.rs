@@ -1,6 +1,5 @@
 //! Foreign weights to a model folder, and the folder's description of what a user must know.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use equiav_models::{
@@ -8,6 +7,7 @@ use equiav_models::{
 };
 use tch::Device;
 
+use crate::exported;
 use crate::network::Network;
 use crate::settings::Settings;
 
@@ -38,11 +38,11 @@ pub fn import(
         Kind::Start => import_start(&network.store, &read)?,
     };
     let origin = weights.file_name().unwrap_or_default().to_string_lossy();
-    write(&network, recipe, &format!("Imported from `{origin}`."), out)?;
+    write(&network, recipe, 0, &format!("Imported from `{origin}`."), out)?;
     Ok(report)
 }
 
-/// Writes `network` as the folder `out`, with `body` in its card.
+/// Writes `network` after `epoch` epochs as the folder `out`, with `body` in its card.
 ///
 /// # Errors
 ///
@@ -50,17 +50,14 @@ pub fn import(
 pub(crate) fn write(
     network: &Network,
     recipe: &Settings,
+    epoch: u64,
     body: &str,
     out: &Path,
 ) -> anyhow::Result<()> {
     let branches = recipe.branches().into_iter();
     let mut config =
         ModelConfig::new(branches.map(|(key, value)| (key.to_string(), value)).collect());
-    config.extra = BTreeMap::from([
-        ("front_end".to_owned(), serde_json::to_value(&recipe.front_end)?),
-        ("augment".to_owned(), serde_json::to_value(&recipe.augment)?),
-        ("objective".to_owned(), serde_json::to_value(&recipe.objective)?),
-    ]);
+    config.extra = exported::extra(recipe, epoch)?;
     let card = model_card(&config, body);
     export(out, &network.store, &config, &card)
 }

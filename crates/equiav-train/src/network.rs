@@ -10,7 +10,7 @@ use equiav_torch::{AutocastKind, autocast, checkpoint};
 use tch::{Device, Tensor, nn};
 
 use crate::phase::{self, Phase};
-use crate::settings::{Precision, Settings};
+use crate::settings::{Model, Precision, Settings};
 
 /// What holds its variables in a store, by which they are trained and saved.
 pub trait Stored {
@@ -57,6 +57,23 @@ impl Network {
                 .with_context(|| format!("start weights {}", path.display()))?;
         }
         Ok(network)
+    }
+
+    /// Another network over the same weights, for another thread: tensors may move between threads, but
+    /// not be used by two at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub(crate) fn sharing(&self, recipe: &Settings) -> anyhow::Result<Self> {
+        let fresh =
+            Settings { model: Model { start: None, ..recipe.model.clone() }, ..recipe.clone() };
+        let other = Self::new(&fresh, self.store.device())?;
+        let own = self.store.variables();
+        for (name, mut variable) in other.store.variables() {
+            tch::no_grad(|| variable.f_set_data(&own[&name]))?;
+        }
+        Ok(other)
     }
 
     /// Starts both encoders from the masked autoencoder's weights at `path`.

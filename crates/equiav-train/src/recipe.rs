@@ -85,6 +85,16 @@ impl<S: Sections> Checked<S> {
         Ok(Self(settings))
     }
 
+    /// The recipe of `settings` that were written by another path than TOML.
+    ///
+    /// # Errors
+    ///
+    /// If a value makes no sense.
+    pub(crate) fn from_settings(settings: S) -> anyhow::Result<Self> {
+        settings.check()?;
+        Ok(Self(settings))
+    }
+
     /// The recipe as TOML, with every override in place.
     ///
     /// # Panics

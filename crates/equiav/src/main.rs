@@ -6,15 +6,19 @@ mod bench;
 mod classes;
 mod data;
 mod doctor;
+mod embed;
 mod export;
 mod finetune;
 mod import;
+mod index;
+mod inputs;
 mod parity;
 mod pretrain;
 mod probe;
 mod progress;
 mod retrieve;
 mod runs;
+mod search;
 mod table;
 mod together;
 
@@ -37,6 +41,9 @@ enum Command {
     Finetune(finetune::Finetune),
     Probe(probe::Probe),
     Retrieve(retrieve::Retrieve),
+    Embed(embed::Embed),
+    Index(index::Index),
+    Search(Box<search::Search>),
     Runs(runs::Runs),
     Import(import::Import),
     Export(export::Export),
@@ -47,11 +54,13 @@ enum Command {
     Doctor(doctor::Doctor),
 }
 
-/// Has memory that runs out told as the error that it becomes, and not as a panic before.
-fn tell_memory_once() {
+/// Has what becomes an error told as that, and not as a panic before: memory that runs out, and an index
+/// that is damaged.
+fn tell_errors_once() {
     let usual = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
-        if !equiav_torch::is_out_of_memory(&equiav_data::panic_message(info.payload())) {
+        let message = equiav_data::panic_message(info.payload());
+        if !equiav_torch::is_out_of_memory(&message) && !equiav_train::index::is_guarded() {
             usual(info);
         }
     }));
@@ -59,12 +68,15 @@ fn tell_memory_once() {
 
 fn main() -> ExitCode {
     equiav_torch::keep_freed_memory();
-    tell_memory_once();
+    tell_errors_once();
     let result = match Cli::parse().command {
         Command::Pretrain(command) => command.run(),
         Command::Finetune(command) => command.run(),
         Command::Probe(command) => command.run(),
         Command::Retrieve(command) => command.run(),
+        Command::Embed(command) => command.run(),
+        Command::Index(command) => command.run(),
+        Command::Search(command) => command.run(),
         Command::Runs(command) => command.run(),
         Command::Import(command) => command.run(),
         Command::Export(command) => command.run(),

@@ -4,4 +4,5 @@ mod broken;
 mod clock;
 mod formats;
 mod media;
+mod recording;
 mod resume;

@@ -1,8 +1,13 @@
-// c10d's process group over Gloo. Collectives start here and are waited for by the other side.
+// c10d's process group over Gloo, and over NCCL for GPUs where it is built with EQUIAV_NCCL. Collectives
+// start here and are waited for by the other side.
 
 #include "group.h"
 
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
+#ifdef EQUIAV_NCCL
+#include <c10/cuda/CUDAFunctions.h>
+#include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
+#endif
 
 #include <chrono>
 #include <cstdint>
@@ -29,6 +34,30 @@ c10d::ReduceOp reduction(std::int32_t number) {
       return c10d::ReduceOp::MAX;
   }
   throw std::invalid_argument("unknown reduction");
+}
+
+// Has tensors of a GPU travel over NCCL, where there is a GPU; whether there is.
+bool add_nccl(
+    c10d::ProcessGroup& group,
+    const c10::intrusive_ptr<c10d::Store>& store,
+    std::int32_t rank,
+    std::int32_t world,
+    std::int64_t limit) {
+#ifdef EQUIAV_NCCL
+  if (c10::cuda::device_count() == 0) return false;
+  auto options = c10d::ProcessGroupNCCL::Options::create();
+  options->timeout = std::chrono::milliseconds(limit);
+  auto nccl =
+      c10::make_intrusive<c10d::ProcessGroupNCCL>(store, rank, world, std::move(options));
+  group.setBackend(
+      c10::DeviceType::CUDA,
+      c10d::ProcessGroup::BackendType::NCCL,
+      c10::intrusive_ptr<c10d::Backend>(std::move(nccl)));
+  return true;
+#else
+  (void)group, (void)store, (void)rank, (void)world, (void)limit;
+  return false;
+#endif
 }
 
 EquiavWork* started(c10::intrusive_ptr<c10d::Work> work, equiav::Tensors tensors) {
@@ -59,9 +88,15 @@ char* equiav_group_open(
         c10d::ProcessGroup::BackendType::GLOO,
         c10::intrusive_ptr<c10d::Backend>(std::move(gloo)));
     opened->setDefaultBackend(c10d::ProcessGroup::BackendType::GLOO);
+    const bool gpus = add_nccl(*opened, store->store, rank, world, limit);
     opened->setGroupName("equiav");
-    *group = new EquiavGroup{std::move(opened)};
+    *group = new EquiavGroup{std::move(opened), gpus};
   });
+}
+
+// Whether tensors of a GPU travel as they are.
+std::int32_t equiav_group_carries_gpus(const EquiavGroup* group) {
+  return group->gpus ? 1 : 0;
 }
 
 void equiav_group_free(EquiavGroup* group) {

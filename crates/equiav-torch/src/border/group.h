@@ -12,6 +12,8 @@ struct EquiavStore {
 
 struct EquiavGroup {
   c10::intrusive_ptr<c10d::ProcessGroup> group;
+  // Whether it has a carrier for tensors of a GPU.
+  bool gpus;
 };
 
 struct EquiavWork {

@@ -32,6 +32,7 @@ unsafe extern "C" {
         address: *const c_char,
         group: *mut *mut RawGroup,
     ) -> *mut c_char;
+    fn equiav_group_carries_gpus(group: *const RawGroup) -> i32;
     fn equiav_group_free(group: *mut RawGroup);
     fn equiav_group_broadcast(
         group: *mut RawGroup,
@@ -68,7 +69,7 @@ pub(crate) struct Seat<'a> {
     pub(crate) address: Option<&'a str>,
 }
 
-/// c10d's process group, over Gloo.
+/// c10d's process group, over Gloo and, for tensors of a GPU, over NCCL where it is built in.
 #[derive(Debug)]
 pub(crate) struct ProcessGroup(NonNull<RawGroup>);
 
@@ -102,6 +103,12 @@ impl ProcessGroup {
             )
         })?;
         Ok(Self(NonNull::new(group).expect("the border has made no group")))
+    }
+
+    /// Whether tensors of a GPU travel as they are, over NCCL.
+    pub(crate) fn carries_gpus(&self) -> bool {
+        // SAFETY: the group is live.
+        unsafe { equiav_group_carries_gpus(self.raw()) != 0 }
     }
 
     /// Starts to overwrite `tensor` by the one of rank `root`.

@@ -1,5 +1,5 @@
-//! A group over Gloo, c10d's carrier for processors: TCP between any hosts; GPU tensors pass through the
-//! host's memory.
+//! A group over Gloo, c10d's carrier for processors: TCP between any hosts. Tensors of a GPU pass through
+//! the host's memory, or travel over NCCL where that is built in.
 
 use std::sync::Arc;
 
@@ -31,6 +31,12 @@ impl Gloo {
         let session = meeting::meet(meeting, limits)?;
         Ok(Self { session: Arc::new(session) })
     }
+
+    /// The tensor's numbers in one piece where they can travel: its own, where that is how they lie.
+    fn staged(&self, tensor: &Tensor) -> Tensor {
+        let own = tensor.detach().contiguous();
+        if self.session.carries_gpus() { own } else { own.to_device(Device::Cpu) }
+    }
 }
 
 impl Group for Gloo {
@@ -46,7 +52,7 @@ impl Group for Gloo {
     fn broadcast(&self, tensor: &mut Tensor, root: usize, purpose: &str) -> Result<(), GroupError> {
         let world = self.world();
         assert!(root < world, "broadcast ({purpose}): there is no rank {root} of {world}");
-        let staged = staged(tensor);
+        let staged = self.staged(tensor);
         self.session.run("broadcast", purpose, |group| group.broadcast(&staged, root))?;
         bring_back(&staged, tensor);
         Ok(())
@@ -62,7 +68,7 @@ impl Group for Gloo {
             Reduce::Sum => 0,
             Reduce::Max => 1,
         };
-        let staged = staged(tensor);
+        let staged = self.staged(tensor);
         self.session.run("all_reduce", purpose, |group| group.all_reduce(&staged, number))?;
         bring_back(&staged, tensor);
         Ok(())
@@ -73,8 +79,8 @@ impl Group for Gloo {
         let mut size = own.size();
         assert!(!size.is_empty(), "all_gather ({purpose}): a scalar has no rows");
         size[0] *= self.world() as i64;
-        let staged = staged(own);
-        let all = Tensor::empty(&size, (own.kind(), Device::Cpu));
+        let staged = self.staged(own);
+        let all = Tensor::empty(&size, (own.kind(), staged.device()));
         self.session.run("all_gather", purpose, |group| group.all_gather(&all, &staged))?;
         Ok(all.to_device(own.device()))
     }
@@ -88,7 +94,8 @@ impl Group for Gloo {
         parameters: &[Tensor],
         unused: Unused,
     ) -> Result<Option<OverlappedAverage>, GroupError> {
-        if parameters.iter().any(|parameter| parameter.device() != Device::Cpu) {
+        let on_gpu = parameters.iter().any(|parameter| parameter.device() != Device::Cpu);
+        if on_gpu && !self.session.carries_gpus() {
             return Ok(None);
         }
         let search = match unused {
@@ -100,11 +107,6 @@ impl Group for Gloo {
         })?;
         Ok(Some(OverlappedAverage::new(Arc::clone(&self.session), reducer)))
     }
-}
-
-/// The tensor's numbers in one piece in the host's memory: its own, where that is how they lie.
-fn staged(tensor: &Tensor) -> Tensor {
-    tensor.detach().to_device(Device::Cpu).contiguous()
 }
 
 /// Copies what was staged back, unless it is the tensor's own memory.

@@ -70,6 +70,11 @@ impl Session {
         self.place.world
     }
 
+    /// Whether tensors of a GPU travel as they are.
+    pub(super) fn carries_gpus(&self) -> bool {
+        self.group().carries_gpus()
+    }
+
     /// The failure that has ended this group, if one has.
     pub(super) fn failure(&self) -> Option<&GroupError> {
         self.failure.get()

@@ -1,0 +1,140 @@
+//! The sound of one file and some of its frames, on one clock, for whoever cuts no clips.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use equiav_augment::Image;
+use equiav_data::Waveform;
+use ndarray::Array3;
+
+use crate::child::Limits;
+use crate::pictures::FrameStream;
+use crate::probe::{Probe, probe};
+use crate::sound::{Material, SoundStream};
+use crate::windows::{Clock, Window};
+use crate::{Ffmpeg, Finding, Reason, Settings};
+
+/// The patience with a file, in seconds, and in seconds for each second that it lasts: whoever takes
+/// the frames may be slower than FFmpeg.
+const PATIENCE: [f64; 2] = [120.0, 20.0];
+/// The channel that is heard, counted from 0: the one that is read from sound files too.
+const CHANNEL: usize = 0;
+
+/// A file that FFmpeg has looked at. Time 0 is when the first of its two streams begins.
+#[derive(Debug)]
+pub struct Recording<'a> {
+    ffmpeg: &'a Ffmpeg,
+    file: &'a Path,
+    probe: Probe,
+    clock: Clock,
+}
+
+impl<'a> Recording<'a> {
+    /// Has FFmpeg look at `file`.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be decoded, has neither sound nor picture, or is damaged.
+    pub fn open(ffmpeg: &'a Ffmpeg, file: &'a Path) -> Result<Self, Finding> {
+        let probe = probe(ffmpeg, limits(0.0), file)?;
+        refuse_damage(&probe.complaints)?;
+        let sound = probe.sound.map(|track| track.span);
+        let picture = probe.video.map(|track| track.span);
+        let none = || Finding::new(Reason::Undecodable, "neither sound nor picture");
+        let first = sound.or(picture).ok_or_else(none)?;
+        let clock = Clock::new(sound.unwrap_or(first), picture.unwrap_or(first));
+        Ok(Self { ffmpeg, file, probe, clock })
+    }
+
+    /// When its sound ends, in seconds; `None` without one.
+    pub fn sound_seconds(&self) -> Option<f64> {
+        self.probe.sound.map(|track| track.span.end - self.clock.origin)
+    }
+
+    /// When its last frame ends, in seconds; `None` without one.
+    pub fn picture_seconds(&self) -> Option<f64> {
+        self.probe.video.map(|track| track.span.end - self.clock.origin)
+    }
+
+    /// The first channel of its sound from time 0 on, at its own rate, silent where there is none.
+    ///
+    /// # Errors
+    ///
+    /// If it has no sound, or its sound cannot be decoded as a whole.
+    pub fn sound(&self) -> Result<Waveform, Finding> {
+        let none = || Finding::new(Reason::NoAudio, "no sound track");
+        let track = self.probe.sound.ok_or_else(none)?;
+        let seconds = track.span.end - self.clock.origin;
+        let mut stream = SoundStream::open(&self.material(seconds), track, CHANNEL)?;
+        let length = (seconds * 1e3).round() as u64;
+        let samples = stream.window(Window { number: 0, start: 0, length })?;
+        refuse_damage(&stream.finish()?)?;
+        Ok(Waveform { samples, rate: track.rate })
+    }
+
+    /// Gives `take` the frame on display in the middle of each of `windows`, which are pairs of start
+    /// and end in milliseconds, in their order; each begins after the one before it.
+    ///
+    /// No frame's short side is longer than `short_side` pixels, at least 16.
+    ///
+    /// # Errors
+    ///
+    /// If it has no picture, one of these cannot be decoded, or `take` fails.
+    pub fn frames(
+        &self,
+        windows: &[[u64; 2]],
+        short_side: u32,
+        take: &mut dyn FnMut(Image) -> Result<(), String>,
+    ) -> Result<(), Finding> {
+        let none = || Finding::new(Reason::NoVideo, "no video track");
+        let track = self.probe.video.ok_or_else(none)?;
+        let windows: Vec<Window> = numbered(windows).collect();
+        let Some(first) = windows.first() else { return Ok(()) };
+        let step = windows.get(1).map_or(first.length, |second| second.start - first.start);
+        let settings = Settings {
+            window: first.length.max(1) as f64 / 1e3,
+            stride: Some(step.max(1) as f64 / 1e3),
+            frames: 1,
+            short_side: short_side.max(16),
+            ..Settings::default()
+        };
+        let seconds = track.span.end - self.clock.origin;
+        let mut stream = FrameStream::open(&self.material(seconds), track, &windows, &settings)?;
+        for window in &windows {
+            let frames = stream.window(*window)?;
+            for frame in frames {
+                let shape = (frame.height() as usize, frame.width() as usize, 3);
+                let pixels = Array3::from_shape_vec(shape, frame.as_raw().clone());
+                let image = Image::new(pixels.expect("three levels for each pixel"));
+                take(image).map_err(|reason| Finding::new(Reason::Undecodable, reason))?;
+            }
+        }
+        refuse_damage(&stream.finish()?)
+    }
+
+    fn material(&self, seconds: f64) -> Material<'_> {
+        let (ffmpeg, file, clock) = (self.ffmpeg, self.file, self.clock);
+        Material { ffmpeg, limits: limits(seconds), file, clock }
+    }
+}
+
+/// From now on.
+fn limits(seconds: f64) -> Limits {
+    let patience = PATIENCE[0] + PATIENCE[1] * seconds.clamp(0.0, 86_400.0);
+    let deadline = Instant::now() + Duration::from_secs_f64(patience);
+    Limits { deadline, memory_mb: Settings::default().memory_limit_mb }
+}
+
+/// What FFmpeg complained of is damage, since it is only asked for errors.
+fn refuse_damage(complaints: &str) -> Result<(), Finding> {
+    if complaints.is_empty() { Ok(()) } else { Err(Finding::new(Reason::Damaged, complaints)) }
+}
+
+fn numbered(windows: &[[u64; 2]]) -> impl Iterator<Item = Window> {
+    let window = |(number, [start, end]): (usize, &[u64; 2])| Window {
+        number,
+        start: *start,
+        length: end - start,
+    };
+    windows.iter().enumerate().map(window)
+}

@@ -1,0 +1,112 @@
+//! The networks of the threads: one each, over the same weights; a window at a time, on one thread.
+//!
+//! A product of matrices rounds differently when its rows are cut otherwise, which libtorch decides by
+//! the size of the batch and the number of threads. A batch of one on one thread is always cut alike.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use equiav_augment::Modality;
+use equiav_torch::{set_threads, threads};
+use tch::{Device, Kind, Tensor};
+
+use super::views::View;
+use crate::embedding::{Variant, fixed_vectors};
+use crate::feed;
+use crate::network::Network;
+use crate::recipe::Recipe;
+use crate::trained::Trained;
+
+/// Networks that share their weights, as many as were needed at once.
+#[derive(Debug)]
+pub(super) struct Networks {
+    recipe: Recipe,
+    first: Network,
+    idle: Vec<Idle>,
+}
+
+/// A network and the fixed vectors.
+#[derive(Debug)]
+pub(super) struct Idle {
+    recipe: Recipe,
+    network: Network,
+    vectors: BTreeMap<Modality, Tensor>,
+}
+
+impl Networks {
+    /// Those of `trained`.
+    pub(super) fn new(trained: Trained) -> Self {
+        Self { recipe: trained.recipe, first: trained.network, idle: Vec::new() }
+    }
+
+    /// Does `work` with a network that nobody else uses.
+    pub(super) fn with<T>(
+        networks: &Mutex<Self>,
+        work: impl FnOnce(&Idle) -> Result<T, String>,
+    ) -> Result<T, String> {
+        let taken = lock(networks).take();
+        let idle = taken.map_err(|error| format!("{error:#}"))?;
+        let result = work(&idle);
+        lock(networks).idle.push(idle);
+        result
+    }
+
+    fn take(&mut self) -> anyhow::Result<Idle> {
+        if let Some(idle) = self.idle.pop() {
+            return Ok(idle);
+        }
+        let network = self.first.sharing(&self.recipe)?;
+        let variant = Variant::of(&self.recipe);
+        let vectors = fixed_vectors(variant, &self.recipe, network.store.device());
+        Ok(Idle { recipe: self.recipe.clone(), network, vectors })
+    }
+}
+
+fn lock(networks: &Mutex<Networks>) -> MutexGuard<'_, Networks> {
+    networks.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Idle {
+    /// The embedding of `view`, of any length.
+    pub(super) fn embed(&self, view: &View) -> Result<Vec<f32>, String> {
+        keep_to_one_thread();
+        let device = self.network.store.device();
+        let plain = feed::tensor(&view.input, device).unsqueeze(0);
+        let branch = &self.network.branches[&view.modality];
+        let embed = || branch.embed(&plain, self.vectors.get(&view.modality));
+        let precision = self.recipe.compute.precision;
+        let embedding = tch::no_grad(|| self.network.narrowed(precision, embed));
+        let embedding = embedding.to_kind(Kind::Float).to_device(Device::Cpu).flatten(0, -1);
+        Vec::<f32>::try_from(&embedding).map_err(|error| error.to_string())
+    }
+}
+
+/// Has libtorch keep to this thread. A thread that has just begun would else use as many as there are
+/// processors until some operation looks at what was set for all.
+fn keep_to_one_thread() {
+    thread_local! {
+        static KEPT: Cell<bool> = const { Cell::new(false) };
+    }
+    if !KEPT.replace(true) {
+        set_threads(NonZeroUsize::MIN);
+    }
+}
+
+/// One thread for each operation, until it is dropped.
+pub(super) struct OneThread(NonZeroUsize);
+
+impl OneThread {
+    pub(super) fn set() -> Self {
+        let before = NonZeroUsize::new(threads()).unwrap_or(NonZeroUsize::MIN);
+        set_threads(NonZeroUsize::MIN);
+        Self(before)
+    }
+}
+
+impl Drop for OneThread {
+    fn drop(&mut self) {
+        set_threads(self.0);
+    }
+}

@@ -1,0 +1,158 @@
+//! From a file to the inputs of the networks, window by window; what the front end does to a sound or
+//! picture in training, it does to each.
+
+use std::path::Path;
+use std::sync::OnceLock;
+
+use equiav_augment::{Image, ImageSize, Modality, VisualAugment, transpose};
+use equiav_corpora::cache_folder;
+use equiav_data::{
+    Analyzer, Filterbank, IMAGE_MEAN, IMAGE_STD, Resampler, Waveform, one_line, read_picture,
+    read_sound_start,
+};
+use equiav_ingest::{Ffmpeg, Recording};
+use ndarray::Array3;
+
+use super::files::{Medium, MediumFile};
+use super::windows::{Cutting, FRAME, Span};
+use crate::settings::Settings;
+
+/// The longest sound that is held in memory, in seconds.
+const LONGEST: f64 = 3_600.0;
+/// The longest short side of a frame of a video, in pixels, unless the model sees more.
+const SHORT_SIDE: usize = 360;
+
+/// One window of a file as the network of its modality takes it.
+#[derive(Debug)]
+pub(super) struct View {
+    pub(super) modality: Modality,
+    pub(super) span: Option<Span>,
+    /// `[channels, height, width]`
+    pub(super) input: Array3<f32>,
+}
+
+/// Gets the views of a file, one after another.
+type Take<'a> = dyn FnMut(View) -> Result<(), String> + 'a;
+
+/// What files are read by.
+#[derive(Debug)]
+pub(super) struct Reader {
+    analyzer: Analyzer,
+    visual: VisualAugment,
+    image: ImageSize,
+    cutting: Cutting,
+    /// Looked for when the first file needs it.
+    ffmpeg: OnceLock<Result<Ffmpeg, String>>,
+}
+
+impl Reader {
+    /// The reader of `recipe`.
+    pub(super) fn new(recipe: &Settings, cutting: Cutting) -> anyhow::Result<Self> {
+        Ok(Self {
+            analyzer: Analyzer::new(recipe.front_end.clone())?,
+            visual: recipe.augment.visual.clone(),
+            image: recipe.front_end.image_size(),
+            cutting,
+            ffmpeg: OnceLock::new(),
+        })
+    }
+
+    /// Gives every window of `file` to `take`; first what is heard, then what is seen.
+    pub(super) fn read(&self, file: &MediumFile, take: &mut Take<'_>) -> Result<(), String> {
+        let path = &file.path;
+        match file.medium {
+            Some(Medium::Sound) => self.sound(&sound(path)?, take),
+            Some(Medium::Picture) => {
+                let image = read_picture(path).map_err(|error| error.reason)?;
+                take(self.picture(&image, None))
+            }
+            Some(Medium::Recording) => self.recording(path, take),
+            None if !path.exists() => Err("no such file".to_owned()),
+            None => Err("its ending is of no sound, picture or video".to_owned()),
+        }
+    }
+
+    fn recording(&self, path: &Path, take: &mut Take<'_>) -> Result<(), String> {
+        let recording = Recording::open(self.ffmpeg()?, path).map_err(|why| why.to_string())?;
+        if let Some(seconds) = recording.sound_seconds() {
+            within_length(seconds)?;
+            self.sound(&recording.sound().map_err(|why| why.to_string())?, take)?;
+        }
+        let Some(seconds) = recording.picture_seconds() else { return Ok(()) };
+        let spans: Vec<Span> = self.cutting.spans((seconds * 1e3).round() as u64).collect();
+        let windows: Vec<[u64; 2]> = spans.iter().map(|span| [span.start, span.end]).collect();
+        let mut spans = spans.iter();
+        let short_side = SHORT_SIDE.max(self.image.width) as u32;
+        let frames = recording.frames(&windows, short_side, &mut |frame| {
+            take(self.picture(&frame, spans.next().copied()))
+        });
+        frames.map_err(|why| why.to_string())
+    }
+
+    fn ffmpeg(&self) -> Result<&Ffmpeg, String> {
+        let find = || {
+            Ffmpeg::find(&cache_folder().map_err(|why| why.to_string())?)
+                .map_err(|why| why.to_string())
+        };
+        self.ffmpeg.get_or_init(find).as_ref().map_err(Clone::clone)
+    }
+
+    /// Gives every window of a sound to `take`.
+    fn sound(&self, sound: &Waveform, take: &mut Take<'_>) -> Result<(), String> {
+        let front_end = self.analyzer.front_end();
+        let rate = front_end.sample_rate.unwrap_or(sound.rate);
+        let milliseconds = (sound.seconds() * 1e3).round() as u64;
+        let (window, bank) = (self.cutting.window, Filterbank::new(rate, front_end.mels));
+        let resampled = (rate != sound.rate).then(|| Waveform {
+            samples: Resampler::new(sound.rate, rate).apply(&sound.samples),
+            rate,
+        });
+        let own = resampled.as_ref().unwrap_or(sound);
+        let frames = bank.frames(own.samples.len());
+        if frames <= window {
+            // Exactly what training and retrieval see, errors included.
+            let input = self.spectrogram(sound)?;
+            let span = Some(Span { start: 0, end: milliseconds });
+            return take(View { modality: Modality::Audio, span, input });
+        }
+        let shift = (u64::from(rate) * FRAME / 1_000) as usize;
+        let length = bank.window_len() + (window - 1) * shift;
+        for first in self.cutting.starts(frames) {
+            let samples = own.samples[first * shift..first * shift + length].to_vec();
+            let input = self.spectrogram(&Waveform { samples, rate })?;
+            let span = Some(self.cutting.span(first, milliseconds));
+            take(View { modality: Modality::Audio, span, input })?;
+        }
+        Ok(())
+    }
+
+    /// `[1, mels, frames]`
+    fn spectrogram(&self, sound: &Waveform) -> Result<Array3<f32>, String> {
+        let spectrogram = self.analyzer.spectrogram(sound)?.spectrogram;
+        let (frames, mels) = (spectrogram.frames(), spectrogram.mels());
+        let mut values = vec![0.0; frames * mels];
+        transpose(spectrogram.as_slice(), mels, &mut values);
+        let values = Array3::from_shape_vec((1, mels, frames), values);
+        Ok(values.expect("one value per mel bin and frame"))
+    }
+
+    fn picture(&self, image: &Image, span: Option<Span>) -> View {
+        let plain = self.visual.plain(image, self.image);
+        let input = plain.standardized(IMAGE_MEAN, IMAGE_STD);
+        View { modality: Modality::Visual, span, input }
+    }
+}
+
+/// The whole sound of the file at `path`.
+fn sound(path: &Path) -> Result<Waveform, String> {
+    let sound = read_sound_start(path, LONGEST + 1.0).map_err(|error| one_line(&error.reason))?;
+    within_length(sound.seconds())?;
+    Ok(sound)
+}
+
+fn within_length(seconds: f64) -> Result<(), String> {
+    if seconds > LONGEST {
+        return Err(format!("is longer than {LONGEST} s: cut it into pieces"));
+    }
+    Ok(())
+}

@@ -1,0 +1,115 @@
+//! Rows as two files that Python reads: safetensors, and one JSON object a row.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+use equiav_augment::Modality;
+use safetensors::{Dtype, View};
+use serde_json::json;
+
+use super::Row;
+use crate::Identity;
+
+/// What was written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Written {
+    /// The index beside the embeddings.
+    pub index: PathBuf,
+    /// Rows of each modality, in the order of [`Modality::ALL`].
+    pub rows: [usize; 2],
+}
+
+/// Writes the rows of `files` to `out`, and what each row is of to a file beside it.
+///
+/// ```text
+/// FILE.safetensors   audio, visual: f32 [rows, width], each row of unit length; a modality without a
+///                    row is [0, width]
+/// FILE.jsonl         {"modality": "audio", "row": 0, "file": "a.wav", "start": 0.0, "end": 1.28}
+/// ```
+///
+/// Both appear as wholes, the embeddings last.
+///
+/// # Errors
+///
+/// If `out` does not end in `.safetensors`, or a file cannot be written.
+pub fn write(
+    files: &[(PathBuf, Vec<Row>)],
+    identity: &Identity,
+    out: &Path,
+) -> anyhow::Result<Written> {
+    let named = out.extension().is_some_and(|ending| ending == "safetensors");
+    ensure!(named, "{}: expected a name that ends in .safetensors", out.display());
+    let index = out.with_extension("jsonl");
+    let (mut lines, mut rows) = (String::new(), [0; 2]);
+    let mut values: [Vec<u8>; 2] = Default::default();
+    for (path, own) in files {
+        for row in own {
+            let place = Modality::ALL.iter().position(|known| *known == row.modality);
+            let place = place.expect("every modality is known");
+            let times = row.span.map(super::Span::seconds);
+            let line = json!({
+                "modality": row.modality,
+                "row": rows[place],
+                "file": path.to_string_lossy(),
+                "start": times.map(|[start, _]| start),
+                "end": times.map(|[_, end]| end),
+            });
+            lines.push_str(&format!("{line}\n"));
+            values[place].extend(row.vector.iter().flat_map(|value| value.to_le_bytes()));
+            rows[place] += 1;
+        }
+    }
+    let tensors = Modality::ALL.iter().zip(&values).zip(rows).map(|((modality, bytes), rows)| {
+        (modality.name(), Block { bytes, shape: [rows, identity.width] })
+    });
+    let metadata = HashMap::from([
+        ("format".to_owned(), "pt".to_owned()),
+        ("equiav".to_owned(), json!({"model": identity, "unit_length": true}).to_string()),
+    ]);
+    let bytes = safetensors::serialize(tensors, Some(metadata))?;
+    whole(&index, lines.as_bytes())?;
+    whole(out, &bytes)?;
+    Ok(Written { index, rows })
+}
+
+/// The rows of one modality.
+struct Block<'a> {
+    bytes: &'a [u8],
+    shape: [usize; 2],
+}
+
+impl View for Block<'_> {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        self.bytes.into()
+    }
+
+    fn data_len(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+/// Writes a file that is there as a whole or not at all.
+fn whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".partial");
+    let partial = PathBuf::from(partial);
+    let write = || {
+        let mut file = File::create(&partial)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&partial, path)
+    };
+    write().with_context(|| format!("writing {}", path.display()))
+}

@@ -1,0 +1,66 @@
+//! An index read as a whole, held to its checksums and numbers; changes nothing but what a killed process
+//! left.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{bail, ensure};
+use redb::{
+    DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata,
+};
+
+use super::guarded::{guarded, plainly};
+use super::record::{Content, open_file, open_rows, open_text};
+use super::{
+    ABOUT, CONTENTS, Contents, FILES, FORMAT, Header, RECORD, builder, ensure_file, writable,
+};
+
+impl Contents {
+    /// Reads the index at `path`, all of it.
+    ///
+    /// # Errors
+    ///
+    /// If it is not there, is no index, is damaged, or another process is changing it.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        ensure_file(path)?;
+        guarded(path, || {
+            let database = match builder().open_read_only(path) {
+                // The process that changed it was killed: its last transaction is made the current one.
+                Err(DatabaseError::RepairAborted) => {
+                    drop(writable(path)?);
+                    builder().open_read_only(path)
+                }
+                other => other,
+            };
+            read_all(&database.map_err(plainly)?.begin_read()?)
+        })
+    }
+}
+
+/// Everything, held to its checksums and numbers.
+pub(super) fn read_all(transaction: &ReadTransaction) -> anyhow::Result<Contents> {
+    let about = transaction.open_table(ABOUT)?;
+    let Some(text) = about.get(RECORD)? else { bail!("it does not say what it holds") };
+    let header: Header = serde_json::from_str(open_text(text.value())?)?;
+    let format = &header.format;
+    ensure!(format == FORMAT, "it is of the format `{format}`, expected `{FORMAT}`");
+    let (contents, files) = (transaction.open_table(CONTENTS)?, transaction.open_table(FILES)?);
+    let counts = [contents.len()?, files.len()?];
+    ensure!(counts == [header.contents, header.files], "it lacks records");
+    let mut all = Contents { about: header.about, rows: BTreeMap::new(), files: BTreeMap::new() };
+    for record in contents.iter()? {
+        let (key, value) = record?;
+        let content = Content::of_key(key.value())?;
+        let rows = open_rows(key.value(), value.value(), all.about.model.width)?;
+        all.rows.insert(content, rows);
+    }
+    for record in files.iter()? {
+        let (path, value) = record?;
+        let content = open_file(path.value(), value.value())?;
+        ensure!(all.rows.contains_key(&content), "a file's rows are missing");
+        all.files.insert(path.value().to_owned(), content);
+    }
+    let found = [all.rows.len() as u64, all.files.len() as u64];
+    ensure!(found == counts, "it holds records twice");
+    Ok(all)
+}

@@ -1,0 +1,257 @@
+//! Exact search: which contents of an index lie nearest to a query, by the cosine of their best windows.
+
+mod measure;
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use equiav_augment::Modality;
+use serde::Serialize;
+use tch::{Device, Tensor};
+
+use crate::Identity;
+use crate::embed_files::{Row, Span};
+use crate::index::{Content, Contents, ensure_same_model};
+
+pub use measure::{Found, Recall, measure};
+
+/// Rows of the gallery that are compared at once: 256 MB of 1024 numbers each.
+const BLOCK: i64 = 1 << 16;
+
+/// One content that was found.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Hit {
+    /// Its files, by canonical path; more than one where files are equal.
+    pub files: Vec<String>,
+    /// Whether its sound or its picture was found.
+    pub modality: Modality,
+    /// The window that is nearest, in seconds of the file; of a picture none.
+    pub time: Option<[f64; 2]>,
+    /// The window of the query that it is nearest to, in seconds.
+    pub query_time: Option<[f64; 2]>,
+    /// The cosine of the two, -1 to 1.
+    pub score: f32,
+}
+
+/// Reads the index at `path`, to be searched with embeddings of `model`.
+///
+/// # Errors
+///
+/// As [`Contents::read`], and if the index is of another model.
+pub fn open(path: &Path, model: &Identity) -> anyhow::Result<Contents> {
+    let contents = Contents::read(path)?;
+    ensure_same_model(&contents.about.model, model, path)?;
+    Ok(contents)
+}
+
+/// The rows of one modality of an index, ready to be compared.
+#[derive(Debug)]
+pub struct Gallery {
+    modality: Modality,
+    /// `[rows, width]`
+    rows: Tensor,
+    /// The content and the time of each row.
+    owners: Vec<(Content, Option<Span>)>,
+    /// The files of each content.
+    files: BTreeMap<Content, Vec<String>>,
+}
+
+/// The best pair of windows of a query and one content.
+#[derive(Clone, Copy, Debug)]
+struct Best {
+    content: Content,
+    row: usize,
+    query: usize,
+    score: f32,
+}
+
+impl Gallery {
+    /// What `contents` hold of `modality`, on `device`.
+    pub fn new(contents: &Contents, modality: Modality, device: Device) -> Self {
+        let (mut owners, mut values) = (Vec::new(), Vec::new());
+        for (content, rows) in &contents.rows {
+            for row in rows.iter().filter(|row| row.modality == modality) {
+                owners.push((*content, row.span));
+                values.extend_from_slice(&row.vector);
+            }
+        }
+        let shape = [owners.len() as i64, contents.about.model.width as i64];
+        let rows = Tensor::from_slice(&values).view(shape).to_device(device);
+        let mut files: BTreeMap<Content, Vec<String>> = BTreeMap::new();
+        for (path, content) in &contents.files {
+            files.entry(*content).or_default().push(path.clone());
+        }
+        Self { modality, rows, owners, files }
+    }
+
+    /// How many contents there are.
+    pub fn len(&self) -> usize {
+        let mut contents: Vec<Content> = self.owners.iter().map(|(content, _)| *content).collect();
+        contents.dedup();
+        contents.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.owners.is_empty()
+    }
+
+    /// The `count` contents nearest to `query`, nearest first; each counts once, by its best window.
+    /// Of equally near ones the one with the smaller digest comes first.
+    ///
+    /// # Panics
+    ///
+    /// If a row of `query` has another width than the index.
+    pub fn search(&self, query: &[&Row], count: usize) -> Vec<Hit> {
+        let mut best = self.best(query);
+        let nearer = |a: &Best, b: &Best| order(b.score, a.score).then(a.content.cmp(&b.content));
+        if count < best.len() {
+            best.select_nth_unstable_by(count, nearer);
+            best.truncate(count);
+        }
+        best.sort_unstable_by(nearer);
+        best.into_iter().map(|best| self.hit(best, query)).collect()
+    }
+
+    /// The best pair of windows of every content.
+    fn best(&self, query: &[&Row]) -> Vec<Best> {
+        let mut best: Vec<Best> = Vec::new();
+        for (row, (score, query)) in self.scores(query).into_iter().enumerate() {
+            let content = self.owners[row].0;
+            let pair = Best { content, row, query, score };
+            // The rows of a content stand together.
+            match best.last_mut() {
+                Some(last) if last.content == content => {
+                    if order(score, last.score) == Ordering::Greater {
+                        *last = pair;
+                    }
+                }
+                _ => best.push(pair),
+            }
+        }
+        best
+    }
+
+    /// The best score of every row, and the row of the query that has it.
+    fn scores(&self, query: &[&Row]) -> Vec<(f32, usize)> {
+        if query.is_empty() || self.is_empty() {
+            return Vec::new();
+        }
+        let width = self.rows.size()[1];
+        let values: Vec<f32> = query.iter().flat_map(|row| row.vector.iter().copied()).collect();
+        let queries = Tensor::from_slice(&values).view([query.len() as i64, width]);
+        let queries = queries.to_device(self.rows.device()).tr();
+        let mut scores = Vec::with_capacity(self.owners.len());
+        for block in self.rows.split(BLOCK, 0) {
+            let (best, which) = block.matmul(&queries).max_dim(1, false);
+            let best = Vec::<f32>::try_from(best.to_device(Device::Cpu)).expect("numbers");
+            let which = Vec::<i64>::try_from(which.to_device(Device::Cpu)).expect("numbers");
+            scores.extend(best.into_iter().zip(which.into_iter().map(|which| which as usize)));
+        }
+        scores
+    }
+
+    fn hit(&self, best: Best, query: &[&Row]) -> Hit {
+        let (content, span) = self.owners[best.row];
+        Hit {
+            files: self.files.get(&content).cloned().unwrap_or_default(),
+            modality: self.modality,
+            time: span.map(Span::seconds),
+            query_time: query[best.query].span.map(Span::seconds),
+            score: best.score,
+        }
+    }
+}
+
+/// The rows of `query` that look into a gallery of `modality`: those of the other modality where there
+/// are any, for that is what the model was trained to compare; else all.
+pub fn lookers(query: &[Row], modality: Modality) -> Vec<&Row> {
+    let others: Vec<&Row> = query.iter().filter(|row| row.modality != modality).collect();
+    if others.is_empty() { query.iter().collect() } else { others }
+}
+
+fn order(a: f32, b: f32) -> Ordering {
+    a.total_cmp(&b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Identity;
+    use crate::embed_files::{Cutting, Medium};
+    use crate::index::About;
+
+    /// Contents of that many pictures and sounds; sounds have three windows.
+    fn contents(count: u8) -> Contents {
+        let model = Identity { digest: "0".repeat(16), name: "none".to_owned(), width: 4 };
+        let about = About { model, cutting: Cutting { window: 10, stride: 10 } };
+        let mut all = Contents { about, rows: BTreeMap::new(), files: BTreeMap::new() };
+        for number in 0..count {
+            for medium in [Medium::Sound, Medium::Picture] {
+                let mut digest = [0; 32];
+                digest[0] = number;
+                let content = Content { medium, digest };
+                let rows = (0..if medium == Medium::Sound { 3 } else { 1 }).map(|window| Row {
+                    modality: match medium {
+                        Medium::Sound => Modality::Audio,
+                        _ => Modality::Visual,
+                    },
+                    span: (medium == Medium::Sound)
+                        .then_some(Span { start: 100 * window, end: 100 * (window + 1) }),
+                    vector: crate::hashed(u64::from(number) * 7 + window, 4),
+                });
+                all.rows.insert(content, rows.collect());
+                all.files.insert(format!("/{medium:?}/{number}"), content);
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn search_is_what_a_loop_over_all_pairs_finds() {
+        let contents = contents(40);
+        let gallery = Gallery::new(&contents, Modality::Audio, Device::Cpu);
+        assert_eq!(gallery.len(), 40);
+        let query: Vec<Row> = (0..2)
+            .map(|number| Row {
+                modality: Modality::Visual,
+                span: None,
+                vector: crate::hashed(1_000 + number, 4),
+            })
+            .collect();
+        let hits = gallery.search(&lookers(&query, Modality::Audio), 5);
+        let mut expected: Vec<(f64, String)> = Vec::new();
+        for (path, content) in &contents.files {
+            let rows = contents.rows[content].iter().filter(|row| row.modality == Modality::Audio);
+            let score = |row: &Row| {
+                let dot = |query: &Row| {
+                    let pairs = row.vector.iter().zip(&query.vector);
+                    pairs.map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>()
+                };
+                query.iter().map(dot).fold(f64::NEG_INFINITY, f64::max)
+            };
+            let best = rows.map(score).fold(f64::NEG_INFINITY, f64::max);
+            if best.is_finite() {
+                expected.push((best, path.clone()));
+            }
+        }
+        expected.sort_by(|a, b| b.0.total_cmp(&a.0));
+        assert_eq!(hits.len(), 5);
+        for (hit, (score, path)) in hits.iter().zip(&expected) {
+            assert_eq!(hit.files, std::slice::from_ref(path));
+            assert!((f64::from(hit.score) - score).abs() < 1e-6, "{hit:?} {score}");
+            assert!(hit.time.is_some() && hit.query_time.is_none());
+        }
+    }
+
+    #[test]
+    fn a_query_looks_into_the_other_modality_first() {
+        let row = |modality| Row { modality, span: None, vector: vec![1.0] };
+        let both = [row(Modality::Audio), row(Modality::Visual)];
+        assert_eq!(lookers(&both, Modality::Audio), [&both[1]]);
+        assert_eq!(lookers(&both[..1], Modality::Audio), [&both[0]]);
+        let empty = Gallery::new(&contents(0), Modality::Audio, Device::Cpu);
+        assert!(empty.is_empty() && empty.search(&[&both[0]], 3).is_empty());
+    }
+}

@@ -1,0 +1,152 @@
+//! How often the picture of a clip is found by its sound, over the clips of a list.
+
+use std::path::Path;
+
+use anyhow::{Context, ensure};
+use equiav_augment::Modality;
+use equiav_data::Manifest;
+use serde::Serialize;
+use tch::Device;
+
+use super::{Gallery, lookers};
+use crate::embed_files::{Broken, Embedder, MediumFile, Per, clip_picture};
+use crate::index::Contents;
+
+/// The ranks at which recall is told.
+const RANKS: [usize; 3] = [1, 5, 10];
+/// The number of standard deviations between which 95 % of a normal distribution lie.
+const Z: f64 = 1.959_963_984_540_054;
+
+/// A share of queries that succeeded, with a 95 % interval (Wilson's).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Recall {
+    /// The rank within which the answer counts as found.
+    pub at: usize,
+    /// The share, 0 to 1.
+    pub share: f64,
+    /// The interval's ends, 0 to 1.
+    pub interval: [f64; 2],
+    /// The share that chance would give, 0 to 1.
+    pub chance: f64,
+}
+
+/// What the sounds of one list found.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Found {
+    /// Queries: sounds of the list that can be read.
+    pub queries: usize,
+    /// Pictures to choose from; equal ones are one.
+    pub gallery: usize,
+    /// Recall at 1, 5 and 10.
+    pub recall: Vec<Recall>,
+    /// The median rank of the right picture, from 1 on.
+    pub median_rank: f64,
+    /// Sounds that cannot be read.
+    #[serde(skip)]
+    pub broken: Vec<Broken>,
+    /// The rank of each query's right picture.
+    #[serde(skip)]
+    ranks: Vec<usize>,
+}
+
+/// Searches with the sound of every clip of the manifest at `list` among the pictures of `contents`. The
+/// clip's own picture, and any that is equal to it, is the right answer.
+///
+/// # Errors
+///
+/// If the index lacks a picture of the list, or no sound can be read.
+pub fn measure(embedder: &Embedder, contents: &Contents, list: &Path) -> anyhow::Result<Found> {
+    let manifest = Manifest::read(list)?;
+    let gallery = Gallery::new(contents, Modality::Visual, Device::Cpu);
+    let mut answers = Vec::with_capacity(manifest.clips.len());
+    for clip in &manifest.clips {
+        let picture = clip_picture(clip);
+        let picture = picture.canonicalize().with_context(|| picture.display().to_string())?;
+        let picture = picture.to_string_lossy().into_owned();
+        let missing = || format!("{}: the index lacks {picture}", list.display());
+        ensure!(contents.files.contains_key(&picture), missing());
+        answers.push(picture);
+    }
+    let sounds: Vec<MediumFile> =
+        manifest.clips.iter().map(|clip| MediumFile::new(clip.sound.clone())).collect();
+    let (mut ranks, mut broken) = (Vec::new(), Vec::new());
+    embedder.embed(&sounds, Per::Window, &mut |position, rows| {
+        match rows {
+            Err(reason) => {
+                broken.push(Broken { file: sounds[position].path.clone(), reason });
+            }
+            Ok(rows) => {
+                let hits = gallery.search(&lookers(&rows, Modality::Visual), usize::MAX);
+                let right = |hit: &super::Hit| hit.files.contains(&answers[position]);
+                let rank = hits.iter().position(right).context("a picture without a row")?;
+                ranks.push(rank + 1);
+            }
+        }
+        Ok(())
+    })?;
+    ensure!(!ranks.is_empty(), "{}: no sound can be read", list.display());
+    Ok(Found::of(ranks, gallery.len(), broken))
+}
+
+impl Found {
+    /// The figures of right pictures at `ranks` in a gallery of so many.
+    fn of(mut ranks: Vec<usize>, gallery: usize, broken: Vec<Broken>) -> Self {
+        ranks.sort_unstable();
+        let queries = ranks.len();
+        let recall = RANKS.map(|at| {
+            let hits = ranks.iter().filter(|rank| **rank <= at).count();
+            let chance = at.min(gallery) as f64 / gallery as f64;
+            let (share, interval) = (hits as f64 / queries as f64, wilson(hits, queries));
+            Recall { at, share, interval, chance }
+        });
+        let middle = [ranks[(queries - 1) / 2], ranks[queries / 2]];
+        let median_rank = (middle[0] + middle[1]) as f64 / 2.0;
+        Self { queries, gallery, recall: recall.to_vec(), median_rank, broken, ranks }
+    }
+
+    /// The figures of the queries of all `lists` together; `None` without one.
+    pub fn together(lists: &[Self]) -> Option<Self> {
+        let ranks: Vec<usize> = lists.iter().flat_map(|found| found.ranks.clone()).collect();
+        let broken = lists.iter().flat_map(|found| found.broken.clone()).collect();
+        Some(Self::of(ranks, lists.first()?.gallery, broken))
+    }
+}
+
+/// Wilson's interval of `hits` among `of`.
+fn wilson(hits: usize, of: usize) -> [f64; 2] {
+    let (n, share) = (of as f64, hits as f64 / of as f64);
+    let middle = (share + Z * Z / (2.0 * n)) / (1.0 + Z * Z / n);
+    let half = Z / (1.0 + Z * Z / n) * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
+    // The formula's own ends, but for rounding.
+    let low = if hits == 0 { 0.0 } else { middle - half };
+    let high = if hits == of { 1.0 } else { middle + half };
+    [low, high]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recall_and_its_interval_are_those_of_the_ranks() {
+        let ranks: Vec<usize> =
+            (1..=20).map(|number| if number <= 4 { 1 } else { number }).collect();
+        let found = Found::of(ranks, 40, Vec::new());
+        let share = |place: usize| found.recall[place].share;
+        assert_eq!((share(0), share(1), share(2)), (0.2, 0.25, 0.5));
+        assert_eq!((found.queries, found.gallery, found.median_rank), (20, 40, 10.5));
+        // Wilson's interval of 4 among 20, as statsmodels gives it.
+        let [low, high] = found.recall[0].interval;
+        assert!((low - 0.080_657_658).abs() < 1e-6 && (high - 0.416_017_5).abs() < 1e-6);
+        assert_eq!(found.recall[1].chance, 0.125);
+    }
+
+    #[test]
+    fn intervals_stay_within_0_and_1() {
+        for (hits, of) in [(0, 1), (1, 1), (0, 500), (500, 500)] {
+            let [low, high] = wilson(hits, of);
+            let share = hits as f64 / of as f64;
+            assert!(0.0 <= low && low <= share && share <= high && high <= 1.0, "{hits} of {of}");
+        }
+    }
+}

@@ -1,0 +1,343 @@
+//! Embeddings of plain files: the same bytes whatever else is embedded, whole windows, named faults; and the
+//! index that holds them, whole or refused.
+
+#[path = "support/tiny.rs"]
+mod tiny;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use equiav_augment::Modality;
+use equiav_train::embed_files::{Embedder, Files, MediumFile, Per, Row, write};
+use equiav_train::index::{Contents, index_files};
+use equiav_train::search::{self, Gallery, lookers, measure};
+use equiav_train::{Silent, Trained};
+use tch::Device;
+
+/// A run of one epoch in `folder/run`, of a network large enough for its products to depend on how they
+/// are cut.
+fn train(folder: &Path, changes: &[&str]) -> PathBuf {
+    let run = folder.join("run");
+    let larger = ["model.encoder.width=128", "model.encoder.depth=2", "run.epochs=1"];
+    let recipe = tiny::tiny(folder, &[&larger[..], changes].concat());
+    tiny::run(&recipe, &run).expect("a run");
+    run
+}
+
+fn embedder(run: &Path, threads: usize) -> Embedder {
+    let trained = Trained::open(run, &mut Silent).expect("a model");
+    Embedder::new(trained, None, NonZeroUsize::new(threads).expect("threads")).expect("an embedder")
+}
+
+/// What comes of each of `files`, in their order.
+fn embed(embedder: &Embedder, files: &[MediumFile], per: Per) -> Vec<Result<Vec<Row>, String>> {
+    let mut all = Vec::new();
+    let take = &mut |position, rows| {
+        assert_eq!(position, all.len(), "in the order of the files");
+        all.push(rows);
+        Ok(())
+    };
+    embedder.embed(files, per, take).expect("no fault of the program");
+    all
+}
+
+/// The bits of rows, since equal numbers may differ in them.
+fn bits(rows: &[Row]) -> Vec<(Modality, Option<u64>, Vec<u32>)> {
+    let bits = |row: &Row| {
+        let values = row.vector.iter().map(|value| value.to_bits()).collect();
+        (row.modality, row.span.map(|span| span.start), values)
+    };
+    rows.iter().map(bits).collect()
+}
+
+/// A sound of `seconds` in which a tone rises.
+fn rising(path: &Path, seconds: f64) {
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 22_050,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut writer = hound::WavWriter::create(path, spec).expect("a file");
+    for sample in 0..(22_050.0 * seconds) as u32 {
+        let time = f64::from(sample) / 22_050.0;
+        let value = (std::f64::consts::TAU * (200.0 + 150.0 * time) * time).sin() * 9_000.0;
+        writer.write_sample(value as i16).expect("a sample");
+    }
+    writer.finalize().expect("a wav");
+}
+
+/// Sounds and pictures of the corpus, a long sound, and a broken file in the middle.
+fn files(folder: &Path) -> Vec<MediumFile> {
+    let found = Files::find(&[folder.join("corpus")], &[]).expect("files").files;
+    let some = |ending: &str| {
+        let is = |file: &&MediumFile| file.path.extension().is_some_and(|own| own == ending);
+        found.iter().filter(is).take(3).cloned().collect::<Vec<_>>()
+    };
+    let long = folder.join("long.wav");
+    rising(&long, 3.3);
+    let mut files = [some("wav"), vec![MediumFile::new(long)], some("jpg")].concat();
+    assert_eq!(files.len(), 7);
+    let broken = folder.join("broken.wav");
+    fs::write(&broken, b"RIFF and then nonsense").expect("a file");
+    files.insert(3, MediumFile::new(broken));
+    files
+}
+
+#[test]
+fn a_file_has_the_same_bits_alone_among_others_in_any_order_and_by_any_number_of_threads() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = train(folder.path(), &[]);
+    let files = files(folder.path());
+    let one = embedder(&run, 1);
+    let alone: Vec<_> = files
+        .iter()
+        .map(|file| embed(&one, std::slice::from_ref(file), Per::Window).remove(0))
+        .collect();
+    assert!(alone[3].as_ref().is_err_and(|reason| reason.contains("is no wav")), "{:?}", alone[3]);
+    let long = alone[4].as_ref().expect("a long sound");
+    assert_eq!(
+        long.iter().map(|row| row.span.expect("a time").start).collect::<Vec<_>>(),
+        [0, 960, 1_920, 2_320]
+    );
+    assert_ne!(long[0].vector, long[1].vector, "windows differ");
+
+    for threads in [1, 2, 3] {
+        let embedder = embedder(&run, threads);
+        let mut order: Vec<usize> = (0..files.len()).collect();
+        for _ in 0..3 {
+            let shuffled: Vec<MediumFile> = order.iter().map(|at| files[*at].clone()).collect();
+            for (rows, at) in embed(&embedder, &shuffled, Per::Window).iter().zip(&order) {
+                let same = match (rows, &alone[*at]) {
+                    (Ok(rows), Ok(alone)) => bits(rows) == bits(alone),
+                    (rows, alone) => rows == alone,
+                };
+                assert!(same, "{} with {threads} threads", files[*at].path.display());
+            }
+            order.rotate_left(3);
+            order.swap(0, 5);
+        }
+    }
+    let whole = embed(&one, &files, Per::File);
+    for (rows, whole) in alone.iter().zip(&whole) {
+        let Ok(whole) = whole else { continue };
+        let norm = whole[0].vector.iter().map(|value| value * value).sum::<f32>();
+        assert!((norm - 1.0).abs() < 1e-5 && whole.len() == 1, "one row of unit length");
+        let windows = rows.as_ref().expect("rows");
+        assert_eq!(
+            whole[0].span.map(|span| span.end),
+            windows.last().expect("a row").span.map(|span| span.end)
+        );
+    }
+}
+
+#[test]
+fn an_export_is_the_same_model_and_embeds_to_the_same_bits() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = train(folder.path(), &["objective.learn_temperature=true"]);
+    let exported = folder.path().join("model");
+    Trained::open(&run, &mut Silent).expect("a run").export(&exported).expect("an export");
+    let (of_run, of_export) = (embedder(&run, 1), embedder(&exported, 1));
+    assert_eq!(of_run.identity(), of_export.identity());
+    let files = files(folder.path());
+    let rows = |embedder| embed(embedder, &files, Per::Window);
+    for (a, b) in rows(&of_run).iter().zip(&rows(&of_export)) {
+        assert!(a.as_ref().ok().map(|rows| bits(rows)) == b.as_ref().ok().map(|rows| bits(rows)));
+    }
+    // What decides an embedding decides the identity.
+    let config = exported.join("config.json");
+    let text = fs::read_to_string(&config).expect("a configuration");
+    let identity = |text: &str| {
+        fs::write(&config, text).expect("a file");
+        Trained::open(&exported, &mut Silent).map(|trained| trained.identity().digest)
+    };
+    let mut changed: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    changed["evaluation"]["seed"] = 1.into();
+    let other = identity(&changed.to_string()).expect("another seed of the vectors");
+    assert_ne!(other, of_run.identity().digest);
+    changed["evaluation"].as_object_mut().expect("a table").remove("seed");
+    let message = format!("{:#}", identity(&changed.to_string()).expect_err("no seed"));
+    assert!(message.contains("config.json: `evaluation`: missing field `seed`"), "{message}");
+    changed.as_object_mut().expect("a table").remove("compute");
+    let message = format!("{:#}", identity(&changed.to_string()).expect_err("an older export"));
+    assert!(message.contains("`compute` is missing") && message.contains("equiav export"));
+    fs::remove_file(&config).expect("a file");
+    let message = format!("{:#}", Trained::open(&exported, &mut Silent).expect_err("nothing"));
+    assert!(message.contains("is no run folder and no exported model"), "{message}");
+}
+
+#[test]
+fn rows_are_written_for_python_and_the_embeddings_are_those_of_retrieval() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = train(folder.path(), &[]);
+    let embedder = embedder(&run, 2);
+    let list = folder.path().join("corpus/valid.json");
+    let files = Files::find(&[], std::slice::from_ref(&list)).expect("files").files;
+    let mut rows = Vec::new();
+    for (file, own) in files.iter().zip(embed(&embedder, &files, Per::Window)) {
+        rows.push((file.path.clone(), own.expect("rows")));
+    }
+    let out = folder.path().join("e.safetensors");
+    let written = write(&rows, embedder.identity(), &out).expect("files");
+    let tensors: BTreeMap<_, _> =
+        tch::Tensor::read_safetensors(&out).expect("tensors").into_iter().collect();
+    let index = fs::read_to_string(&written.index).expect("an index");
+    let lines: Vec<serde_json::Value> =
+        index.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(lines.len(), written.rows[0] + written.rows[1]);
+
+    // Retrieval embeds in batches, so only nearly the same.
+    let trained = Trained::open(&run, &mut Silent).expect("a run");
+    let clips = equiav_data::Clips::open(&list.to_string_lossy()).expect("clips");
+    let dataset = equiav_train::dataset(&trained.recipe, clips).expect("a data set");
+    let embedded = equiav_train::embedding::embed(dataset, &trained.network, &trained.recipe)
+        .expect("embeddings");
+    for modality in Modality::ALL {
+        let tensor = &tensors[modality.name()];
+        let own = lines.iter().filter(|line| line["modality"] == modality.name());
+        let first = own.filter(|line| line["start"].as_f64().unwrap_or(0.0) == 0.0);
+        for (clip, line) in first.enumerate() {
+            let row = tensor.get(line["row"].as_i64().expect("a row"));
+            let other = embedded.rows[&modality].row(clip).to_vec();
+            let other = tch::Tensor::from_slice(&other);
+            let cosine = row.dot(&other).double_value(&[]) / other.norm().double_value(&[]);
+            assert!(cosine > 0.99999, "{modality} of clip {clip}: {cosine}");
+        }
+    }
+    assert!(write(&rows, embedder.identity(), &folder.path().join("e.pt")).is_err());
+}
+
+fn twenty_of_each(files: Vec<MediumFile>) -> Vec<MediumFile> {
+    let some = |ending: &str| {
+        let is = |file: &&MediumFile| file.path.extension().is_some_and(|own| own == ending);
+        files.iter().filter(is).take(20).cloned().collect::<Vec<_>>()
+    };
+    [some("wav"), some("jpg")].concat()
+}
+
+/// An index of some of the corpus in `folder`.
+fn index(folder: &Path, run: &Path, name: &str) -> (PathBuf, Contents) {
+    let path = folder.join(name);
+    let files = Files::find(&[folder.join("corpus")], &[]).expect("files").files;
+    let files = twenty_of_each(files);
+    let indexed =
+        index_files(&embedder(run, 2), &files, &path, 7, &mut |_, _| {}).expect("an index");
+    assert!(indexed.broken.is_empty());
+    let contents = Contents::read(&path).expect("an index");
+    (path, contents)
+}
+
+#[test]
+fn an_index_grows_skips_what_it_has_and_refuses_another_model() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = train(folder.path(), &[]);
+    let (path, before) = index(folder.path(), &run, "index");
+    assert!(before.rows.len() > 20 && before.files.len() == 40);
+    let embedder_of_run = embedder(&run, 1);
+    let add = |files: &[MediumFile]| {
+        index_files(&embedder_of_run, files, &path, 64, &mut |_, _| {}).expect("an index")
+    };
+    let (copy, changed) = (folder.path().join("copy.wav"), folder.path().join("changed.wav"));
+    let known: Vec<&String> = before.files.keys().filter(|file| file.ends_with(".wav")).collect();
+    fs::copy(known[0], &copy).expect("a copy");
+    rising(&changed, 0.5);
+    let files = [copy, changed.clone(), PathBuf::from(known[1]), folder.path().join("no.wav")];
+    let files = files.map(MediumFile::new);
+    let indexed = add(&files);
+    assert_eq!((indexed.embedded, indexed.copies, indexed.unchanged), (1, 1, 1));
+    assert_eq!(indexed.broken.len(), 1);
+    let more = Contents::read(&path).expect("an index");
+    assert_eq!((more.files.len(), more.rows.len()), (42, before.rows.len() + 1));
+
+    // A file that has changed leaves nothing of its past behind.
+    rising(&changed, 0.7);
+    let indexed = add(&files[1..2]);
+    assert_eq!((indexed.embedded, indexed.unchanged), (1, 0));
+    let after = Contents::read(&path).expect("an index");
+    assert_eq!((after.files.len(), after.rows.len()), (42, more.rows.len()));
+    assert_ne!(after.rows, more.rows);
+
+    let other_folder = tempfile::tempdir().expect("a folder");
+    let other = train(other_folder.path(), &["seed=1"]);
+    let other = embedder(&other, 1);
+    let message =
+        index_files(&other, &files, &path, 64, &mut |_, _| {}).expect_err("another model");
+    let message = message.to_string();
+    assert!(message.contains(&embedder_of_run.identity().digest), "{message}");
+    assert!(message.contains(&other.identity().digest), "{message}");
+    assert!(search::open(&path, other.identity()).is_err());
+
+    // Each sound finds its own picture as often as a search by hand says.
+    let list = folder.path().join("corpus/valid.json");
+    let pictures = Files::find(&[], std::slice::from_ref(&list)).expect("files").files;
+    add(&pictures);
+    let contents = search::open(&path, embedder_of_run.identity()).expect("an index");
+    let found = measure(&embedder_of_run, &contents, &list).expect("figures");
+    let gallery = Gallery::new(&contents, Modality::Visual, Device::Cpu);
+    let mut first = 0;
+    for clip in &equiav_data::Manifest::read(&list).expect("a list").clips {
+        let sound = [MediumFile::new(clip.sound.clone())];
+        let rows = embed(&embedder_of_run, &sound, Per::Window).remove(0).expect("rows");
+        let hits = gallery.search(&lookers(&rows, Modality::Visual), 1);
+        let own = clip.frame_path(clip.frames() / 2);
+        first += usize::from(
+            hits[0].files.iter().any(|file| Path::new(file) == own.canonicalize().expect("a path")),
+        );
+    }
+    assert_eq!((found.recall[0].share * found.queries as f64).round() as usize, first);
+    assert_eq!((found.queries, found.gallery), (16, gallery.len()));
+}
+
+#[test]
+fn a_damaged_index_is_refused_or_unharmed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = train(folder.path(), &[]);
+    let (path, contents) = index(folder.path(), &run, "index");
+    let bytes = fs::read(&path).expect("an index");
+    let embedder = embedder(&run, 1);
+    let damaged = folder.path().join("damaged");
+    let (mut refused, mut whole) = (0, 0);
+    let mut try_reading = |bytes: &[u8], what: &str| {
+        fs::write(&damaged, bytes).expect("a file");
+        match Contents::read(&damaged) {
+            Ok(read) => {
+                assert!(read == contents, "{what}: other answers");
+                whole += 1;
+            }
+            Err(error) => {
+                let message = format!("{error:#}");
+                assert!(message.starts_with("index ") && !message.contains('\n'), "{message}");
+                refused += 1;
+            }
+        }
+    };
+    let used: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at] != 0).collect();
+    let header = 0..512;
+    let within = (0..400).map(|step| used[step * used.len() / 400]);
+    let anywhere = (0..100).map(|step| step * bytes.len() / 100);
+    for at in header.chain(within).chain(anywhere) {
+        for flip in [1, 0x80, 0xff] {
+            let mut bytes = bytes.clone();
+            bytes[at] ^= flip;
+            try_reading(&bytes, &format!("byte {at} by {flip}"));
+        }
+    }
+    for length in (0..40).map(|step| step * bytes.len() / 40) {
+        try_reading(&bytes[..length], &format!("{length} bytes"));
+    }
+    assert!(refused > 300, "{refused} refused, {whole} unharmed");
+    // Adding to it either repairs it or refuses.
+    let files = Files::find(&[folder.path().join("corpus")], &[]).expect("files").files;
+    let files = twenty_of_each(files);
+    for at in (0..60).map(|step| used[step * used.len() / 60]) {
+        let mut bytes = bytes.clone();
+        bytes[at] ^= 0x20;
+        fs::write(&damaged, &bytes).expect("a file");
+        match index_files(&embedder, &files, &damaged, 64, &mut |_, _| {}) {
+            Ok(_) => assert!(Contents::read(&damaged).expect("an index") == contents, "byte {at}"),
+            Err(error) => assert!(!format!("{error:#}").contains('\n'), "{error:#}"),
+        }
+    }
+}
