@@ -17,7 +17,8 @@ usage: cargo xtask evaluate [--run DIR] [--out DIR]
 
 Builds with optimisation and, with few labels of the embedded corpus, fine-tunes from the pre-trained run in
 DIR (runs/quick if not said; trained first if it is not finished) and from scratch, for as many steps; then
-probes its frozen features beside those of a fresh network. What comes of it is written to docs/results.md.
+probes its frozen features beside those of a fresh network, and measures where it sees what it hears. What
+comes of it is written to docs/results.md.
 Runs are kept below --out (runs/evaluate if not said): those that are finished are not made again.
 ";
 
@@ -46,8 +47,20 @@ pub(crate) fn command(workspace: &Workspace, arguments: &[String]) -> Result<(),
     let mut text = format!("{}. `cargo xtask evaluate`.\n", machine::and_date());
     text += &fine_tuned(&places, &equiav)?;
     text += &probed(&places, &equiav)?;
+    text += &localized(&places, &equiav)?;
     println!("{text}");
     written::write_between(workspace, PAGE, BEGIN, &text)
+}
+
+/// Where the run sees what it hears, beside baselines and silence: the program's own table.
+fn localized(places: &Places, equiav: &impl Fn() -> Command) -> Result<String, String> {
+    note("localization");
+    let table = process::capture(equiav().arg("localize").arg(&places.run))?;
+    Ok(format!(
+        "\nLocalization ([localization.md](localization.md)), the sounds of the held-out clips in their pictures:\n\n\
+         ```text\n{}\n```\n",
+        table.trim_end()
+    ))
 }
 
 /// Where runs lie.
