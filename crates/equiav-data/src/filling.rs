@@ -6,18 +6,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use equiav_augment::random::below;
-use equiav_augment::{Modality, Purpose, stream};
+use equiav_augment::Modality;
 use rayon::ThreadPool;
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 use crate::batch::{Batch, Part, Shapes, batch_rows, blank};
 use crate::error::panic_message;
 use crate::example::Row;
+use crate::replacement::{Place, Read, read_or_replace};
 use crate::{ClipError, DataError, Dataset, Pass};
-
-/// How many clips are tried in the place of an unreadable one.
-const TRIES: usize = 16;
 
 /// Where one example is written, per modality.
 type Rows<'a> = BTreeMap<Modality, Row<'a>>;
@@ -115,40 +112,13 @@ impl Filling {
         position: usize,
         rows: &mut Rows<'_>,
     ) -> Result<(usize, Vec<ClipError>), DataError> {
-        // PUBLISHED: constant-replaces-unreadable, the published code trains on a tensor of 0.01 in its
-        // place; here on a real clip.
         let Pass { epoch, order, batch, .. } = &self.pass;
-        let (dataset, clip) = (&*self.dataset, order[position]);
+        let (epoch, clip) = (*epoch, order[position]);
         let neighbors = &order[position / batch * batch..][..*batch];
-        let mut failures: Vec<ClipError> = Vec::new();
-        let mut rng = stream(dataset.seed(), *epoch, clip as u64, Purpose::Replacement);
-        let crowded = dataset.len() <= neighbors.len();
-        let mut tried = clip;
-        let mut draws = 0;
-        loop {
-            match dataset.fill(*epoch, tried, rows) {
-                Ok(()) => return Ok((tried, failures)),
-                Err(error) => match dataset.folder_gone(&error) {
-                    Some(gone) => return Err(gone),
-                    None => failures.push(error),
-                },
-            }
-            loop {
-                if draws == TRIES {
-                    let tries = failures.len() - 1;
-                    return Err(DataError::NoReplacement {
-                        source: failures.swap_remove(0),
-                        tries,
-                    });
-                }
-                draws += 1;
-                tried = below(dataset.len(), &mut rng);
-                let known = failures.iter().any(|error| error.clip == tried);
-                if !known && (crowded || !neighbors.contains(&tried)) {
-                    break;
-                }
-            }
-        }
+        let place = Place { epoch, clip, neighbors, candidates: None };
+        let fill = |clip| self.dataset.fill(epoch, clip, rows);
+        let Read { clip, failures, .. } = read_or_replace(&self.dataset, place, fill)?;
+        Ok((clip, failures))
     }
 }
 

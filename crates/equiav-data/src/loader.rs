@@ -1,16 +1,17 @@
 //! Batches made by threads ahead of their use, in the order and with the bytes of a single thread.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use rayon::ThreadPoolBuilder;
 use serde::{Deserialize, Serialize};
 
-use crate::batch::{Batch, Replaced};
+use crate::batch::Batch;
 use crate::filling::{Filled, Filling, Spare};
 use crate::ordered::{Effort, Ordered};
+use crate::replacement::account;
 use crate::{DataError, Dataset, Evaluation, Pass};
 
 /// How a [`Loader`] works.
@@ -163,20 +164,8 @@ impl Loader {
     /// Notes what could not be read, in the order of the clips, and stops when it is too much.
     fn account(&self, filled: Filled) -> Result<Batch, DataError> {
         let Filled { mut batch, failures } = filled;
-        let mut tally = self.dataset.tally().lock().unwrap_or_else(PoisonError::into_inner);
-        for (by, failures) in batch.clips.iter().zip(failures) {
-            if !failures.is_empty() {
-                batch.substituted += 1;
-                tally.substituted();
-            }
-            for reason in failures {
-                if tally.failed(&reason) {
-                    batch.replaced.push(Replaced { clip: reason.clip, by: *by, reason });
-                }
-            }
-            tally.read(*by);
-        }
-        tally.check(self.max_unreadable, self.dataset.len())?;
+        (batch.replaced, batch.substituted) =
+            account(&self.dataset, &batch.clips, failures, self.max_unreadable)?;
         Ok(batch)
     }
 

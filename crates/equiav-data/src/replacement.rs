@@ -20,8 +20,8 @@ pub(crate) struct Place<'a> {
     pub(crate) clip: usize,
     /// The clips of its batch, which do not take its place while there are others.
     pub(crate) neighbors: &'a [usize],
-    /// The clips that may take its place.
-    pub(crate) candidates: &'a [usize],
+    /// The clips that may take its place; every clip where none are named.
+    pub(crate) candidates: Option<&'a [usize]>,
 }
 
 /// An example, and the clips that failed before it in its place.
@@ -36,12 +36,15 @@ pub(crate) struct Read<T> {
 pub(crate) fn read_or_replace<T>(
     dataset: &Dataset,
     place: Place<'_>,
-    make: impl Fn(usize) -> Result<T, ClipError>,
+    mut make: impl FnMut(usize) -> Result<T, ClipError>,
 ) -> Result<Read<T>, DataError> {
+    // PUBLISHED: constant-replaces-unreadable, the published code trains on a tensor of 0.01 in its
+    // place; here on a real clip.
     let Place { epoch, clip, neighbors, candidates } = place;
+    let count = candidates.map_or(dataset.len(), <[usize]>::len);
     let mut failures: Vec<ClipError> = Vec::new();
     let mut rng = stream(dataset.seed(), epoch, clip as u64, Purpose::Replacement);
-    let crowded = candidates.len() <= neighbors.len();
+    let crowded = count <= neighbors.len();
     let mut tried = vec![clip];
     let mut draws = 0;
     loop {
@@ -59,7 +62,8 @@ pub(crate) fn read_or_replace<T>(
                 return Err(DataError::NoReplacement { source: failures.swap_remove(0), tries });
             }
             draws += 1;
-            let next = candidates[below(candidates.len(), &mut rng)];
+            let drawn = below(count, &mut rng);
+            let next = candidates.map_or(drawn, |candidates| candidates[drawn]);
             if !tried.contains(&next) && (crowded || !neighbors.contains(&next)) {
                 tried.push(next);
                 break;

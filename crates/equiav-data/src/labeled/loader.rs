@@ -131,7 +131,7 @@ fn read(
 ) -> Result<Read<LabeledExample>, DataError> {
     let neighbors: Vec<usize> = neighbors.iter().map(|visit| visit.clip).collect();
     let (epoch, clip) = (visit.key(), visit.clip);
-    let place = Place { epoch, clip, neighbors: &neighbors, candidates: labeled.train() };
+    let place = Place { epoch, clip, neighbors: &neighbors, candidates: Some(labeled.train()) };
     read_or_replace(labeled.dataset(), place, |clip| labeled.example(Visit { clip, ..visit }))
 }
 
