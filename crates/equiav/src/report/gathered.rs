@@ -132,7 +132,7 @@ fn gallery(
         Modality::Audio => "Sound to picture",
     };
     let note = format!(
-        "Every {step}th clip of {list} asks, whatever came of it: {found} of {listed} clips, list {digest}. \
+        "One clip in {step} of {list} asks, whatever came of it: {found} of {listed} clips, list {digest}. \
          The number is the cosine. An answer is right when it is of the query's own clip."
     );
     Ok(Gallery { title: title.to_owned(), note, queries: queries? })
