@@ -8,10 +8,10 @@
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-use std::{env, fs};
+use std::{env, fs, thread};
 
-use equiav_eval::{Answers, Product, Retrieval, UnitRows};
-use equiav_train::ranking::{self, Products};
+use equiav_eval::{Answers, Blocks, Product, Retrieval, UnitRows};
+use equiav_train::ranking::{self, OneProduct, Products};
 use ndarray::Array2;
 
 /// How many candidates of each row are kept.
@@ -71,16 +71,30 @@ fn top(rows: &UnitRows, columns: &UnitRows, folder: &Path) -> anyhow::Result<Don
     Ok((done, String::new()))
 }
 
+/// The same tiles by the same threads, each with rows of its own.
 fn product(rows: &UnitRows, columns: &UnitRows) -> anyhow::Result<Done> {
-    let (blocks, mut products) = (ranking::blocks(), Products::new()?);
-    let mut sum = 0.0;
-    for right in (0..columns.len()).step_by(blocks.columns.get()) {
-        let b = columns.block(right..(right + blocks.columns.get()).min(columns.len()));
-        for left in (0..rows.len()).step_by(blocks.rows.get()) {
-            let a = rows.block(left..(left + blocks.rows.get()).min(rows.len()));
-            sum += products.multiply(a, b, rows.width())?[0];
+    let (blocks, mut products) = (Blocks::default(), Products::new()?);
+    let bands: Vec<_> = (0..rows.len()).step_by(blocks.rows.get()).collect();
+    let each = products.each();
+    let share = bands.len().div_ceil(each.len());
+    let multiply = |product: &mut OneProduct, bands: &[usize]| -> anyhow::Result<f32> {
+        let mut sum = 0.0;
+        for left in bands {
+            let a = rows.block(*left..(left + blocks.rows.get()).min(rows.len()));
+            for right in (0..columns.len()).step_by(blocks.columns.get()) {
+                let b = columns.block(right..(right + blocks.columns.get()).min(columns.len()));
+                sum += product.multiply(a, b, rows.width())?[0];
+            }
         }
-    }
+        Ok(sum)
+    };
+    let sums: Vec<anyhow::Result<f32>> = thread::scope(|scope| {
+        let shares = each.iter_mut().zip(bands.chunks(share));
+        let started: Vec<_> =
+            shares.map(|(product, bands)| scope.spawn(move || multiply(product, bands))).collect();
+        started.into_iter().map(|one| one.join().expect("products do not panic")).collect()
+    });
+    let sum: f32 = sums.into_iter().sum::<anyhow::Result<f32>>()?;
     Ok((Instant::now(), format!(", \"sum\": {sum}")))
 }
 

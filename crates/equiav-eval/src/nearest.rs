@@ -1,12 +1,10 @@
 //! The best candidates of every query, exactly, from tiles of a matrix product; the same to the bit for
 //! any tiles.
 
-use std::thread;
-
 use multiversion::multiversion;
 use ndarray::{Array2, ArrayView2};
 
-use crate::product::{Blocks, Product, pieces};
+use crate::product::{Blocks, Product, pieces, share_out};
 use crate::vectors::{UnitRows, score, slack};
 
 /// Candidates that are compared before one looks whether any is to be scored.
@@ -24,16 +22,22 @@ pub struct Nearest {
 /// The `k` candidates of the `gallery` with the highest [`score`](crate::score) for each of `queries`; all
 /// of them where there are fewer.
 ///
-/// Memory beyond the vectors and the result is that of a tile. `product` and `blocks` change no result.
+/// Each of `products` multiplies on a thread of its own, whose tiles are read where they were made. Memory
+/// beyond the vectors and the result is a tile for each. `products` and `blocks` change no result.
 ///
 /// # Errors
 ///
-/// If the widths differ or the product fails.
-pub fn top_k<P: Product>(
+/// If the widths differ or a product fails.
+///
+/// # Panics
+///
+/// If there are no `products`.
+#[track_caller]
+pub fn top_k<P: Product + Send>(
     queries: &UnitRows,
     gallery: &UnitRows,
     k: usize,
-    product: &mut P,
+    products: &mut [P],
     blocks: &Blocks,
 ) -> Result<Nearest, P::Error> {
     queries.check_width(gallery)?;
@@ -43,16 +47,19 @@ pub fn top_k<P: Product>(
         return Ok(found.sorted());
     }
     let search = Search { queries, gallery, k, slack: slack(queries.width()) };
-    for asked in pieces(queries.len(), blocks.rows) {
+    let rows = blocks.rows.get();
+    let kept = found.counts.chunks_mut(rows).zip(found.places.chunks_mut(rows.saturating_mul(k)));
+    let tasks = pieces(queries.len(), blocks.rows).zip(kept);
+    share_out::<_, _, P::Error>(products, tasks, |product, (asked, (counts, places))| {
+        let first = asked.start;
+        let asked = queries.block(asked);
         for offered in pieces(gallery.len(), blocks.columns) {
-            let (a, b) = (queries.block(asked.clone()), gallery.block(offered.clone()));
-            let tile = product.multiply(a, b, queries.width())?;
-            let places = &mut found.places[asked.start * k..asked.end * k];
-            let counts = &mut found.counts[asked.clone()];
-            let tile = Tile { products: tile, first: (asked.start, offered.start), counts, places };
-            search.keep_best(tile, blocks);
+            let first = (first, offered.start);
+            let products = product.multiply(asked, gallery.block(offered), queries.width())?;
+            search.keep_best(Tile { products, first, counts: &mut *counts, places: &mut *places });
         }
-    }
+        Ok(())
+    })?;
     Ok(found.sorted())
 }
 
@@ -110,34 +117,16 @@ struct Search<'v> {
 }
 
 impl Search<'_> {
-    /// Takes the best of `tile` among the found, bands of queries at once.
-    fn keep_best(&self, tile: Tile<'_>, blocks: &Blocks) {
-        let (asked, band) = (tile.counts.len(), blocks.band(tile.counts.len()));
-        let wide = tile.products.len() / asked;
-        let products = tile.products.chunks(band * wide);
-        let kept = tile.counts.chunks_mut(band).zip(tile.places.chunks_mut(band * self.k));
-        let first = (tile.first.0..).step_by(band);
-        let bands = products.zip(kept).zip(first).map(|((products, (counts, places)), first)| {
-            Tile { products, first: (first, tile.first.1), counts, places }
-        });
-        if blocks.threads.get() == 1 {
-            bands.for_each(|band| self.keep_best_of_band(band));
-        } else {
-            thread::scope(|scope| {
-                bands.for_each(|band| drop(scope.spawn(|| self.keep_best_of_band(band))));
-            });
-        }
-    }
-
-    fn keep_best_of_band(&self, band: Tile<'_>) {
-        let wide = band.products.len() / band.counts.len();
-        let rows = band.products.chunks(wide).enumerate();
-        let kept = band.counts.iter_mut().zip(band.places.chunks_mut(self.k));
+    /// Takes the best of `tile` among the found.
+    fn keep_best(&self, tile: Tile<'_>) {
+        let wide = tile.products.len() / tile.counts.len();
+        let rows = tile.products.chunks(wide).enumerate();
+        let kept = tile.counts.iter_mut().zip(tile.places.chunks_mut(self.k));
         for ((row, products), (count, places)) in rows.zip(kept) {
-            let query = self.queries.row(band.first.0 + row);
+            let query = self.queries.row(tile.first.0 + row);
             for (chunk, products) in products.chunks(CHUNK).enumerate() {
                 if any_above(products, self.threshold(*count, places)) {
-                    let first = band.first.1 + chunk * CHUNK;
+                    let first = tile.first.1 + chunk * CHUNK;
                     self.keep_best_of_few(query, products, first, count, places);
                 }
             }

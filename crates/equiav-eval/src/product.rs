@@ -2,6 +2,8 @@
 
 use std::num::NonZeroUsize;
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use ndarray::linalg::general_mat_mul;
 use ndarray::{ArrayView2, ArrayViewMut2};
@@ -11,7 +13,7 @@ use crate::EvalError;
 /// The matrix product of two blocks of vectors: the only step that a fast library is wanted for.
 pub trait Product {
     /// Why there is no product.
-    type Error: From<EvalError>;
+    type Error: From<EvalError> + Send;
 
     /// The products of every row with every column, row by row.
     ///
@@ -68,21 +70,49 @@ pub struct Blocks {
     pub rows: NonZeroUsize,
     /// Columns of a tile.
     pub columns: NonZeroUsize,
-    /// Threads that count in a tile.
-    pub threads: NonZeroUsize,
 }
 
-impl Blocks {
-    /// Tiles of 16 MB for `threads` threads, which the caches of a server processor hold.
-    pub fn for_threads(threads: NonZeroUsize) -> Self {
+impl Default for Blocks {
+    /// Tiles of 1 MB, which are read while a processor's own cache still holds most of them.
+    fn default() -> Self {
         let size = |size| NonZeroUsize::new(size).unwrap_or(NonZeroUsize::MIN);
-        Self { rows: size(2048), columns: size(2048), threads }
+        Self { rows: size(512), columns: size(512) }
     }
+}
 
-    /// The rows of a tile that each thread takes.
-    pub(crate) fn band(&self, rows: usize) -> usize {
-        rows.div_ceil(self.threads.get()).max(1)
+/// Does every one of `tasks`, each by whichever of `workers` is free; every worker has a thread of its own,
+/// a lone one the caller's.
+///
+/// # Errors
+///
+/// The first worker's that failed; what others have begun is finished.
+///
+/// # Panics
+///
+/// If there is no worker.
+#[track_caller]
+pub(crate) fn share_out<W: Send, T, E: Send>(
+    workers: &mut [W],
+    tasks: impl Iterator<Item = T> + Send,
+    work: impl Fn(&mut W, T) -> Result<(), E> + Sync,
+) -> Result<(), E> {
+    assert!(!workers.is_empty(), "there is no product to multiply with");
+    let tasks = Mutex::new(tasks);
+    let next = || tasks.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let run = |worker: &mut W| {
+        while let Some(task) = next() {
+            work(worker, task)?;
+        }
+        Ok(())
+    };
+    if let [alone] = workers {
+        return run(alone);
     }
+    thread::scope(|scope| {
+        let started: Vec<_> =
+            workers.iter_mut().map(|worker| scope.spawn(|| run(worker))).collect();
+        started.into_iter().try_for_each(|one| one.join().expect("workers do not panic"))
+    })
 }
 
 /// `0 .. count` in pieces of `size`.
@@ -101,6 +131,20 @@ mod tests {
         let (rows, columns) = ([1.0, 2.0, 3.0, 4.0], [1.0, 0.0, 0.0, 1.0, 1.0, 1.0]);
         let product = plain.multiply(&rows, &columns, 2).expect("sizes that fit");
         assert_eq!(product, [1.0, 2.0, 3.0, 3.0, 4.0, 7.0]);
+    }
+
+    #[test]
+    fn every_task_is_done_once_and_the_first_error_is_told() {
+        for count in [1, 3] {
+            let mut sums = vec![0; count];
+            let add = |sum: &mut u32, task: u32| {
+                *sum += task;
+                if task == 60 { Err(task) } else { Ok(()) }
+            };
+            assert_eq!(share_out(&mut sums, 0..50, add), Ok(()));
+            assert_eq!(sums.iter().sum::<u32>(), 49 * 50 / 2);
+            assert_eq!(share_out(&mut sums, 55..70, add), Err(60));
+        }
     }
 
     #[test]

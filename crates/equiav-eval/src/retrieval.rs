@@ -1,7 +1,5 @@
 //! Cross-modal retrieval: where the right candidate stands among all, both ways.
 
-use std::num::NonZeroUsize;
-
 use ndarray::{ArrayView1, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 
@@ -139,8 +137,8 @@ pub fn retrieval_of_embeddings(
 ) -> Result<BothWays, EvalError> {
     let rows = UnitRows::new("row embeddings", rows)?;
     let columns = UnitRows::new("column embeddings", columns)?;
-    let blocks = Blocks::for_threads(NonZeroUsize::MIN);
-    let ranks = ranks_both_ways(&rows, &columns, answers, &mut Plain::default(), &blocks)?;
+    let products = &mut [Plain::default()];
+    let ranks = ranks_both_ways(&rows, &columns, answers, products, &Blocks::default())?;
     Ok(BothWays {
         rows_to_columns: Retrieval::of_ranks(&ranks.rows_to_columns, columns.len()),
         columns_to_rows: Retrieval::of_ranks(&ranks.columns_to_rows, rows.len()),

@@ -4,11 +4,10 @@
 //! score than its error can be is counted as it is; the few others are computed again, each by itself.
 
 use std::ops::Range;
-use std::thread;
 
 use multiversion::multiversion;
 
-use crate::product::{Blocks, Product, pieces};
+use crate::product::{Blocks, Product, pieces, share_out};
 use crate::vectors::{UnitRows, score, slack};
 use crate::{Answers, EvalError, Rank};
 
@@ -26,28 +25,28 @@ pub struct RanksBothWays {
 
 /// Ranks every row's columns and every column's rows by their [`score`](crate::score).
 ///
-/// Every product is made once for both. Memory beyond the vectors grows with rows and columns, and with
-/// the size of a tile: no list of candidates is kept. `product` and `blocks` change no result.
+/// Every product is made once for both. Each of `products` multiplies on a thread of its own, whose tiles are
+/// counted where they were made. Memory beyond the vectors grows with rows and columns, and for each of
+/// `products` with columns and a tile: no list of candidates is kept. `products` and `blocks` change no result.
 ///
 /// # Errors
 ///
-/// If the sizes do not fit, a row or a column has no correct answer, or the product fails.
-pub fn ranks_both_ways<P: Product>(
+/// If the sizes do not fit, a row or a column has no correct answer, or a product fails.
+///
+/// # Panics
+///
+/// If there are no `products`.
+#[track_caller]
+pub fn ranks_both_ways<P: Product + Send>(
     rows: &UnitRows,
     columns: &UnitRows,
     answers: &Answers,
-    product: &mut P,
+    products: &mut [P],
     blocks: &Blocks,
 ) -> Result<RanksBothWays, P::Error> {
     rows.check_width(columns)?;
     let mut tally = Tally::new(rows, columns, answers)?;
-    for right in pieces(columns.len(), blocks.columns) {
-        for left in pieces(rows.len(), blocks.rows) {
-            let (a, b) = (rows.block(left.clone()), columns.block(right.clone()));
-            let tile = product.multiply(a, b, rows.width())?;
-            tally.count(tile, left, right.clone(), blocks);
-        }
-    }
+    tally.count(products, blocks)?;
     Ok(RanksBothWays {
         rows_to_columns: tally.of_rows.ranks(),
         columns_to_rows: tally.of_columns.ranks(),
@@ -108,36 +107,44 @@ impl<'v> Tally<'v> {
         Ok(Self { rows, columns, of_rows, of_columns, slack: slack(rows.width()) })
     }
 
-    /// Counts the products `tile` of the rows `left` and the columns `right`, bands of rows at once.
-    fn count(&mut self, tile: &[f32], left: Range<usize>, right: Range<usize>, blocks: &Blocks) {
-        let (band, wide) = (blocks.band(left.len()), right.len());
-        let scores = tile.chunks(band * wide);
-        let above = self.of_rows.counts.above[left.clone()].chunks_mut(band);
-        let equal = self.of_rows.counts.equal[left.clone()].chunks_mut(band);
-        let (rows, columns) = (&self.of_rows.best, &self.of_columns.best[right.clone()]);
-        let bands = scores.zip(above.zip(equal)).zip(left.step_by(band));
-        let bands = bands.map(|((scores, (above, equal)), first)| Band {
-            vectors: (self.rows, self.columns),
-            scores,
-            first: (first, right.start),
-            best: (&rows[first..first + above.len()], columns),
-            counts: (above, equal),
-            slack: self.slack,
-        });
-        let counted: Vec<Counts> = if blocks.threads.get() == 1 {
-            bands.map(Band::count).collect()
-        } else {
-            thread::scope(|scope| {
-                let started: Vec<_> = bands.map(|band| scope.spawn(|| band.count())).collect();
-                started
-                    .into_iter()
-                    .map(|one| one.join().expect("counting does not panic"))
-                    .collect()
-            })
-        };
-        for counts in counted {
-            self.of_columns.counts.add(&counts, right.clone());
+    /// Counts all products, bands of rows at once.
+    fn count<P: Product + Send>(
+        &mut self,
+        products: &mut [P],
+        blocks: &Blocks,
+    ) -> Result<(), P::Error> {
+        let (rows, columns) = (self.rows, self.columns);
+        let best = (&self.of_rows.best[..], &self.of_columns.best[..]);
+        let of_rows = &mut self.of_rows.counts;
+        let size = blocks.rows.get();
+        let counts = of_rows.above.chunks_mut(size).zip(of_rows.equal.chunks_mut(size));
+        let tasks = pieces(rows.len(), blocks.rows).zip(counts);
+        let start = |product| (product, Counts::new(columns.len()));
+        let mut workers: Vec<(&mut P, Counts)> = products.iter_mut().map(start).collect();
+        share_out::<_, _, P::Error>(
+            &mut workers,
+            tasks,
+            |(product, of_columns), (left, (above, equal))| {
+                for right in pieces(columns.len(), blocks.columns) {
+                    let (a, b) = (rows.block(left.clone()), columns.block(right.clone()));
+                    let tile = Tile {
+                        scores: product.multiply(a, b, rows.width())?,
+                        vectors: (rows, columns),
+                        first: (left.start, right.start),
+                        best: (&best.0[left.clone()], &best.1[right.clone()]),
+                        of_rows: (&mut *above, &mut *equal),
+                        of_columns: of_columns.at(right),
+                        slack: self.slack,
+                    };
+                    tile.count();
+                }
+                Ok(())
+            },
+        )?;
+        for (_, counted) in workers {
+            self.of_columns.counts.add(&counted);
         }
+        Ok(())
     }
 }
 
@@ -183,32 +190,35 @@ impl Counts {
         Self { above: vec![0; count], equal: vec![0; count] }
     }
 
-    /// Adds what was counted for the queries `of`.
-    fn add(&mut self, counted: &Self, of: Range<usize>) {
+    /// Those of the queries `of`: above and equal.
+    fn at(&mut self, of: Range<usize>) -> (&mut [u32], &mut [u32]) {
+        (&mut self.above[of.clone()], &mut self.equal[of])
+    }
+
+    fn add(&mut self, counted: &Self) {
         for (all, more) in [(&mut self.above, &counted.above), (&mut self.equal, &counted.equal)] {
-            for (all, more) in all[of.clone()].iter_mut().zip(more) {
+            for (all, more) in all.iter_mut().zip(more) {
                 *all += more;
             }
         }
     }
 }
 
-/// Some rows of a tile, which one thread counts. Of two things, the first belongs to rows.
-struct Band<'t> {
+/// Products to be counted. Of two things, the first belongs to rows; of two counts, the first is above, the
+/// second equal.
+struct Tile<'t> {
     vectors: (&'t UnitRows, &'t UnitRows),
     scores: &'t [f32],
     first: (usize, usize),
     best: (&'t [f32], &'t [f32]),
-    /// Above and equal, of the rows.
-    counts: (&'t mut [u32], &'t mut [u32]),
+    of_rows: (&'t mut [u32], &'t mut [u32]),
+    of_columns: (&'t mut [u32], &'t mut [u32]),
     slack: f32,
 }
 
-impl Band<'_> {
-    /// Counts for the rows in place, and returns what was counted for the columns.
-    fn count(mut self) -> Counts {
+impl Tile<'_> {
+    fn count(mut self) {
         let wide = self.best.1.len();
-        let mut columns = Counts::new(wide);
         for (row, scores) in self.scores.chunks(wide).enumerate() {
             for start in (0..wide).step_by(CHUNK) {
                 let chunk = start..(start + CHUNK).min(wide);
@@ -216,26 +226,19 @@ impl Band<'_> {
                     &scores[chunk.clone()],
                     self.best.0[row],
                     &self.best.1[chunk.clone()],
-                    &mut columns.above[chunk.clone()],
+                    &mut self.of_columns.0[chunk.clone()],
                     self.slack,
                 );
-                self.counts.0[row] += above;
+                self.of_rows.0[row] += above;
                 if near {
-                    self.look_closely(row, scores, chunk, &mut columns);
+                    self.look_closely(row, scores, chunk);
                 }
             }
         }
-        columns
     }
 
     /// Computes again what `compare` could not tell.
-    fn look_closely(
-        &mut self,
-        row: usize,
-        scores: &[f32],
-        chunk: Range<usize>,
-        columns: &mut Counts,
-    ) {
+    fn look_closely(&mut self, row: usize, scores: &[f32], chunk: Range<usize>) {
         for column in chunk {
             let (of_row, of_column) = (self.best.0[row], self.best.1[column]);
             let near_row = is_near(scores[column], of_row, self.slack);
@@ -246,12 +249,12 @@ impl Band<'_> {
             let (a, b) = (self.first.0 + row, self.first.1 + column);
             let exact = score(self.vectors.0.row(a), self.vectors.1.row(b));
             if near_row {
-                self.counts.0[row] += u32::from(exact > of_row);
-                self.counts.1[row] += u32::from(exact == of_row);
+                self.of_rows.0[row] += u32::from(exact > of_row);
+                self.of_rows.1[row] += u32::from(exact == of_row);
             }
             if near_column {
-                columns.above[column] += u32::from(exact > of_column);
-                columns.equal[column] += u32::from(exact == of_column);
+                self.of_columns.0[column] += u32::from(exact > of_column);
+                self.of_columns.1[column] += u32::from(exact == of_column);
             }
         }
     }

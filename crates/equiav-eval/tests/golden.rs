@@ -1,7 +1,5 @@
 //! Figures equal those of scikit-learn and numpy; `golden.py` makes them, and says of which versions.
 
-use std::num::NonZeroUsize;
-
 use equiav_eval::{
     Blocks, Calibration, Decisions, Plain, UnitRows, classification, exclusive, neighbor_votes,
     normalized_mutual_information, top_k,
@@ -95,8 +93,8 @@ fn votes_of_neighbors() {
     let unit = |value| UnitRows::new("vectors", floats(value).view()).expect("finite");
     let (queries, gallery) = (unit(&case["queries"]), unit(&case["gallery"]));
     let k = case["k"].as_u64().expect("a count") as usize;
-    let blocks = Blocks::for_threads(NonZeroUsize::MIN);
-    let found = top_k(&queries, &gallery, k, &mut Plain::default(), &blocks).expect("neighbors");
+    let products = &mut [Plain::default()];
+    let found = top_k(&queries, &gallery, k, products, &Blocks::default()).expect("neighbors");
     let (labels, temperature) = (numbers(&case["labels"]), number(&case["temperature"]));
     let ours = neighbor_votes(&found, &labels, 4, temperature).expect("votes");
     let theirs = floats(&case["votes"]);

@@ -36,6 +36,7 @@ impl Product for Shaken {
 }
 
 /// Products that no library should give.
+#[derive(Default)]
 struct Broken(Vec<f32>);
 
 impl Product for Broken {
@@ -47,9 +48,14 @@ impl Product for Broken {
     }
 }
 
-fn blocks(rows: usize, columns: usize, threads: usize) -> Blocks {
+fn blocks(rows: usize, columns: usize) -> Blocks {
     let size = |size| NonZeroUsize::new(size).expect("not zero");
-    Blocks { rows: size(rows), columns: size(columns), threads: size(threads) }
+    Blocks { rows: size(rows), columns: size(columns) }
+}
+
+/// One for each thread.
+fn products<P: Default>(threads: usize) -> Vec<P> {
+    std::iter::repeat_with(P::default).take(threads).collect()
 }
 
 /// Two sets of vectors: few distinct numbers, so that equal scores are common, or noise around such,
@@ -115,10 +121,10 @@ proptest! {
             rows_to_columns: ranks(scores.view(), correct).expect("answers"),
             columns_to_rows: ranks(scores.t(), |column, row| correct(row, column)).expect("answers"),
         };
-        let blocks = blocks(rows, columns, threads);
-        let ours = ranks_both_ways(&a, &b, &answers, &mut Shaken::default(), &blocks);
+        let blocks = blocks(rows, columns);
+        let ours = ranks_both_ways(&a, &b, &answers, &mut products::<Shaken>(threads), &blocks);
         prop_assert_eq!(&ours.expect("ranks"), &expected);
-        let ours = ranks_both_ways(&a, &b, &answers, &mut Plain::default(), &blocks);
+        let ours = ranks_both_ways(&a, &b, &answers, &mut products::<Plain>(threads), &blocks);
         prop_assert_eq!(&ours.expect("ranks"), &expected);
     }
 
@@ -129,8 +135,8 @@ proptest! {
         (rows, columns, threads) in (1usize..50, 1usize..50, 1usize..5),
     ) {
         let (a, b) = (unit(&a), unit(&b));
-        let blocks = blocks(rows, columns, threads);
-        let ours = top_k(&a, &b, k, &mut Shaken::default(), &blocks).expect("the best");
+        let blocks = blocks(rows, columns);
+        let ours = top_k(&a, &b, k, &mut products::<Shaken>(threads), &blocks).expect("the best");
         prop_assert_eq!(ours, naive_top_k(&scores(&a, &b), k));
     }
 }
@@ -155,10 +161,10 @@ fn tiles_wider_than_a_chunk_give_the_same() {
         columns_to_rows: ranks(scores.t(), |row, column| row == column).expect("answers"),
     };
     for (rows, columns, threads) in [(301, 301, 1), (64, 65, 2), (100, 301, 3), (1, 7, 2)] {
-        let blocks = blocks(rows, columns, threads);
-        let ours = ranks_both_ways(&a, &b, &answers, &mut Shaken::default(), &blocks);
+        let blocks = blocks(rows, columns);
+        let ours = ranks_both_ways(&a, &b, &answers, &mut products::<Shaken>(threads), &blocks);
         assert_eq!(ours.expect("ranks"), expected);
-        let ours = top_k(&a, &b, 10, &mut Shaken::default(), &blocks).expect("the best");
+        let ours = top_k(&a, &b, 10, &mut products::<Shaken>(threads), &blocks).expect("the best");
         assert_eq!(ours, naive_top_k(&scores, 10));
     }
 }
@@ -166,18 +172,18 @@ fn tiles_wider_than_a_chunk_give_the_same() {
 #[test]
 fn products_that_are_no_numbers_change_nothing() {
     let (a, b) = (unit(&hashed(70, 5, 3)), unit(&hashed(70, 5, 4)));
-    let (answers, blocks) = (Answers::same(70), blocks(32, 70, 2));
-    let whole = ranks_both_ways(&a, &b, &answers, &mut Plain::default(), &blocks);
-    let broken = ranks_both_ways(&a, &b, &answers, &mut Broken(Vec::new()), &blocks);
+    let (answers, blocks) = (Answers::same(70), blocks(32, 70));
+    let whole = ranks_both_ways(&a, &b, &answers, &mut products::<Plain>(2), &blocks);
+    let broken = ranks_both_ways(&a, &b, &answers, &mut products::<Broken>(2), &blocks);
     assert_eq!(broken.expect("ranks"), whole.expect("ranks"));
-    let broken = top_k(&a, &b, 3, &mut Broken(Vec::new()), &blocks).expect("the best");
+    let broken = top_k(&a, &b, 3, &mut products::<Broken>(2), &blocks).expect("the best");
     assert_eq!(broken, naive_top_k(&scores(&a, &b), 3));
 }
 
 #[test]
 fn what_does_not_fit_is_refused() {
     let (a, b) = (unit(&array![[1.0, 0.0], [0.0, 1.0]]), unit(&array![[1.0, 0.0, 0.0]]));
-    let (plain, blocks) = (&mut Plain::default(), &blocks(8, 8, 1));
+    let (plain, blocks) = (&mut [Plain::default()], &blocks(8, 8));
     let failure = ranks_both_ways(&a, &b, &Answers::same(2), plain, blocks).expect_err("widths");
     assert_eq!(failure.to_string(), "[2, 2] scores do not fit to [1, 3] targets");
     assert!(matches!(top_k(&a, &b, 1, plain, blocks), Err(EvalError::Sizes { .. })));

@@ -1,5 +1,6 @@
 //! Where tensors live: threads of the processor, and CUDA loaded at run time.
 
+use std::cell::Cell;
 use std::num::NonZeroUsize;
 
 use tch::{Cuda, Device, Kind, Tensor};
@@ -48,6 +49,37 @@ pub fn threads() -> usize {
     usize::try_from(tch::get_num_threads()).unwrap_or(1)
 }
 
+/// One thread for each operation of any thread that [keeps to it](Self::keep), until this is dropped: for
+/// work that has a thread of its own for each processor.
+#[derive(Debug)]
+pub struct OneThread(NonZeroUsize);
+
+impl OneThread {
+    /// Sets it; for this thread nothing more is needed.
+    pub fn set() -> Self {
+        let before = NonZeroUsize::new(threads()).unwrap_or(NonZeroUsize::MIN);
+        set_threads(NonZeroUsize::MIN);
+        Self(before)
+    }
+
+    /// Has libtorch keep to the calling thread, from now on. One that has just begun would else use as many as
+    /// there are processors until some operation looks at what was set for all.
+    pub fn keep() {
+        thread_local! {
+            static KEPT: Cell<bool> = const { Cell::new(false) };
+        }
+        if !KEPT.replace(true) {
+            set_threads(NonZeroUsize::MIN);
+        }
+    }
+}
+
+impl Drop for OneThread {
+    fn drop(&mut self) {
+        set_threads(self.0);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,6 +104,15 @@ mod tests {
         set_threads(NonZeroUsize::MIN);
         assert_eq!(threads(), 1);
         set_threads(NonZeroUsize::new(before).expect("at least one thread"));
+        assert_eq!(threads(), before);
+        let alone = OneThread::set();
+        assert_eq!(threads(), 1);
+        let elsewhere = std::thread::spawn(|| {
+            OneThread::keep();
+            threads()
+        });
+        assert_eq!(elsewhere.join().expect("it does not panic"), 1);
+        drop(alone);
         assert_eq!(threads(), before);
     }
 }

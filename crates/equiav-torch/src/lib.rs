@@ -22,7 +22,7 @@ mod transfer;
 pub use adamw::{AdamW, AdamWConfig};
 pub use autocast::{AutocastKind, autocast, autocast_kind, without_autocast};
 pub use checkpoint::checkpoint;
-pub use device::{cuda_device, load_cuda, set_threads, threads};
+pub use device::{OneThread, cuda_device, load_cuda, set_threads, threads};
 pub use gradients::{clip_grad_norm, found_inf};
 pub use group::{
     Gloo, GradientAverage, Group, GroupError, Limits, Meeting, OverlappedAverage, Reduce,
@@ -34,7 +34,7 @@ pub use memory::{
     peak_resident,
 };
 pub use precision::{MatmulPrecision, matmul_precision, set_matmul_precision};
-pub use product::Products;
+pub use product::{Multiplier, Multiplying};
 pub use scaler::{LossScaler, LossScalerConfig};
 pub use state::StateError;
 pub use transfer::to_device;

@@ -1,18 +1,19 @@
 //! Matrix products of plain numbers, on the processor, all in 32 bits.
 
-use crate::{MatmulPrecision, TorchError, border, matmul_precision, set_matmul_precision};
+use crate::{
+    MatmulPrecision, OneThread, TorchError, border, matmul_precision, set_matmul_precision,
+};
 
-/// Multiplies matrices into a buffer of its own, which is used again and again.
-///
-/// As long as it lives, all products of the process have the precision [`MatmulPrecision::Highest`]: sums of
-/// 32-bit products, whose error is known. Then the one from before comes back.
+/// As long as it lives, all products of the process have the precision [`MatmulPrecision::Highest`], sums of
+/// 32-bit products, whose error is known; and every [`Multiplier`] keeps to its thread. Then what was before
+/// comes back.
 #[derive(Debug)]
-pub struct Products {
-    out: Vec<f32>,
+pub struct Multiplying {
     before: MatmulPrecision,
+    _alone: OneThread,
 }
 
-impl Products {
+impl Multiplying {
     /// Makes ready.
     ///
     /// # Errors
@@ -21,9 +22,22 @@ impl Products {
     pub fn new() -> Result<Self, TorchError> {
         let before = matmul_precision()?;
         set_matmul_precision(MatmulPrecision::Highest)?;
-        Ok(Self { out: Vec::new(), before })
+        Ok(Self { before, _alone: OneThread::set() })
     }
+}
 
+impl Drop for Multiplying {
+    fn drop(&mut self) {
+        // what was set before can be set again
+        let _ = set_matmul_precision(self.before);
+    }
+}
+
+/// Multiplies matrices on the thread that asks, into a buffer of its own, which is used again and again.
+#[derive(Debug, Default)]
+pub struct Multiplier(Vec<f32>);
+
+impl Multiplier {
     /// The products of every row with every column, row by row.
     ///
     /// # Shapes
@@ -45,16 +59,10 @@ impl Products {
         columns: &[f32],
         width: usize,
     ) -> Result<&[f32], TorchError> {
-        self.out.resize(rows.len() / width * (columns.len() / width), 0.0);
-        border::multiply(rows, columns, width, &mut self.out)?;
-        Ok(&self.out)
-    }
-}
-
-impl Drop for Products {
-    fn drop(&mut self) {
-        // what was set before can be set again
-        let _ = set_matmul_precision(self.before);
+        OneThread::keep();
+        self.0.resize(rows.len() / width * (columns.len() / width), 0.0);
+        border::multiply(rows, columns, width, &mut self.0)?;
+        Ok(&self.0)
     }
 }
 
@@ -64,7 +72,8 @@ mod tests {
 
     #[test]
     fn rows_meet_columns() {
-        let mut products = Products::new().expect("libtorch multiplies");
+        let _multiplying = Multiplying::new().expect("libtorch multiplies");
+        let mut products = Multiplier::default();
         let (rows, columns) = ([1.0, 2.0, 3.0, 4.0], [1.0, 0.0, 0.0, 1.0, 1.0, 1.0]);
         let found = products.multiply(&rows, &columns, 2).expect("sizes that fit");
         assert_eq!(found, [1.0, 2.0, 3.0, 3.0, 4.0, 7.0]);

@@ -20,6 +20,7 @@ use std::sync::Mutex;
 use equiav_augment::Modality;
 use equiav_data::panic_message;
 use equiav_data::parallel::{Teller, for_each};
+use equiav_torch::OneThread;
 use serde::{Deserialize, Serialize};
 
 use crate::Identity;
@@ -30,7 +31,7 @@ pub use files::{Files, Medium, MediumFile};
 pub use windows::{Cutting, Span};
 pub use write::{Written, write};
 
-use network::{Networks, OneThread};
+use network::Networks;
 use views::{Reader, View};
 
 /// Windows that are worked on before the next ones of the same file are read.

@@ -42,7 +42,8 @@ pub(crate) fn open<S: Sections>(recipe: &Checked<S>, out: &Path) -> anyhow::Resu
     if started && path.exists() {
         ensure_same(recipe, out, &path)?;
     } else {
-        write(recipe, out, &path).with_context(|| format!("writing {}", path.display()))?;
+        write_whole(&path, recipe.to_toml().as_bytes())
+            .with_context(|| format!("writing {}", path.display()))?;
     }
     environment::keep(out).with_context(|| format!("writing in {}", out.display()))?;
     Ok(lock)
@@ -77,9 +78,11 @@ fn ensure_same<S: Sections>(recipe: &Checked<S>, out: &Path, path: &Path) -> any
     Ok(())
 }
 
-fn write<S: Sections>(recipe: &Checked<S>, out: &Path, path: &Path) -> anyhow::Result<()> {
-    let mut file = tempfile::NamedTempFile::new_in(out)?;
-    file.write_all(recipe.to_toml().as_bytes())?;
+/// Writes a file as a whole or not at all: what was there stays until all `bytes` are on the disk.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path)?;
     Ok(())

@@ -50,6 +50,8 @@ pub struct MapOptions {
     /// How many times finer than the tokens' grid the map is, each way: so many squared passes, each with
     /// the picture moved by a part of a patch. 1 is one pass.
     pub finer: i64,
+    /// The deviation of the Gaussian that a map is blurred by, in patches; 0 leaves it as it is.
+    pub blur: f64,
     /// The cosine of picture and sound as wholes below which nothing of the picture is the sound's, and its
     /// map is not lit; -1 lights every map.
     pub dark: f32,
@@ -109,6 +111,11 @@ impl<'a> Localizer<'a> {
             "a grid {} times finer: 1, or what divides half a patch of {patch} pixels",
             options.finer
         );
+        ensure!(
+            (0.0..=8.0).contains(&options.blur),
+            "a blur of {} patches: expected 0 to 8",
+            options.blur
+        );
         if let Variant::Centroid { vectors, .. } = options.variant {
             ensure!(vectors > 0, "a centroid of 0 vectors: at least 1");
         }
@@ -132,7 +139,7 @@ impl<'a> Localizer<'a> {
     ///
     /// None that embeddings of this localizer can cause.
     pub fn fit(&self, places: &Places, heard: &Heard) -> anyhow::Result<PlaceMap> {
-        let values = pixels(&places.points.matmul(&heard.0).unsqueeze(0), self.side())?;
+        let values = self.pixels(&places.points.matmul(&heard.0).unsqueeze(0))?;
         let similarity = places.whole.dot(&heard.0).double_value(&[]) as f32;
         let (values, lit) = (values.index_axis_move(Axis(0), 0), similarity >= self.options.dark);
         Ok(PlaceMap { values, part: places.part, similarity, lit })
@@ -199,6 +206,12 @@ impl<'a> Localizer<'a> {
     /// Height and width of a map.
     fn side(&self) -> i64 {
         self.recipe.front_end.image as i64
+    }
+
+    /// `[b, rows, columns]` to maps of that size, `[b, side, side]`.
+    fn pixels(&self, cells: &Tensor) -> anyhow::Result<Array3<f32>> {
+        let blur = self.options.blur * self.recipe.model.encoder.patch as f64;
+        pixels(cells, self.side(), blur)
     }
 
     /// `[b, 1, mels, frames]` to unit embeddings `[b, out]`.

@@ -1,15 +1,14 @@
 //! Ranks and best candidates among any number of embeddings, by libtorch's matrix products.
 
-use std::num::NonZeroUsize;
-
 use anyhow::ensure;
 use equiav_eval::{Answers, Blocks, Nearest, Product, RanksBothWays, UnitRows};
+use equiav_torch::{Multiplier, Multiplying};
 
 /// The rank of every row's best correct column and of every column's best correct row, by cosine.
 ///
 /// Exact, and the same to the bit with any number of threads: see
-/// [`ranks_both_ways`](equiav_eval::ranks_both_ways). All of libtorch's threads take part; beyond the vectors
-/// it needs some 20 MB and 100 bytes a row and column.
+/// [`ranks_both_ways`](equiav_eval::ranks_both_ways). As many threads take part as libtorch has; beyond
+/// the vectors it needs 50 bytes a row and column, and for each thread 1 MB and 8 bytes a column.
 ///
 /// # Errors
 ///
@@ -19,8 +18,13 @@ pub fn ranks(
     columns: &UnitRows,
     answers: &Answers,
 ) -> anyhow::Result<RanksBothWays> {
-    let mut products = Products::new()?;
-    equiav_eval::ranks_both_ways(rows, columns, answers, &mut products, &blocks())
+    equiav_eval::ranks_both_ways(
+        rows,
+        columns,
+        answers,
+        Products::new()?.each(),
+        &Blocks::default(),
+    )
 }
 
 /// The `k` candidates of the `gallery` with the highest cosine for each query, the best first; of equal ones the
@@ -33,17 +37,15 @@ pub fn ranks(
 /// If the widths differ, `k` is 0, or libtorch fails.
 pub fn top_k(queries: &UnitRows, gallery: &UnitRows, k: usize) -> anyhow::Result<Nearest> {
     ensure!(k > 0, "the best 0 candidates were asked for: expected at least 1");
-    equiav_eval::top_k(queries, gallery, k, &mut Products::new()?, &blocks())
+    equiav_eval::top_k(queries, gallery, k, Products::new()?.each(), &Blocks::default())
 }
 
-/// The tiles that are computed at a time, and the threads for them.
-pub fn blocks() -> Blocks {
-    Blocks::for_threads(NonZeroUsize::new(equiav_torch::threads()).unwrap_or(NonZeroUsize::MIN))
-}
-
-/// libtorch's products of blocks of vectors.
+/// libtorch's products of blocks of vectors: one for each of its threads, which then keeps to it.
 #[derive(Debug)]
-pub struct Products(equiav_torch::Products);
+pub struct Products {
+    each: Vec<OneProduct>,
+    _multiplying: Multiplying,
+}
 
 impl Products {
     /// Makes ready.
@@ -52,11 +54,21 @@ impl Products {
     ///
     /// If libtorch refuses to multiply in 32 bits.
     pub fn new() -> anyhow::Result<Self> {
-        Ok(Self(equiav_torch::Products::new()?))
+        let each = (0..equiav_torch::threads().max(1)).map(|_| OneProduct::default()).collect();
+        Ok(Self { each, _multiplying: Multiplying::new()? })
+    }
+
+    /// One for each thread.
+    pub fn each(&mut self) -> &mut [OneProduct] {
+        &mut self.each
     }
 }
 
-impl Product for Products {
+/// The products of one thread.
+#[derive(Debug, Default)]
+pub struct OneProduct(Multiplier);
+
+impl Product for OneProduct {
     type Error = anyhow::Error;
 
     fn multiply(&mut self, rows: &[f32], columns: &[f32], width: usize) -> anyhow::Result<&[f32]> {
@@ -66,6 +78,8 @@ impl Product for Products {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroUsize;
+
     use equiav_eval::{Plain, ranks_both_ways};
     use ndarray::Array2;
 
@@ -90,14 +104,15 @@ mod tests {
         let best = top_k(&rows, &columns, 7).expect("the best");
         for (height, width, threads) in [(501, 501, 1), (64, 100, 2), (7, 501, 3), (333, 1, 2)] {
             let size = |size| NonZeroUsize::new(size).expect("not zero");
-            let blocks =
-                Blocks { rows: size(height), columns: size(width), threads: size(threads) };
+            let blocks = Blocks { rows: size(height), columns: size(width) };
             let mut products = Products::new().expect("libtorch multiplies");
-            let ours = ranks_both_ways(&rows, &columns, &answers, &mut products, &blocks);
+            products.each.resize_with(threads, OneProduct::default);
+            let ours = ranks_both_ways(&rows, &columns, &answers, products.each(), &blocks);
             assert_eq!(ours.expect("ranks"), whole);
-            let ours = ranks_both_ways(&rows, &columns, &answers, &mut Plain::default(), &blocks);
+            let plain = &mut [Plain::default()];
+            let ours = ranks_both_ways(&rows, &columns, &answers, plain, &blocks);
             assert_eq!(ours.expect("ranks"), whole);
-            let ours = equiav_eval::top_k(&rows, &columns, 7, &mut products, &blocks);
+            let ours = equiav_eval::top_k(&rows, &columns, 7, products.each(), &blocks);
             assert_eq!(ours.expect("the best"), best);
         }
     }

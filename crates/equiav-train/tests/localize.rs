@@ -85,10 +85,11 @@ fn a_map_is_what_each_token_is_worth() {
     for variant in [Variant::Clean, CENTROID] {
         let _no_grad = tch::no_grad_guard();
         let localizer =
-            Localizer::new(&trained, MapOptions { variant, finer: 1, dark: -1.0 }).expect("one");
+            Localizer::new(&trained, MapOptions { variant, finer: 1, blur: 0.0, dark: -1.0 })
+                .expect("one");
         let map = localizer.map(&sound, &picture).expect("a map");
         assert_eq!((map.part, map.lit), ([0.0, 0.0, 1.0, 1.0], true));
-        let dark = MapOptions { variant, finer: 1, dark: 1.1 };
+        let dark = MapOptions { variant, finer: 1, blur: 0.0, dark: 1.1 };
         let dark = Localizer::new(&trained, dark).expect("one").map(&sound, &picture);
         let dark = dark.expect("a map");
         assert_eq!((dark.lit, &dark.values), (false, &map.values));
@@ -112,7 +113,7 @@ fn a_list_is_scored_beside_what_must_do_worse() {
     let folder = tempfile::tempdir().expect("a folder");
     let (trained, list) = fresh(folder.path());
     let truths = Truths::of_corpus(&list).expect("the corpus knows");
-    let options = MapOptions { variant: Variant::Clean, finer: 2, dark: -1.0 };
+    let options = MapOptions { variant: Variant::Clean, finer: 2, blur: 0.5, dark: -1.0 };
     let localizer = Localizer::new(&trained, options).expect("a localizer");
     let measure = || {
         let clips = Clips::from(Manifest::read(&list).expect("a list"));
@@ -144,16 +145,21 @@ fn a_list_is_scored_beside_what_must_do_worse() {
 fn what_cannot_be_measured_says_why() {
     let folder = tempfile::tempdir().expect("a folder");
     let (trained, list) = fresh(folder.path());
-    let options = MapOptions { variant: Variant::Clean, finer: 3, dark: -1.0 };
+    let options = MapOptions { variant: Variant::Clean, finer: 3, blur: 0.0, dark: -1.0 };
     let error = Localizer::new(&trained, options).expect_err("3 does not divide 8").to_string();
     assert!(error.contains("3 times finer"), "{error}");
+    let error = Localizer::new(&trained, MapOptions { finer: 1, blur: f64::NAN, ..options });
+    let error = error.expect_err("no number").to_string();
+    assert!(error.contains("a blur of NaN patches: expected 0 to 8"), "{error}");
     let error = Truths::of_corpus(&folder.path().join("mine.json")).expect_err("not a corpus");
     assert!(error.to_string().contains("--boxes FILE"), "{error}");
     let none = folder.path().join("none.json");
     std::fs::write(&none, "{}").expect("a file");
     let truths = Truths::read(&none).expect("no boxes");
-    let localizer =
-        Localizer::new(&trained, MapOptions { variant: Variant::Clean, finer: 1, dark: -1.0 });
+    let localizer = Localizer::new(
+        &trained,
+        MapOptions { variant: Variant::Clean, finer: 1, blur: 0.0, dark: -1.0 },
+    );
     let clips = Clips::from(Manifest::read(&list).expect("a list"));
     let dataset = equiav_train::dataset(&trained.recipe, clips).expect("clips");
     let error = localize("mine", dataset, &localizer.expect("one"), &truths).expect_err("nothing");

@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, bail, ensure};
-use equiav_data::{Clips, read_picture, read_sound};
+use anyhow::{Context, anyhow, bail, ensure};
+use equiav_augment::Image;
+use equiav_data::{Clips, Waveform, read_picture, read_sound};
+use equiav_ingest::{Ffmpeg, Finding, Recording};
 use equiav_train::Trained;
 use equiav_train::corpus::Source;
 use equiav_train::embedding::Variant;
@@ -13,11 +15,14 @@ use equiav_train::localize::{Localized, Localizer, MapOptions, Truths, localize}
 use crate::localized;
 use crate::progress::Progress;
 
+/// The longest short side of a video's frame that is drawn, in pixels, unless the model sees more.
+const SHORT_SIDE: u32 = 360;
+
 /// Show or measure where in pictures a sound is seen
 ///
 /// A map says of every place of the picture what the similarity of picture and sound owes to it: how far the
-/// cosine of both embeddings falls when its token is left out. Of one clip, --audio and --image, it is drawn
-/// to --out. Over a list it is scored against boxes: AP50 ("cIoU"), mean IoU and the area under the success
+/// cosine of both embeddings falls when its token is left out. Of one clip, --video or --audio and
+/// --image, it is drawn to --out. Over a list it is scored against boxes: AP50 ("cIoU"), mean IoU and the area under the success
 /// rate over 21 thresholds, under three rules that turn maps into regions, beside baselines and controls.
 ///
 /// The embedded corpus knows its boxes. For VGG-SS give its JSON, for Flickr-SoundNet the folder of its
@@ -27,6 +32,10 @@ use crate::progress::Progress;
 pub(crate) struct Localize {
     /// The run folder
     run: PathBuf,
+
+    /// A video to draw: the frame in its middle with the sound around it, as long as the model hears at once
+    #[arg(long, value_name = "FILE", requires = "out", conflicts_with_all = ["audio", "image", "lists"])]
+    video: Option<PathBuf>,
 
     /// The sound of one clip to draw
     #[arg(long, value_name = "FILE", requires_all = ["image", "out"])]
@@ -71,6 +80,11 @@ pub(crate) struct How {
     #[arg(long, value_name = "TIMES", default_value = "2")]
     finer: i64,
 
+    /// The deviation of the Gaussian that maps are blurred by, in patches; its default was chosen on training
+    /// clips of the quick recipe
+    #[arg(long, value_name = "PATCHES", default_value = "0.6")]
+    blur: f64,
+
     /// The cosine of picture and sound as wholes below which no map is shown; its default was chosen on
     /// training clips of the quick recipe, where it leaves 95 % of the clips lit
     #[arg(long, value_name = "COSINE", default_value = "0.6", allow_negative_numbers = true)]
@@ -94,7 +108,7 @@ impl How {
                 seed: recipe.evaluation.seed,
             },
         };
-        MapOptions { variant, finer: self.finer, dark: self.dark }
+        MapOptions { variant, finer: self.finer, blur: self.blur, dark: self.dark }
     }
 }
 
@@ -104,10 +118,16 @@ impl Localize {
         let trained = Trained::open(&self.run, &mut progress)?;
         let localizer = Localizer::new(&trained, self.how.options(&trained))?;
         if let (Some(audio), Some(image), Some(out)) = (&self.audio, &self.image, &self.out) {
-            draw(&localizer, audio, image, out)?;
+            let sound = read_sound(audio)?;
+            draw(&localizer, audio, &sound, &read_picture(image)?, out)?;
             return Ok(ExitCode::SUCCESS);
         }
-        ensure!(self.out.is_none(), "--out draws one clip: give --audio and --image");
+        if let (Some(video), Some(out)) = (&self.video, &self.out) {
+            let (sound, picture) = middle(video, &trained)?;
+            draw(&localizer, video, &sound, &picture, out)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        ensure!(self.out.is_none(), "--out draws one clip: give --video, or --audio and --image");
         let measured = self.measure(&trained, &localizer, &mut progress)?;
         for figures in &measured {
             match self.json {
@@ -174,11 +194,41 @@ fn first(clips: Clips, most: Option<usize>) -> anyhow::Result<Clips> {
     }
 }
 
-fn draw(localizer: &Localizer<'_>, audio: &Path, image: &Path, out: &Path) -> anyhow::Result<()> {
-    let (sound, picture) = (read_sound(audio)?, read_picture(image)?);
-    let map = localizer.map(&sound, &picture).with_context(|| audio.display().to_string())?;
+/// The frame in the middle of `video`, and the sound around it.
+fn middle(video: &Path, trained: &Trained) -> anyhow::Result<(Waveform, Image)> {
+    ensure!(video.exists(), "{}: no such file", video.display());
+    let said = |why: Finding| anyhow!("{}: {why}", video.display());
+    let ffmpeg = Ffmpeg::find(&equiav_corpora::cache_folder()?)?;
+    let recording = Recording::open(&ffmpeg, video).map_err(said)?;
+    let Waveform { samples, rate } = recording.sound().map_err(said)?;
+    let (seconds, front_end) =
+        (recording.picture_seconds().unwrap_or(0.0), &trained.recipe.front_end);
+    // The first frame of the filterbank is 25 ms long, and each begins 10 ms after the one before.
+    let heard = ((front_end.frames as f64 * 0.010 + 0.015) * f64::from(rate)).round() as usize;
+    let center = (seconds / 2.0 * f64::from(rate)) as usize;
+    let from = center.saturating_sub(heard / 2).min(samples.len().saturating_sub(heard));
+    let around = samples[from..samples.len().min(from + heard)].to_vec();
+    let (mut picture, whole) = (None, [0, (seconds * 1e3).round() as u64]);
+    let short_side = SHORT_SIDE.max(front_end.image as u32);
+    let mut take = |frame| {
+        picture = Some(frame);
+        Ok(())
+    };
+    recording.frames(&[whole], short_side, &mut take).map_err(said)?;
+    let picture = picture.with_context(|| format!("{}: no frame", video.display()))?;
+    Ok((Waveform { samples: around, rate }, picture))
+}
+
+fn draw(
+    localizer: &Localizer<'_>,
+    file: &Path,
+    sound: &Waveform,
+    picture: &Image,
+    out: &Path,
+) -> anyhow::Result<()> {
     ensure!(out.extension().is_some_and(|end| end == "png"), "{}: expected a .png", out.display());
-    equiav_data::sheet::save(&map.over(&picture), out)?;
+    let map = localizer.map(sound, picture).with_context(|| file.display().to_string())?;
+    equiav_data::sheet::save(&map.over(picture), out)?;
     println!("{}: {}", out.display(), localized::verdict(&map));
     Ok(())
 }

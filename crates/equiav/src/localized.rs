@@ -19,9 +19,10 @@ pub(crate) fn table(figures: &Localized) -> String {
     let [rows, columns] = figures.cells;
     let _ = writeln!(
         text,
-        "  truth: {}, {:.1} % of the picture in the mean; maps of {rows} x {columns} cells",
+        "  truth: {}, {:.1} % of the picture in the mean; maps of {rows} x {columns} cells, blurred by {} patches",
         figures.truth,
-        100.0 * figures.truth_area
+        100.0 * figures.truth_area,
+        figures.blur
     );
     for ruled in &figures.rules {
         let _ = writeln!(

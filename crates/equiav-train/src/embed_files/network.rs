@@ -3,13 +3,11 @@
 //! A product of matrices rounds differently when its rows are cut otherwise, which libtorch decides by
 //! the size of the batch and the number of threads. A batch of one on one thread is always cut alike.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use equiav_augment::Modality;
-use equiav_torch::{set_threads, threads};
+use equiav_torch::OneThread;
 use tch::{Device, Kind, Tensor};
 
 use super::views::View;
@@ -71,7 +69,7 @@ fn lock(networks: &Mutex<Networks>) -> MutexGuard<'_, Networks> {
 impl Idle {
     /// The embedding of `view`, of any length.
     pub(super) fn embed(&self, view: &View) -> Result<Vec<f32>, String> {
-        keep_to_one_thread();
+        OneThread::keep();
         let device = self.network.store.device();
         let plain = feed::tensor(&view.input, device).unsqueeze(0);
         let branch = &self.network.branches[&view.modality];
@@ -80,33 +78,5 @@ impl Idle {
         let embedding = tch::no_grad(|| self.network.narrowed(precision, embed));
         let embedding = embedding.to_kind(Kind::Float).to_device(Device::Cpu).flatten(0, -1);
         Vec::<f32>::try_from(&embedding).map_err(|error| error.to_string())
-    }
-}
-
-/// Has libtorch keep to this thread. A thread that has just begun would else use as many as there are
-/// processors until some operation looks at what was set for all.
-fn keep_to_one_thread() {
-    thread_local! {
-        static KEPT: Cell<bool> = const { Cell::new(false) };
-    }
-    if !KEPT.replace(true) {
-        set_threads(NonZeroUsize::MIN);
-    }
-}
-
-/// One thread for each operation, until it is dropped.
-pub(super) struct OneThread(NonZeroUsize);
-
-impl OneThread {
-    pub(super) fn set() -> Self {
-        let before = NonZeroUsize::new(threads()).unwrap_or(NonZeroUsize::MIN);
-        set_threads(NonZeroUsize::MIN);
-        Self(before)
-    }
-}
-
-impl Drop for OneThread {
-    fn drop(&mut self) {
-        set_threads(self.0);
     }
 }

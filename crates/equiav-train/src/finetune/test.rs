@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
@@ -13,7 +12,7 @@ use tch::{Kind, Tensor};
 use super::Finetuning;
 use super::scores::scores;
 use crate::classified::Classified;
-use crate::folder::CHECKPOINTS;
+use crate::folder::{CHECKPOINTS, write_whole};
 use crate::learner::weights_for_use;
 use crate::network::Stored;
 use crate::state::State;
@@ -65,7 +64,8 @@ pub(super) fn test(
     }
     let tested = Tested { checkpoints: names(&checkpoints), lists };
     if processes.leads() {
-        write(&path, &tested).with_context(|| format!("writing {}", path.display()))?;
+        write_whole(&path, &serde_json::to_vec_pretty(&tested)?)
+            .with_context(|| format!("writing {}", path.display()))?;
     }
     Ok((checkpoints, tested.lists))
 }
@@ -109,13 +109,4 @@ fn take_up(task: &Finetuning<'_>, checkpoints: &[PathBuf]) -> anyhow::Result<()>
     let mean = mean.into_iter().map(|(name, tensor)| (name, tensor.to_kind(Kind::Float)));
     restore(task.learner.network.store(), &Weights::new(mean.collect()))
         .with_context(|| format!("taking up {checkpoints:?}"))
-}
-
-fn write(path: &Path, tested: &Tested) -> anyhow::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(&serde_json::to_vec_pretty(tested)?)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
 }

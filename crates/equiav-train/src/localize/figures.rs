@@ -46,6 +46,8 @@ pub struct Localized {
     pub variant: Variant,
     /// Rows and columns of a map before it is scaled up.
     pub cells: [usize; 2],
+    /// The deviation of the Gaussian that maps are blurred by, in patches.
+    pub blur: f64,
     /// Height and width of the maps that are scored, in pixels.
     pub side: usize,
     /// The overlaps under each rule.

@@ -4,11 +4,27 @@ use anyhow::Context;
 use ndarray::Array3;
 use tch::Tensor;
 
-/// `[b, rows, columns]` to `[b, side, side]`, linearly between the centers of the cells.
-pub(super) fn pixels(cells: &Tensor, side: i64) -> anyhow::Result<Array3<f32>> {
+/// `[b, rows, columns]` to `[b, side, side]`, linearly between the centers of the cells and then blurred by a
+/// Gaussian of a deviation of `blur` pixels, the edges repeated outside.
+pub(super) fn pixels(cells: &Tensor, side: i64, blur: f64) -> anyhow::Result<Array3<f32>> {
     let scaled = cells.unsqueeze(1).upsample_bilinear2d([side, side], false, None, None);
-    let values: ndarray::ArrayD<f32> = (&scaled.squeeze_dim(1).contiguous()).try_into()?;
+    let blurred = if blur > 0.0 { blurred(&scaled, blur) } else { scaled };
+    let values: ndarray::ArrayD<f32> = (&blurred.squeeze_dim(1).contiguous()).try_into()?;
     values.into_dimensionality().context("a map for each picture")
+}
+
+/// `[b, 1, side, side]` by a Gaussian of that `deviation`, cut at three of them.
+fn blurred(maps: &Tensor, deviation: f64) -> Tensor {
+    let reach = (3.0 * deviation).ceil() as i64;
+    let weights = (-reach..=reach).map(|away| (-0.5 * (away as f64 / deviation).powi(2)).exp());
+    let weights: Vec<f32> = weights.map(|weight| weight as f32).collect();
+    let weights = Tensor::from_slice(&weights);
+    let weights = &weights / weights.sum(None);
+    let along = |maps: &Tensor, size: [i64; 4]| {
+        maps.conv2d(&weights.view(size), None::<Tensor>, [1], [0], [1], 1)
+    };
+    let wide = maps.replication_pad2d([reach; 4]);
+    along(&along(&wide, [1, 1, 1, -1]), [1, 1, -1, 1])
 }
 
 /// The pictures moved by parts of a patch, row by row: the centers of all their patches together are those
@@ -75,9 +91,28 @@ mod tests {
     #[test]
     fn cells_lie_where_their_patches_are() {
         let cells = Tensor::from_slice(&[0.0f32, 1.0, 2.0, 3.0]).view([1, 2, 2]);
-        let map = pixels(&cells, 8).expect("a map");
+        let map = pixels(&cells, 8, 0.0).expect("a map");
         let at = |row: usize, column: usize| map[[0, row, column]];
         assert_eq!((at(0, 0), at(0, 7), at(7, 0), at(7, 7)), (0.0, 1.0, 2.0, 3.0));
         assert!((at(3, 3) + at(4, 4) - 3.0).abs() < 1e-6, "the middle is the mean");
+    }
+
+    #[test]
+    fn a_blurred_point_is_a_gaussian_and_a_flat_map_stays() {
+        let mut point = vec![0f32; 81];
+        point[4 * 9 + 4] = 1.0;
+        let map = pixels(&Tensor::from_slice(&point).view([1, 9, 9]), 9, 1.0).expect("a map");
+        let total: f64 = (-3i32..=3).map(|away| (-0.5 * f64::from(away * away)).exp()).sum();
+        for (row, column) in [(4, 4), (4, 5), (2, 5), (1, 1), (0, 4)] {
+            let away = [row, column].map(|place: i32| place - 4);
+            let reached = away.iter().all(|away| away.abs() <= 3);
+            let square = f64::from(away[0] * away[0] + away[1] * away[1]);
+            let expected = if reached { (-0.5 * square).exp() / (total * total) } else { 0.0 };
+            let found = f64::from(map[[0, row as usize, column as usize]]);
+            assert!((found - expected).abs() < 1e-6, "{row}, {column}: {found}, {expected}");
+        }
+        let flat = Tensor::ones([1, 2, 2], (Kind::Float, Device::Cpu));
+        let map = pixels(&flat, 8, 5.0).expect("a map");
+        assert!(map.iter().all(|value| (value - 1.0).abs() < 1e-6), "to the edges");
     }
 }

@@ -14,7 +14,6 @@ use ndarray::{Array2, Array3, ArrayView2, Axis};
 use tch::Tensor;
 
 use super::figures::{Compared, Localized, Ruled, Scores, Spread};
-use super::grid::pixels;
 use super::{Localizer, Truths};
 use crate::feed;
 use crate::hashed::hashed;
@@ -84,6 +83,7 @@ pub fn localize(
         truth_area: mean(&tally.area),
         variant: localizer.options.variant,
         cells: tally.cells,
+        blur: localizer.options.blur,
         side: recipe.front_end.image,
         rules: Rule::ALL.into_iter().map(|rule| tally.ruled(rule, seed)).collect(),
         pointing: tally
@@ -118,7 +118,7 @@ impl Tally {
         let searched = |sounds: Tensor| -> anyhow::Result<(Array3<f32>, Vec<f32>)> {
             let fit = places.matmul(&sounds.unsqueeze(1).unsqueeze(-1)).squeeze_dim(-1);
             let cosines = (&whole * sounds).sum_dim_intlist(-1i64, false, None);
-            Ok((pixels(&fit, side)?, Vec::<f32>::try_from(cosines)?))
+            Ok((localizer.pixels(&fit)?, Vec::<f32>::try_from(cosines)?))
         };
         let searched = [searched(own)?, searched(other)?, searched(faint)?, searched(silence)?];
         for (row, clip) in batch.clips.iter().enumerate() {
@@ -134,7 +134,7 @@ impl Tally {
                 map: maps.index_axis(Axis(0), row),
                 cosine: cosines[row],
             });
-            self.clip(*clip, rows, &truth)?;
+            self.clip(*clip, rows, &truth, localizer)?;
         }
         Ok(())
     }
@@ -144,6 +144,7 @@ impl Tally {
         clip: usize,
         searched: [Searched<'_>; SOUNDS.len()],
         truth: &Truth,
+        localizer: &Localizer<'_>,
     ) -> anyhow::Result<()> {
         let size = truth.size();
         let maps = [
@@ -151,7 +152,7 @@ impl Tally {
             (Compared::OtherSound, searched[OTHER].map.to_owned()),
             (Compared::Center, center_map(size)),
             (Compared::Whole, Array2::zeros(size)),
-            (Compared::Random, self.random(clip, size[0])?),
+            (Compared::Random, self.random(clip, localizer)?),
         ];
         for (name, map) in &maps {
             for rule in Rule::ALL {
@@ -170,10 +171,10 @@ impl Tally {
     }
 
     /// Equal for equal positions in the list.
-    fn random(&self, clip: usize, side: usize) -> anyhow::Result<Array2<f32>> {
+    fn random(&self, clip: usize, localizer: &Localizer<'_>) -> anyhow::Result<Array2<f32>> {
         let [rows, columns] = self.cells;
         let cells = Tensor::from_slice(&hashed(clip as u64, rows * columns));
-        let map = pixels(&cells.view([1, rows as i64, columns as i64]), side as i64)?;
+        let map = localizer.pixels(&cells.view([1, rows as i64, columns as i64]))?;
         Ok(map.index_axis_move(Axis(0), 0))
     }
 

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
@@ -13,6 +12,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde::{Deserialize, Serialize};
 
 use super::features::Features;
+use crate::folder::write_whole;
 use crate::settings::Settings;
 use crate::watch::{Event, Watch};
 
@@ -142,10 +142,7 @@ fn write(path: &Path, of: &str, features: &Features) -> anyhow::Result<()> {
     });
     let views = views.collect::<anyhow::Result<Vec<_>>>()?;
     let metadata = HashMap::from([(KEY.to_owned(), serde_json::to_string(&head)?)]);
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(&serialize(views, Some(metadata))?)?;
-    file.persist(path)?;
-    Ok(())
+    write_whole(path, &serialize(views, Some(metadata))?)
 }
 
 #[cfg(test)]
