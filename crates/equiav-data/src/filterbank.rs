@@ -94,6 +94,14 @@ impl Filterbank {
         }
     }
 
+    /// How many samples `frames` whole frames need.
+    pub fn samples(&self, frames: usize) -> usize {
+        match frames.checked_sub(1) {
+            Some(others) => self.window.len() + others * self.shift,
+            None => 0,
+        }
+    }
+
     /// The log-mel energies of `samples`, at least [`LOG_FLOOR`].
     ///
     /// # Shapes
@@ -274,6 +282,7 @@ mod tests {
             let bank = Filterbank::new(16_000, 16);
             let frames = if length < 400 { 0 } else { 1 + (length - 400) / 160 };
             prop_assert_eq!(bank.compute(&noise(length)).nrows(), frames);
+            prop_assert!(bank.samples(frames) <= length && bank.samples(frames + 1) > length);
         }
 
         #[test]

@@ -47,9 +47,10 @@ pub fn top_k<P: Product + Send>(
         return Ok(found.sorted());
     }
     let search = Search { queries, gallery, k, slack: slack(queries.width()) };
-    let rows = blocks.rows.get();
-    let kept = found.counts.chunks_mut(rows).zip(found.places.chunks_mut(rows.saturating_mul(k)));
-    let tasks = pieces(queries.len(), blocks.rows).zip(kept);
+    let rows = blocks.band(queries.len(), products.len());
+    let size = rows.get();
+    let kept = found.counts.chunks_mut(size).zip(found.places.chunks_mut(size * k));
+    let tasks = pieces(queries.len(), rows).zip(kept);
     share_out::<_, _, P::Error>(products, tasks, |product, (asked, (counts, places))| {
         let first = asked.start;
         let asked = queries.block(asked);

@@ -80,12 +80,20 @@ impl Default for Blocks {
     }
 }
 
+impl Blocks {
+    /// The rows of a tile, fewer where all `rows` would else leave some of `workers` without any.
+    pub(crate) fn band(&self, rows: usize, workers: usize) -> NonZeroUsize {
+        let share = NonZeroUsize::new(rows.div_ceil(workers.max(1))).unwrap_or(NonZeroUsize::MIN);
+        self.rows.min(share)
+    }
+}
+
 /// Does every one of `tasks`, each by whichever of `workers` is free; every worker has a thread of its own,
 /// a lone one the caller's.
 ///
 /// # Errors
 ///
-/// The first worker's that failed; what others have begun is finished.
+/// The first worker's that failed; the others do what is left.
 ///
 /// # Panics
 ///
@@ -145,6 +153,14 @@ mod tests {
             assert_eq!(sums.iter().sum::<u32>(), 49 * 50 / 2);
             assert_eq!(share_out(&mut sums, 55..70, add), Err(60));
         }
+    }
+
+    #[test]
+    fn few_rows_are_shared_by_all_workers() {
+        let blocks = Blocks::default();
+        let bands = [(1, 4), (5, 4), (1024, 4), (2048, 4), (100_000, 4), (100, 1), (3, 0)];
+        let sizes = bands.map(|(rows, workers)| blocks.band(rows, workers).get());
+        assert_eq!(sizes, [1, 2, 256, 512, 512, 100, 3]);
     }
 
     #[test]

@@ -116,9 +116,10 @@ impl<'v> Tally<'v> {
         let (rows, columns) = (self.rows, self.columns);
         let best = (&self.of_rows.best[..], &self.of_columns.best[..]);
         let of_rows = &mut self.of_rows.counts;
-        let size = blocks.rows.get();
+        let band = blocks.band(rows.len(), products.len());
+        let size = band.get();
         let counts = of_rows.above.chunks_mut(size).zip(of_rows.equal.chunks_mut(size));
-        let tasks = pieces(rows.len(), blocks.rows).zip(counts);
+        let tasks = pieces(rows.len(), band).zip(counts);
         let start = |product| (product, Counts::new(columns.len()));
         let mut workers: Vec<(&mut P, Counts)> = products.iter_mut().map(start).collect();
         share_out::<_, _, P::Error>(

@@ -107,12 +107,20 @@ mod tests {
         assert_eq!(threads(), before);
         let alone = OneThread::set();
         assert_eq!(threads(), 1);
+        drop(alone);
+        assert_eq!(threads(), before);
+    }
+
+    #[test]
+    fn a_thread_keeps_to_itself_whatever_is_set_for_all() {
+        let before = threads();
+        set_threads(NonZeroUsize::new(2).expect("not zero"));
         let elsewhere = std::thread::spawn(|| {
             OneThread::keep();
             threads()
         });
         assert_eq!(elsewhere.join().expect("it does not panic"), 1);
-        drop(alone);
-        assert_eq!(threads(), before);
+        assert_eq!(threads(), 2, "here nothing changed");
+        set_threads(NonZeroUsize::new(before).expect("at least one thread"));
     }
 }

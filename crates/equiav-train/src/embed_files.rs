@@ -6,6 +6,7 @@
 //! on at once, by a network each that shares the weights.
 
 mod files;
+mod middle;
 mod network;
 mod views;
 mod windows;
@@ -28,6 +29,7 @@ use crate::trained::Trained;
 
 pub(crate) use files::picture as clip_picture;
 pub use files::{Files, Medium, MediumFile};
+pub use middle::middle;
 pub use windows::{Cutting, Span};
 pub use write::{Written, write};
 

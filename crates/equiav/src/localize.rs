@@ -3,27 +3,25 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, anyhow, bail, ensure};
+use anyhow::{Context, bail, ensure};
 use equiav_augment::Image;
 use equiav_data::{Clips, Waveform, read_picture, read_sound};
-use equiav_ingest::{Ffmpeg, Finding, Recording};
 use equiav_train::Trained;
 use equiav_train::corpus::Source;
+use equiav_train::embed_files::middle;
 use equiav_train::embedding::Variant;
 use equiav_train::localize::{Localized, Localizer, MapOptions, Truths, localize};
 
 use crate::localized;
 use crate::progress::Progress;
 
-/// The longest short side of a video's frame that is drawn, in pixels, unless the model sees more.
-const SHORT_SIDE: u32 = 360;
-
 /// Show or measure where in pictures a sound is seen
 ///
 /// A map says of every place of the picture what the similarity of picture and sound owes to it: how far the
-/// cosine of both embeddings falls when its token is left out. Of one clip, --video or --audio and
-/// --image, it is drawn to --out. Over a list it is scored against boxes: AP50 ("cIoU"), mean IoU and the area under the success
-/// rate over 21 thresholds, under three rules that turn maps into regions, beside baselines and controls.
+/// cosine of both embeddings falls when its token is left out. Of one clip, --video or --audio and --image,
+/// it is drawn to --out. Over a list it is scored against boxes: AP50 ("cIoU"), mean IoU and the area under
+/// the success rate over 21 thresholds, under three rules that turn maps into regions, beside baselines and
+/// controls.
 ///
 /// The embedded corpus knows its boxes. For VGG-SS give its JSON, for Flickr-SoundNet the folder of its
 /// annotations, for your own clips a JSON object of boxes by clip id: [left, top, right, bottom] in shares of
@@ -34,7 +32,7 @@ pub(crate) struct Localize {
     run: PathBuf,
 
     /// A video to draw: the frame in its middle with the sound around it, as long as the model hears at once
-    #[arg(long, value_name = "FILE", requires = "out", conflicts_with_all = ["audio", "image", "lists"])]
+    #[arg(long, value_name = "FILE", requires = "out", conflicts_with_all = ["audio", "image"])]
     video: Option<PathBuf>,
 
     /// The sound of one clip to draw
@@ -50,19 +48,19 @@ pub(crate) struct Localize {
     out: Option<PathBuf>,
 
     /// Measure these clips, a manifest or shards, instead of the recipe's own lists; may be repeated
-    #[arg(long = "list", value_name = "CLIPS", conflicts_with = "audio")]
+    #[arg(long = "list", value_name = "CLIPS", conflicts_with_all = ["video", "audio"])]
     lists: Vec<PathBuf>,
 
     /// Where the boxes of the clips are
-    #[arg(long, value_name = "FILE", conflicts_with = "audio")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["video", "audio"])]
     boxes: Option<PathBuf>,
 
     /// Measure the first clips of a list only
-    #[arg(long, value_name = "CLIPS", conflicts_with = "audio")]
+    #[arg(long, value_name = "CLIPS", conflicts_with_all = ["video", "audio"])]
     first: Option<usize>,
 
     /// Print one JSON object a list instead of a table
-    #[arg(long, conflicts_with = "audio")]
+    #[arg(long, conflicts_with_all = ["video", "audio"])]
     json: bool,
 
     #[command(flatten)]
@@ -123,7 +121,7 @@ impl Localize {
             return Ok(ExitCode::SUCCESS);
         }
         if let (Some(video), Some(out)) = (&self.video, &self.out) {
-            let (sound, picture) = middle(video, &trained)?;
+            let (sound, picture) = middle(video, &trained.recipe.front_end)?;
             draw(&localizer, video, &sound, &picture, out)?;
             return Ok(ExitCode::SUCCESS);
         }
@@ -192,31 +190,6 @@ fn first(clips: Clips, most: Option<usize>) -> anyhow::Result<Clips> {
         }
         (Clips::Shards(_), Some(_)) => bail!("--first is for manifests"),
     }
-}
-
-/// The frame in the middle of `video`, and the sound around it.
-fn middle(video: &Path, trained: &Trained) -> anyhow::Result<(Waveform, Image)> {
-    ensure!(video.exists(), "{}: no such file", video.display());
-    let said = |why: Finding| anyhow!("{}: {why}", video.display());
-    let ffmpeg = Ffmpeg::find(&equiav_corpora::cache_folder()?)?;
-    let recording = Recording::open(&ffmpeg, video).map_err(said)?;
-    let Waveform { samples, rate } = recording.sound().map_err(said)?;
-    let (seconds, front_end) =
-        (recording.picture_seconds().unwrap_or(0.0), &trained.recipe.front_end);
-    // The first frame of the filterbank is 25 ms long, and each begins 10 ms after the one before.
-    let heard = ((front_end.frames as f64 * 0.010 + 0.015) * f64::from(rate)).round() as usize;
-    let center = (seconds / 2.0 * f64::from(rate)) as usize;
-    let from = center.saturating_sub(heard / 2).min(samples.len().saturating_sub(heard));
-    let around = samples[from..samples.len().min(from + heard)].to_vec();
-    let (mut picture, whole) = (None, [0, (seconds * 1e3).round() as u64]);
-    let short_side = SHORT_SIDE.max(front_end.image as u32);
-    let mut take = |frame| {
-        picture = Some(frame);
-        Ok(())
-    };
-    recording.frames(&[whole], short_side, &mut take).map_err(said)?;
-    let picture = picture.with_context(|| format!("{}: no frame", video.display()))?;
-    Ok((Waveform { samples: around, rate }, picture))
 }
 
 fn draw(

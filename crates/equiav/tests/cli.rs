@@ -76,6 +76,18 @@ fn missing_data_is_named() {
 }
 
 #[test]
+fn a_drawn_clip_is_not_measured() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let drawn = ["localize", "run", "--video", "a.mp4", "--out", "a.png"];
+    for other in [&["--json"][..], &["--first", "3"], &["--list", "l.json"], &["--audio", "a.wav"]]
+    {
+        let output = equiav(folder.path(), &[&drawn[..], other].concat());
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(errors.contains(other[0]) && errors.contains("cannot be used with"), "{errors}");
+    }
+}
+
+#[test]
 fn shards_are_packed_once_and_verified() {
     let folder = tempfile::tempdir().expect("a folder");
     corpus(folder.path());

@@ -20,7 +20,7 @@ use crate::settings::Settings;
 /// The longest sound that is held in memory, in seconds.
 const LONGEST: f64 = 3_600.0;
 /// The longest short side of a frame of a video, in pixels, unless the model sees more.
-const SHORT_SIDE: usize = 360;
+pub(super) const SHORT_SIDE: usize = 360;
 
 /// One window of a file as the network of its modality takes it.
 #[derive(Debug)]
@@ -90,11 +90,7 @@ impl Reader {
     }
 
     fn ffmpeg(&self) -> Result<&Ffmpeg, String> {
-        let find = || {
-            Ffmpeg::find(&cache_folder().map_err(|why| why.to_string())?)
-                .map_err(|why| why.to_string())
-        };
-        self.ffmpeg.get_or_init(find).as_ref().map_err(Clone::clone)
+        self.ffmpeg.get_or_init(find_ffmpeg).as_ref().map_err(Clone::clone)
     }
 
     /// Gives every window of a sound to `take`.
@@ -116,7 +112,7 @@ impl Reader {
             return take(View { modality: Modality::Audio, span, input });
         }
         let shift = (u64::from(rate) * FRAME / 1_000) as usize;
-        let length = bank.window_len() + (window - 1) * shift;
+        let length = bank.samples(window);
         for first in self.cutting.starts(frames) {
             let samples = own.samples[first * shift..first * shift + length].to_vec();
             let input = self.spectrogram(&Waveform { samples, rate })?;
@@ -150,7 +146,13 @@ fn sound(path: &Path) -> Result<Waveform, String> {
     Ok(sound)
 }
 
-fn within_length(seconds: f64) -> Result<(), String> {
+/// An FFmpeg of this machine.
+pub(super) fn find_ffmpeg() -> Result<Ffmpeg, String> {
+    let cache = cache_folder().map_err(|why| why.to_string())?;
+    Ffmpeg::find(&cache).map_err(|why| why.to_string())
+}
+
+pub(super) fn within_length(seconds: f64) -> Result<(), String> {
     if seconds > LONGEST {
         return Err(format!("is longer than {LONGEST} s: cut it into pieces"));
     }
