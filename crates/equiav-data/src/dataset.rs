@@ -254,8 +254,8 @@ impl Dataset {
         key.map_err(|error| self.clip_error(clip, error))
     }
 
-    fn clip_error(&self, clip: usize, source: MediaError) -> ClipError {
-        ClipError { clip, id: self.config.clips.id(clip).to_owned(), source }
+    fn clip_error(&self, clip: usize, media: MediaError) -> ClipError {
+        ClipError { clip, id: self.config.clips.id(clip).to_owned(), media }
     }
 
     /// The error of a thread that panicked at `clip`.
@@ -266,7 +266,7 @@ impl Dataset {
     /// The error of a whole folder that is gone, if that is why `error` happened.
     pub fn folder_gone(&self, error: &ClipError) -> Option<DataError> {
         // A disk that drops out refuses files with other errors than a missing one too.
-        let path = &error.source.path;
+        let path = &error.media.path;
         let gone = self.roots.iter().find(|root| path.starts_with(root) && gone(root));
         gone.map(|folder| DataError::FolderGone { folder: folder.clone(), id: error.id.clone() })
     }

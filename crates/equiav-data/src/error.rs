@@ -1,4 +1,6 @@
 //! What can go wrong with data: a file, a clip, a list, a whole folder.
+//!
+//! A message holds what caused it, so that no error has a source that says the same again.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -31,14 +33,14 @@ impl MediaError {
 
 /// A clip that cannot be used because of its sound or its picture.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("clip `{id}`: {source}")]
+#[error("clip `{id}`: {media}")]
 pub struct ClipError {
     /// The clip's position in its data set.
     pub clip: usize,
     /// The clip's name.
     pub id: String,
     /// The file at fault.
-    pub source: MediaError,
+    pub media: MediaError,
 }
 
 /// Any failure of this crate; a corrupt clip and a missing disk are different variants.
@@ -65,12 +67,12 @@ pub enum DataError {
         reason: String,
     },
     /// The system refuses a file that is not a clip's own.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {reason}", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
         /// The system's reason.
-        source: io::Error,
+        reason: io::Error,
     },
     /// The folder that all clips lie in is not there or empty: a missing disk, not a bad clip.
     #[error(
@@ -100,10 +102,10 @@ pub enum DataError {
         first: Vec<String>,
     },
     /// Every clip tried in the place of an unreadable one is unreadable too.
-    #[error("{source}; the {tries} clips tried in its place cannot be read either")]
+    #[error("{unreadable}; the {tries} clips tried in its place cannot be read either")]
     NoReplacement {
         /// The clip to be replaced.
-        source: ClipError,
+        unreadable: ClipError,
         /// How many others were tried.
         tries: usize,
     },
@@ -137,8 +139,8 @@ pub enum DataError {
 }
 
 impl DataError {
-    pub(crate) fn io(path: &Path, source: io::Error) -> Self {
-        Self::Io { path: path.to_owned(), source }
+    pub(crate) fn io(path: &Path, reason: io::Error) -> Self {
+        Self::Io { path: path.to_owned(), reason }
     }
 
     pub(crate) fn shard(path: &Path, reason: impl Into<String>) -> Self {

@@ -224,8 +224,8 @@ impl Labeled {
         self.clip_error(clip, MediaError::broken(name, reason))
     }
 
-    fn clip_error(&self, clip: usize, source: MediaError) -> ClipError {
-        ClipError { clip, id: self.config.dataset.clips().id(clip).to_owned(), source }
+    fn clip_error(&self, clip: usize, media: MediaError) -> ClipError {
+        ClipError { clip, id: self.config.dataset.clips().id(clip).to_owned(), media }
     }
 }
 

@@ -59,7 +59,10 @@ pub(crate) fn read_or_replace<T>(
         loop {
             if draws == TRIES {
                 let tries = failures.len() - 1;
-                return Err(DataError::NoReplacement { source: failures.swap_remove(0), tries });
+                return Err(DataError::NoReplacement {
+                    unreadable: failures.swap_remove(0),
+                    tries,
+                });
             }
             draws += 1;
             let drawn = below(count, &mut rng);

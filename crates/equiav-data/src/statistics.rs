@@ -98,7 +98,7 @@ pub fn statistics(clips: &Clips, front_end: &FrontEnd) -> Result<Statistics, Dat
             let broken = |reason| MediaError::broken(&shared.sound_name(clip), reason);
             Ok(Sums::of(&waveform, &log_mel.map_err(broken)?))
         });
-        sums.map_err(|source| ClipError { clip, id: shared.id(clip).to_owned(), source })
+        sums.map_err(|media| ClipError { clip, id: shared.id(clip).to_owned(), media })
     };
     let effort = LoaderOptions::default().effort(16);
     let results = Ordered::new(clips.len(), effort, measure)

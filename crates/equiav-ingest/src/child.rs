@@ -107,10 +107,7 @@ impl Task<'_> {
         ]);
         command.args(["-filter_threads", "1", "-max_pixels", "67108864"]);
         command.args(["-protocol_whitelist", "file,pipe", "-i"]);
-        // The prefix keeps names that look like options or addresses from being taken for such.
-        let mut file = OsString::from("file:");
-        file.push(self.file);
-        command.arg(file).args(self.output).arg("pipe:1");
+        command.arg(local(self.file)).args(self.output).arg("pipe:1");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // Address space is limited, and each arena of the allocator reserves much of it.
         command.env("MALLOC_ARENA_MAX", "2").env("AV_LOG_FORCE_NOCOLOR", "1");
@@ -195,6 +192,13 @@ impl Drop for Running {
     }
 }
 
+/// `path` with a prefix that keeps it from being taken for an option or an address.
+pub(crate) fn local(path: &Path) -> OsString {
+    let mut file = OsString::from("file:");
+    file.push(path);
+    file
+}
+
 fn lock(child: &Mutex<Child>) -> MutexGuard<'_, Child> {
     child.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -210,7 +214,7 @@ fn failure(status: ExitStatus, complaints: &str) -> String {
 ///
 /// FFmpeg's own threads speak at once and in any order, yet reports are to be equal: so the lines
 /// are sorted, each is taken once, and the first few stand for all.
-fn complaints(errors: ChildStderr) -> String {
+pub(crate) fn complaints(errors: ChildStderr) -> String {
     let mut lines = BTreeSet::new();
     let mut errors = BufReader::new(errors);
     let mut line = Vec::new();

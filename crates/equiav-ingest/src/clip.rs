@@ -116,7 +116,8 @@ fn flac(samples: &[f32], rate: u32) -> Result<Vec<u8>, String> {
     Ok(sink.into_inner())
 }
 
-fn wav(samples: &[f32], sample_rate: u32) -> Result<Vec<u8>, String> {
+/// A wav file of one channel of 16 bits.
+pub(crate) fn wav(samples: &[f32], sample_rate: u32) -> Result<Vec<u8>, String> {
     let sample_format = hound::SampleFormat::Int;
     let spec = hound::WavSpec { channels: 1, sample_rate, bits_per_sample: 16, sample_format };
     let mut bytes = Cursor::new(Vec::new());

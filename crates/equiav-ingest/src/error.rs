@@ -16,12 +16,12 @@ pub enum IngestError {
     #[error("{0}")]
     Ffmpeg(String),
     /// The system refuses a file or folder that is not a medium.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {reason}", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
         /// The system's reason.
-        source: io::Error,
+        reason: io::Error,
     },
     /// The folders cannot be used as they are.
     #[error("{}: {reason}", path.display())]
@@ -53,8 +53,8 @@ pub enum IngestError {
 }
 
 impl IngestError {
-    pub(crate) fn io(path: &Path, source: io::Error) -> Self {
-        Self::Io { path: path.to_owned(), source }
+    pub(crate) fn io(path: &Path, reason: io::Error) -> Self {
+        Self::Io { path: path.to_owned(), reason }
     }
 
     pub(crate) fn folder(path: &Path, reason: impl Into<String>) -> Self {

@@ -10,7 +10,7 @@
 //! 6. [`ingest()`]: clips into numbered shards, resumable; or [`scan()`]: findings only
 //!
 //! Beside that journey, a [`Recording`] gives the sound and chosen frames of one file to whoever cuts no
-//! clips.
+//! clips, and a [`Film`] is a video that is written.
 //!
 //! No decoder of video runs in this process: `child` starts FFmpeg under a time limit and a memory
 //! limit, so a bad file costs a child and is named with what FFmpeg said of it.
@@ -20,6 +20,7 @@ mod clip;
 mod error;
 mod examine;
 mod ffmpeg;
+mod film;
 mod guarded;
 pub mod html;
 mod ingest;
@@ -41,6 +42,7 @@ mod windows;
 
 pub use error::IngestError;
 pub use ffmpeg::Ffmpeg;
+pub use film::Film;
 pub use ingest::{Ingested, ingest};
 pub use page::page;
 pub use policy::{Action, Finding, Policy, Reason};

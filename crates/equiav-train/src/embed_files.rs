@@ -6,8 +6,8 @@
 //! on at once, by a network each that shares the weights.
 
 mod files;
-mod middle;
 mod network;
+mod video;
 mod views;
 mod windows;
 mod write;
@@ -29,7 +29,8 @@ use crate::trained::Trained;
 
 pub(crate) use files::picture as clip_picture;
 pub use files::{Files, Medium, MediumFile};
-pub use middle::middle;
+pub use video::{Moment, Video};
+pub use views::find_ffmpeg;
 pub use windows::{Cutting, Span};
 pub use write::{Written, write};
 

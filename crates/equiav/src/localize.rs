@@ -1,17 +1,16 @@
 //! `equiav localize`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, bail, ensure};
-use equiav_augment::Image;
-use equiav_data::{Clips, Waveform, read_picture, read_sound};
+use anyhow::{bail, ensure};
+use equiav_data::Clips;
 use equiav_train::Trained;
 use equiav_train::corpus::Source;
-use equiav_train::embed_files::middle;
 use equiav_train::embedding::Variant;
 use equiav_train::localize::{Localized, Localizer, MapOptions, Truths, localize};
 
+use crate::drawing::Drawing;
 use crate::localized;
 use crate::progress::Progress;
 
@@ -19,7 +18,7 @@ use crate::progress::Progress;
 ///
 /// A map says of every place of the picture what the similarity of picture and sound owes to it: how far the
 /// cosine of both embeddings falls when its token is left out. Of one clip, --video or --audio and --image,
-/// it is drawn to --out. Over a list it is scored against boxes: AP50 ("cIoU"), mean IoU and the area under
+/// it is drawn to --out, a picture or a video. Over a list it is scored against boxes: AP50 ("cIoU"), mean IoU and the area under
 /// the success rate over 21 thresholds, under three rules that turn maps into regions, beside baselines and
 /// controls.
 ///
@@ -31,7 +30,8 @@ pub(crate) struct Localize {
     /// The run folder
     run: PathBuf,
 
-    /// A video to draw: the frame in its middle with the sound around it, as long as the model hears at once
+    /// A video to draw: the frame in its middle, to a .png, or all of it, to an .mp4; each frame with the sound
+    /// around it, as long as the model hears at once
     #[arg(long, value_name = "FILE", requires = "out", conflicts_with_all = ["audio", "image"])]
     video: Option<PathBuf>,
 
@@ -43,9 +43,14 @@ pub(crate) struct Localize {
     #[arg(long, value_name = "FILE", requires_all = ["audio", "out"])]
     image: Option<PathBuf>,
 
-    /// Where the picture with its map is drawn to, a .png
+    /// Where the picture with its map is drawn to, a .png; of a video also an .mp4
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+
+    /// Frames of an .mp4 for each second, 1 to 50; each is mapped by itself
+    #[arg(long, value_name = "FRAMES", default_value = "10", requires = "video",
+          value_parser = clap::value_parser!(u64).range(1..=50))]
+    per_second: u64,
 
     /// Measure these clips, a manifest or shards, instead of the recipe's own lists; may be repeated
     #[arg(long = "list", value_name = "CLIPS", conflicts_with_all = ["video", "audio"])]
@@ -115,17 +120,18 @@ impl Localize {
         let mut progress = Progress::new();
         let trained = Trained::open(&self.run, &mut progress)?;
         let localizer = Localizer::new(&trained, self.how.options(&trained))?;
-        if let (Some(audio), Some(image), Some(out)) = (&self.audio, &self.image, &self.out) {
-            let sound = read_sound(audio)?;
-            draw(&localizer, audio, &sound, &read_picture(image)?, out)?;
+        if let Some(out) = &self.out {
+            let drawing = Drawing { localizer: &localizer, out };
+            let said = match (&self.video, &self.audio, &self.image) {
+                (Some(video), ..) => {
+                    drawing.video(video, &trained.recipe.front_end, self.per_second, &mut progress)
+                }
+                (None, Some(audio), Some(image)) => drawing.clip(audio, image),
+                _ => bail!("--out draws one clip: give --video, or --audio and --image"),
+            };
+            println!("{}: {}", out.display(), said?);
             return Ok(ExitCode::SUCCESS);
         }
-        if let (Some(video), Some(out)) = (&self.video, &self.out) {
-            let (sound, picture) = middle(video, &trained.recipe.front_end)?;
-            draw(&localizer, video, &sound, &picture, out)?;
-            return Ok(ExitCode::SUCCESS);
-        }
-        ensure!(self.out.is_none(), "--out draws one clip: give --video, or --audio and --image");
         let measured = self.measure(&trained, &localizer, &mut progress)?;
         for figures in &measured {
             match self.json {
@@ -190,18 +196,4 @@ fn first(clips: Clips, most: Option<usize>) -> anyhow::Result<Clips> {
         }
         (Clips::Shards(_), Some(_)) => bail!("--first is for manifests"),
     }
-}
-
-fn draw(
-    localizer: &Localizer<'_>,
-    file: &Path,
-    sound: &Waveform,
-    picture: &Image,
-    out: &Path,
-) -> anyhow::Result<()> {
-    ensure!(out.extension().is_some_and(|end| end == "png"), "{}: expected a .png", out.display());
-    let map = localizer.map(sound, picture).with_context(|| file.display().to_string())?;
-    equiav_data::sheet::save(&map.over(picture), out)?;
-    println!("{}: {}", out.display(), localized::verdict(&map));
-    Ok(())
 }

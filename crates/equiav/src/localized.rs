@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use equiav_eval::localization::{Figure, Rule};
-use equiav_train::localize::{Compared, Localized, PlaceMap, Scores};
+use equiav_train::localize::{Compared, Localized, Scores};
 
 /// All figures of a list.
 pub(crate) fn table(figures: &Localized) -> String {
@@ -99,10 +99,4 @@ pub(crate) fn name(map: Compared) -> &'static str {
 pub(crate) fn percent(figure: Figure) -> String {
     let Figure { value, low, high } = figure;
     format!("{:.1} % ({:.1} to {:.1})", 100.0 * value, 100.0 * low, 100.0 * high)
-}
-
-/// Whether a map shows anything.
-pub(crate) fn verdict(map: &PlaceMap) -> String {
-    let word = if map.lit { "lit" } else { "dark, the sound fits nothing here" };
-    format!("{word}: cosine {:.3}, greatest value of the map {:.3}", map.similarity, map.greatest())
 }

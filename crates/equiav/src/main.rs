@@ -6,6 +6,7 @@ mod bench;
 mod classes;
 mod data;
 mod doctor;
+mod drawing;
 mod embed;
 mod export;
 mod finetune;

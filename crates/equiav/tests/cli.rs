@@ -88,6 +88,50 @@ fn a_drawn_clip_is_not_measured() {
 }
 
 #[test]
+fn a_video_is_drawn_as_a_video() {
+    let folder = tempfile::tempdir().expect("a folder");
+    corpus(folder.path());
+    succeeds(folder.path(), &pretrain(&["run.epochs=1"]));
+    // A frame of the corpus, for as long as its sound lasts.
+    let ffmpeg = equiav_train::embed_files::find_ffmpeg().expect("an FFmpeg");
+    let mut make = std::process::Command::new(ffmpeg.program);
+    make.args([
+        "-nostdin",
+        "-v",
+        "error",
+        "-loop",
+        "1",
+        "-i",
+        "corpus/frames/frame_1/valid-000000.jpg",
+    ]);
+    make.args(["-i", "corpus/sound/valid-000000.wav", "-shortest", "clip.mp4"]);
+    assert!(make.current_dir(folder.path()).status().expect("FFmpeg").success());
+
+    let draw = |more: &[&str]| {
+        let drawn = ["localize", "run", "--video", "clip.mp4", "--dark", "-1", "--out"];
+        succeeds(folder.path(), &[&drawn[..], more].concat())
+    };
+    let said = draw(&["all.mp4", "--per-second", "5"]);
+    assert!(said.contains("all.mp4: 10 frames, 10 lit: cosines from "), "{said}");
+    let said = draw(&["one.png"]);
+    assert!(said.contains("one.png: lit: cosine "), "{said}");
+    let again = ["localize", "run", "--video", "all.mp4", "--out", "again.png"];
+    succeeds(folder.path(), &again);
+
+    let draw = |more: &[&str]| fails(folder.path(), &[&["localize", "run"], more].concat());
+    let message = draw(&["--video", "clip.mp4", "--out", "a.gif"]);
+    assert!(message.ends_with("a.gif: expected a .png or .mp4"), "{message}");
+    let message = draw(&["--video", "clip.mp4", "--out", "none/a.mp4"]);
+    assert!(message.ends_with("none: no such folder"), "{message}");
+    let message = draw(&["--video", "run/recipe.toml", "--out", "a.mp4"]);
+    assert!(message.contains("error: run/recipe.toml: undecodable: "), "{message}");
+    let sound = ["--audio", "corpus/sound/valid-000000.wav"];
+    let image = ["--image", "corpus/frames/frame_1/valid-000000.jpg", "--out", "a.mp4"];
+    let message = draw(&[&sound[..], &image].concat());
+    assert!(message.contains("a.mp4: expected a .png; an .mp4 is drawn of a --video"), "{message}");
+}
+
+#[test]
 fn shards_are_packed_once_and_verified() {
     let folder = tempfile::tempdir().expect("a folder");
     corpus(folder.path());

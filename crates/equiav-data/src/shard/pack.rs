@@ -76,8 +76,8 @@ fn write_shard<'c>(
                     members.iter().map(|(suffix, bytes)| Member { suffix, bytes }).collect();
                 writer.write(&key(&clip.id), &members)?;
             }
-            Err(source) => {
-                let error = ClipError { clip: position, id: clip.id.clone(), source };
+            Err(media) => {
+                let error = ClipError { clip: position, id: clip.id.clone(), media };
                 left_out.push(error.to_string());
             }
         }

@@ -143,6 +143,6 @@ fn evaluation_takes_the_middle_frame_or_the_next_earlier_one() {
     assert_eq!(dataset.plain(0).unwrap(), earlier);
     std::fs::remove_file(corpus.folder.path().join("frames/frame_0/c0.jpg")).unwrap();
     let error = dataset.plain(0).unwrap_err();
-    assert!(error.source.missing);
+    assert!(error.media.missing);
     assert!(error.to_string().ends_with("frame_1/c0.jpg: no such file"), "{error}");
 }

@@ -1,8 +1,10 @@
-//! A recording's sound and frames on one clock, against what FFmpeg's generators put in.
+//! A recording's sound and frames on one clock, against what FFmpeg's generators or a film put in.
 
 use std::fs;
 
-use equiav_ingest::{Reason, Recording};
+use equiav_data::Waveform;
+use equiav_ingest::{Film, Reason, Recording};
+use image::{Rgb, RgbImage};
 
 use crate::media::{ffmpeg, make, moving};
 
@@ -69,4 +71,48 @@ fn what_is_missing_or_damaged_is_said() {
     fs::write(&broken, &bytes[..bytes.len() / 2]).expect("half a video");
     let found = Recording::open(&ffmpeg, &broken).map(|_| ());
     assert!(found.is_err_and(|finding| !finding.detail.is_empty()));
+}
+
+#[test]
+fn a_film_is_read_back_as_it_was_written() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ffmpeg = ffmpeg();
+    // Ten frames of 0.2 s with odd sides: red, then blue, when a tone begins.
+    let rate = 16_000;
+    let tone = |n: usize| if n < rate { 0.0 } else { 0.5 * (n as f32 * 0.2).sin() };
+    let sound = Waveform { samples: (0..2 * rate).map(tone).collect(), rate: rate as u32 };
+    let write = |name: &str| {
+        let out = folder.path().join(name);
+        let mut film = Film::create(&ffmpeg, &out, [65, 49], 200, &sound).expect("a film");
+        for number in 0..10 {
+            let color = if number < 5 { [220, 20, 20] } else { [20, 20, 220] };
+            film.add(&RgbImage::from_pixel(65, 49, Rgb(color))).expect("a frame");
+        }
+        film.finish().expect("a film");
+        out
+    };
+    let [first, second] = ["first.mp4", "second.mp4"].map(write);
+    assert_eq!(fs::read(&first).expect("a film"), fs::read(&second).expect("a film"));
+    let left: Vec<_> = fs::read_dir(folder.path()).expect("a folder").collect();
+    assert_eq!(left.len(), 2, "nothing else is left: {left:?}");
+
+    let recording = Recording::open(&ffmpeg, &first).expect("a recording");
+    assert_eq!(recording.picture_seconds().map(|seconds| (seconds * 10.0).round()), Some(20.0));
+    for (color, expected) in
+        colors(&recording, &[[0, 400], [800, 900], [1_100, 1_200], [1_600, 2_000]]).iter().zip([
+            [220.0, 20.0, 20.0],
+            [220.0, 20.0, 20.0],
+            [20.0, 20.0, 220.0],
+            [20.0, 20.0, 220.0],
+        ])
+    {
+        let near =
+            color.iter().zip(expected).all(|(level, expected)| (level - expected).abs() < 12.0);
+        assert!(near, "{color:?} for {expected:?}");
+    }
+    let heard = recording.sound().expect("a sound");
+    let loud: Vec<bool> =
+        heard.samples.chunks(1_600).map(|part| part.iter().any(|x| x.abs() > 0.2)).collect();
+    // AAC works in blocks of 64 ms.
+    assert!(!loud[..9].contains(&true) && !loud[11..20].contains(&false), "{loud:?}");
 }

@@ -90,7 +90,8 @@ impl Reader {
     }
 
     fn ffmpeg(&self) -> Result<&Ffmpeg, String> {
-        self.ffmpeg.get_or_init(find_ffmpeg).as_ref().map_err(Clone::clone)
+        let found = || find_ffmpeg().map_err(|why| why.to_string());
+        self.ffmpeg.get_or_init(found).as_ref().map_err(Clone::clone)
     }
 
     /// Gives every window of a sound to `take`.
@@ -147,9 +148,12 @@ fn sound(path: &Path) -> Result<Waveform, String> {
 }
 
 /// An FFmpeg of this machine.
-pub(super) fn find_ffmpeg() -> Result<Ffmpeg, String> {
-    let cache = cache_folder().map_err(|why| why.to_string())?;
-    Ffmpeg::find(&cache).map_err(|why| why.to_string())
+///
+/// # Errors
+///
+/// If there is none, with the ways to get one.
+pub fn find_ffmpeg() -> anyhow::Result<Ffmpeg> {
+    Ok(Ffmpeg::find(&cache_folder()?)?)
 }
 
 pub(super) fn within_length(seconds: f64) -> Result<(), String> {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use equiav_ingest::{AudioFormat, Ffmpeg, Settings, Summary};
+use equiav_train::embed_files::find_ffmpeg;
 
 /// Changes to the defaults, or to a recipe.
 #[derive(clap::Args)]
@@ -119,7 +120,7 @@ fn set<T>(setting: &mut T, value: Option<T>) {
 
 /// The FFmpeg of this machine; says which it is.
 pub(super) fn ffmpeg() -> anyhow::Result<Ffmpeg> {
-    let ffmpeg = Ffmpeg::find(&equiav_corpora::cache_folder()?)?;
+    let ffmpeg = find_ffmpeg()?;
     eprintln!("{} ({})", ffmpeg.version, ffmpeg.program.display());
     Ok(ffmpeg)
 }

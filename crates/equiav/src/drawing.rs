@@ -1,0 +1,90 @@
+//! Maps drawn over what they are of: a picture, or a whole video.
+
+use std::path::Path;
+
+use anyhow::{Context, bail, ensure};
+use equiav_augment::Image;
+use equiav_data::{FrontEnd, Waveform, read_picture, read_sound, sheet};
+use equiav_ingest::Film;
+use equiav_train::embed_files::{Moment, Video, find_ffmpeg};
+use equiav_train::localize::{Localizer, PlaceMap};
+use equiav_train::{Event, Watch};
+
+use crate::progress::Progress;
+
+/// What is drawn, and where.
+pub(crate) struct Drawing<'a> {
+    pub(crate) localizer: &'a Localizer<'a>,
+    pub(crate) out: &'a Path,
+}
+
+impl Drawing<'_> {
+    /// Draws the picture `image` with the map of the sound `audio`; says what is seen.
+    pub(crate) fn clip(&self, audio: &Path, image: &Path) -> anyhow::Result<String> {
+        let out = self.out.display();
+        ensure!(self.ends_in("png"), "{out}: expected a .png; an .mp4 is drawn of a --video");
+        self.still(audio, &read_sound(audio)?, &read_picture(image)?)
+    }
+
+    /// Draws `video`, the frame in its middle or `per_second` frames of each second; says what is seen.
+    pub(crate) fn video(
+        &self,
+        video: &Path,
+        front_end: &FrontEnd,
+        per_second: u64,
+        progress: &mut Progress,
+    ) -> anyhow::Result<String> {
+        let film = self.ends_in("mp4");
+        ensure!(film || self.ends_in("png"), "{}: expected a .png or .mp4", self.out.display());
+        let ffmpeg = find_ffmpeg()?;
+        let opened = Video::open(&ffmpeg, video, front_end)?;
+        if !film {
+            let Moment { sound, picture } = opened.middle()?;
+            return self.still(video, &sound, &picture);
+        }
+
+        let step = 1_000 / per_second;
+        let total = opened.count(step);
+        let (mut film, mut cosines, mut lit) = (None, Vec::new(), 0);
+        opened.moments(step, &mut |Moment { sound, picture }| {
+            let map = self.map(video, &sound, &picture)?;
+            if film.is_none() {
+                let size = [picture.width() as u32, picture.height() as u32];
+                film = Some(Film::create(&ffmpeg, self.out, size, step, &opened.soundtrack())?);
+            }
+            if let Some(film) = &mut film {
+                film.add(&map.over(&picture))?;
+            }
+            cosines.push(map.similarity);
+            lit += usize::from(map.lit);
+            progress.note(&Event::Preparing {
+                what: "drawing".to_owned(),
+                done: cosines.len(),
+                total,
+            });
+            Ok(())
+        })?;
+        let Some(film) = film else { bail!("{}: no frame", video.display()) };
+        film.finish()?;
+        let lowest = cosines.iter().copied().fold(f32::INFINITY, f32::min);
+        let highest = cosines.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let count = cosines.len();
+        Ok(format!("{count} frames, {lit} lit: cosines from {lowest:.3} to {highest:.3}"))
+    }
+
+    fn ends_in(&self, ending: &str) -> bool {
+        self.out.extension().is_some_and(|end| end.eq_ignore_ascii_case(ending))
+    }
+
+    fn still(&self, file: &Path, sound: &Waveform, picture: &Image) -> anyhow::Result<String> {
+        let map = self.map(file, sound, picture)?;
+        sheet::save(&map.over(picture), self.out)?;
+        let word = if map.lit { "lit" } else { "dark, the sound fits nothing here" };
+        let (cosine, greatest) = (map.similarity, map.greatest());
+        Ok(format!("{word}: cosine {cosine:.3}, greatest value of the map {greatest:.3}"))
+    }
+
+    fn map(&self, file: &Path, sound: &Waveform, picture: &Image) -> anyhow::Result<PlaceMap> {
+        self.localizer.map(sound, picture).with_context(|| file.display().to_string())
+    }
+}
