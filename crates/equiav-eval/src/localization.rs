@@ -3,12 +3,14 @@
 //! A map holds one number a pixel, higher where the thing is thought to be. A [`Rule`] makes a region of
 //! it; the overlap of that region with the [`Truth`] is the "cIoU" of sound localisation.
 
+use std::iter::repeat_n;
+
 use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 
-use crate::{EvalError, check_values};
+use crate::{Bootstrap, EvalError, Interval, check_values, intervals};
 
-/// How many times an interval's clips are drawn again.
+/// How many times the clips of a figure's interval are drawn again.
 pub const RESAMPLES: usize = 2_000;
 
 /// Where the thing is: a weight for every pixel, from 0 to 1.
@@ -205,31 +207,20 @@ impl Figure {
     ///
     /// # Panics
     ///
-    /// If there are no values.
+    /// If there are no values, or `statistic` is not a number.
     #[track_caller]
-    pub fn of(values: &[f64], seed: u64, statistic: impl Fn(&[f64]) -> f64) -> Self {
+    pub fn of(values: &[f64], seed: u64, statistic: impl Fn(&[f64]) -> f64 + Sync) -> Self {
         assert!(!values.is_empty(), "Figure::of: there are no values");
-        let mut state = seed;
-        let mut sample = vec![0.0; values.len()];
-        let mut draw = |_: usize| {
-            for drawn in &mut sample {
-                *drawn = values[below(values.len(), &mut state)];
-            }
-            statistic(&sample)
+        let of_resample = |counts: &[u32]| {
+            let drawn = values.iter().zip(counts);
+            let drawn = drawn.flat_map(|(value, count)| repeat_n(*value, *count as usize));
+            vec![Some(statistic(&drawn.collect::<Vec<_>>()))]
         };
-        let mut drawn: Vec<f64> = (0..RESAMPLES).map(&mut draw).collect();
-        drawn.sort_by(f64::total_cmp);
-        let at = |share: f64| drawn[(share * (RESAMPLES - 1) as f64).round() as usize];
-        Self { value: statistic(values), low: at(0.025), high: at(0.975) }
+        let how = Bootstrap { resamples: RESAMPLES, ..Bootstrap::usual(seed) };
+        let found = intervals(values.len(), &how, of_resample).expect("clips and resamples");
+        let Interval { low, high, .. } = found[0].expect("Figure::of: a statistic is a number");
+        Self { value: statistic(values), low, high }
     }
-}
-
-/// A whole number below `count`, from the generator SplitMix64.
-fn below(count: usize, state: &mut u64) -> usize {
-    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let z = (*state ^ (*state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    ((u128::from(z ^ (z >> 31)) * count as u128) >> 64) as usize
 }
 
 /// The arithmetic mean.
@@ -344,6 +335,8 @@ mod tests {
         assert_eq!(truth.weights, array![[1.0, 1.0, 0.5, 0.5]]);
         let left = array![[true, true, false, false]];
         near(overlap(left.view(), &truth), 2.0 / 3.0);
+        let thrice = Truth::consensus(&[&boxes[..2], &boxes[..1]].concat(), 2, [1, 4]);
+        assert_eq!(thrice.weights, array![[1.0, 1.0, 0.5, 0.5]], "certain is certain");
         assert!(Truth::consensus(&[Vec::new()], 2, [1, 4]).is_empty());
     }
 

@@ -16,8 +16,8 @@ use crate::index::{Content, Contents, ensure_same_model};
 
 pub use measure::{Found, Recall, measure};
 
-/// Rows of the gallery that are compared at once: 256 MB of 1024 numbers each.
-const BLOCK: i64 = 1 << 16;
+/// Rows of the gallery that are compared at once: 256 MB of 1024 numbers each; a few in tests.
+const BLOCK: i64 = if cfg!(test) { 50 } else { 1 << 16 };
 
 /// One content that was found.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -216,33 +216,46 @@ mod tests {
         let query: Vec<Row> = (0..2)
             .map(|number| Row {
                 modality: Modality::Visual,
-                span: None,
+                span: Some(Span { start: number, end: number + 1 }),
                 vector: crate::hashed(1_000 + number, 4),
             })
             .collect();
         let hits = gallery.search(&lookers(&query, Modality::Audio), 5);
-        let mut expected: Vec<(f64, String)> = Vec::new();
+        let mut expected: Vec<Hit> = Vec::new();
         for (path, content) in &contents.files {
             let rows = contents.rows[content].iter().filter(|row| row.modality == Modality::Audio);
-            let score = |row: &Row| {
-                let dot = |query: &Row| {
-                    let pairs = row.vector.iter().zip(&query.vector);
-                    pairs.map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>()
-                };
-                query.iter().map(dot).fold(f64::NEG_INFINITY, f64::max)
+            let pairs = rows.flat_map(|row| query.iter().map(move |query| (row, query)));
+            let hit = |(row, query): (&Row, &Row)| {
+                let products = row.vector.iter().zip(&query.vector).map(|(a, b)| a * b);
+                Hit {
+                    files: vec![path.clone()],
+                    modality: Modality::Audio,
+                    time: row.span.map(Span::seconds),
+                    query_time: query.span.map(Span::seconds),
+                    score: products.sum(),
+                }
             };
-            let best = rows.map(score).fold(f64::NEG_INFINITY, f64::max);
-            if best.is_finite() {
-                expected.push((best, path.clone()));
-            }
+            expected.extend(pairs.map(hit).max_by(|a, b| order(a.score, b.score)));
         }
-        expected.sort_by(|a, b| b.0.total_cmp(&a.0));
+        expected.sort_by(|a, b| order(b.score, a.score));
         assert_eq!(hits.len(), 5);
-        for (hit, (score, path)) in hits.iter().zip(&expected) {
-            assert_eq!(hit.files, std::slice::from_ref(path));
-            assert!((f64::from(hit.score) - score).abs() < 1e-6, "{hit:?} {score}");
-            assert!(hit.time.is_some() && hit.query_time.is_none());
+        for (hit, expected) in hits.into_iter().zip(expected) {
+            assert!((hit.score - expected.score).abs() < 1e-6, "{hit:?} {expected:?}");
+            assert_eq!(Hit { score: expected.score, ..hit }, expected);
         }
+    }
+
+    #[test]
+    fn of_equally_near_contents_the_smaller_digest_comes_first() {
+        let mut contents = contents(40);
+        for rows in contents.rows.values_mut() {
+            rows.iter_mut().for_each(|row| row.vector = crate::hashed(1, 4));
+        }
+        let gallery = Gallery::new(&contents, Modality::Visual, Device::Cpu);
+        let query = Row { modality: Modality::Audio, span: None, vector: crate::hashed(2, 4) };
+        let found = gallery.search(&[&query], 3).into_iter().flat_map(|hit| hit.files);
+        let expected = [0, 1, 2].map(|number| format!("/Picture/{number}"));
+        assert_eq!(found.collect::<Vec<_>>(), expected);
     }
 
     #[test]

@@ -251,12 +251,20 @@ fn an_index_grows_skips_what_it_has_and_refuses_another_model() {
     let more = Contents::read(&path).expect("an index");
     assert_eq!((more.files.len(), more.rows.len()), (42, before.rows.len() + 1));
 
+    // Of two new files that are equal one is embedded.
+    let twins = ["one.wav", "two.wav"].map(|name| folder.path().join(name));
+    twins.iter().for_each(|path| rising(path, 0.6));
+    let indexed = add(&twins.map(MediumFile::new));
+    assert_eq!((indexed.embedded, indexed.copies, indexed.unchanged), (1, 1, 0));
+    let more = Contents::read(&path).expect("an index");
+    assert_eq!((more.files.len(), more.rows.len()), (44, before.rows.len() + 2));
+
     // A file that has changed leaves nothing of its past behind.
     rising(&changed, 0.7);
     let indexed = add(&files[1..2]);
     assert_eq!((indexed.embedded, indexed.unchanged), (1, 0));
     let after = Contents::read(&path).expect("an index");
-    assert_eq!((after.files.len(), after.rows.len()), (42, more.rows.len()));
+    assert_eq!((after.files.len(), after.rows.len()), (44, more.rows.len()));
     assert_ne!(after.rows, more.rows);
 
     let other_folder = tempfile::tempdir().expect("a folder");
@@ -269,24 +277,34 @@ fn an_index_grows_skips_what_it_has_and_refuses_another_model() {
     assert!(message.contains(&other.identity().digest), "{message}");
     assert!(search::open(&path, other.identity()).is_err());
 
-    // Each sound finds its own picture as often as a search by hand says.
+    let trained = Trained::open(&run, &mut Silent).expect("a run");
+    let often = Embedder::new(trained, Some(0.5), NonZeroUsize::MIN).expect("an embedder");
+    let message = index_files(&often, &files, &path, 64, &mut |_, _| {}).expect_err("a stride");
+    assert!(message.to_string().contains("holds windows that begin every 0.96 s, not every 0.5 s"));
+
+    // Each sound finds its own picture as early as a search by hand says.
     let list = folder.path().join("corpus/valid.json");
     let pictures = Files::find(&[], std::slice::from_ref(&list)).expect("files").files;
     add(&pictures);
     let contents = search::open(&path, embedder_of_run.identity()).expect("an index");
     let found = measure(&embedder_of_run, &contents, &list).expect("figures");
     let gallery = Gallery::new(&contents, Modality::Visual, Device::Cpu);
-    let mut first = 0;
+    let mut ranks = Vec::new();
     for clip in &equiav_data::Manifest::read(&list).expect("a list").clips {
         let sound = [MediumFile::new(clip.sound.clone())];
         let rows = embed(&embedder_of_run, &sound, Per::Window).remove(0).expect("rows");
-        let hits = gallery.search(&lookers(&rows, Modality::Visual), 1);
-        let own = clip.frame_path(clip.frames() / 2);
-        first += usize::from(
-            hits[0].files.iter().any(|file| Path::new(file) == own.canonicalize().expect("a path")),
-        );
+        let hits = gallery.search(&lookers(&rows, Modality::Visual), gallery.len());
+        let own = clip.frame_path(clip.frames() / 2).canonicalize().expect("a path");
+        let is_own = |file: &String| Path::new(file) == own;
+        let rank = hits.iter().position(|hit| hit.files.iter().any(is_own));
+        ranks.push(rank.expect("its own picture") + 1);
     }
-    assert_eq!((found.recall[0].share * found.queries as f64).round() as usize, first);
+    ranks.sort_unstable();
+    assert_eq!(found.median_rank, (ranks[7] + ranks[8]) as f64 / 2.0);
+    for recall in &found.recall {
+        let within = ranks.iter().filter(|rank| **rank <= recall.at).count();
+        assert_eq!(recall.share, within as f64 / 16.0);
+    }
     assert_eq!((found.queries, found.gallery), (16, gallery.len()));
 }
 

@@ -3,14 +3,15 @@
 #[path = "support/tiny.rs"]
 mod tiny;
 
+use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 
 use equiav_augment::Modality;
 use equiav_data::{Clips, Manifest, read_picture, read_sound};
-use equiav_eval::localization::Rule;
+use equiav_eval::localization::{Rule, Truth, center_map, overlap, pointing};
 use equiav_models::View;
 use equiav_train::embedding::Variant;
-use equiav_train::localize::{Compared, Localizer, MapOptions, Truths, localize};
+use equiav_train::localize::{Compared, Heard, Localizer, MapOptions, PlaceMap, Truths, localize};
 use equiav_train::network::Network;
 use equiav_train::{Recipe, Trained};
 use tch::{Device, Tensor};
@@ -26,8 +27,9 @@ fn fresh(folder: &Path) -> (Trained, PathBuf) {
     (trained, folder.join("corpus/valid.json"))
 }
 
-/// The similarity's loss by leaving out each token, token by token through the public parts alone.
-fn naive(trained: &Trained, clip: &equiav_data::Clip, variant: Variant) -> Vec<f64> {
+/// The similarity's loss by leaving out each token, token by token through the public parts alone, and the
+/// similarity itself.
+fn naive(trained: &Trained, clip: &equiav_data::Clip, variant: Variant) -> (Vec<f64>, f64) {
     let manifest = Manifest { clips: vec![clip.clone()] };
     let dataset = equiav_train::dataset(&trained.recipe, manifest.into()).expect("a clip");
     let plain = dataset.plain(0).expect("a clip");
@@ -71,7 +73,7 @@ fn naive(trained: &Trained, clip: &equiav_data::Clip, variant: Variant) -> Vec<f
         let others: Vec<i64> = (0..count).filter(|token| *token != left_out).collect();
         cosine(&seen.index_select(1, &Tensor::from_slice(&others)))
     };
-    (0..count).map(|token| (count - 1) as f64 * (all - without(token))).collect()
+    ((0..count).map(|token| (count - 1) as f64 * (all - without(token))).collect(), all)
 }
 
 #[test]
@@ -95,7 +97,8 @@ fn a_map_is_what_each_token_is_worth() {
         assert_eq!((dark.lit, &dark.values), (false, &map.values));
         let same = dark.over(&picture).as_raw() == picture.as_slice();
         assert!(same, "nothing is drawn where nothing fits");
-        let expected = naive(&trained, clip, variant);
+        let (expected, similarity) = naive(&trained, clip, variant);
+        assert!((f64::from(map.similarity) - similarity).abs() < 1e-5, "{variant:?}");
         let expected: Vec<f32> = expected.into_iter().map(|value| value as f32).collect();
         // 3 x 3 patches of 16 pixels: maps are linear between the centers of patches.
         let cells = Tensor::from_slice(&expected).view([1, 1, 3, 3]);
@@ -139,6 +142,134 @@ fn a_list_is_scored_beside_what_must_do_worse() {
     );
     assert_eq!(json["variant"]["kind"], "clean");
     assert!(json["controls"]["silence"]["map_auc"].is_number());
+}
+
+/// Seven clips: sounds of the corpus with pictures of it that are half as wide again; the third has no box, and
+/// that of the fourth lies outside of the plain view.
+fn wide_clips(folder: &Path, list: &Path) -> (PathBuf, Truths) {
+    let (mut entries, mut boxes) = (Vec::new(), serde_json::Map::new());
+    for (number, clip) in Manifest::read(list).expect("a list").clips.iter().take(7).enumerate() {
+        let picture = read_picture(&clip.frame_path(clip.middle_frame())).expect("a picture");
+        let wide = image::RgbImage::from_fn(72, 48, |x, y| {
+            let at = 3 * (48 * y + (x + 5 * number as u32) % 48) as usize;
+            image::Rgb([0, 1, 2].map(|color| picture.as_slice()[at + color]))
+        });
+        wide.save(folder.join(format!("{number}.png"))).expect("a picture");
+        let (id, image) = (format!("clip-{number}"), format!("{number}.png"));
+        entries.push(serde_json::json!({ "video_id": id, "wav": clip.sound, "image": image }));
+        let left = 0.2 + 0.05 * number as f64;
+        match number {
+            2 => {}
+            3 => drop(boxes.insert(id, serde_json::json!([[0.0, 0.0, 0.1, 1.0]]))),
+            _ => drop(boxes.insert(id, serde_json::json!([[left, 0.25, left + 0.3, 0.75]]))),
+        }
+    }
+    let (list, truths) = (folder.join("wide.json"), folder.join("boxes.json"));
+    std::fs::write(&list, serde_json::json!({ "data": entries }).to_string()).expect("a list");
+    std::fs::write(&truths, serde_json::Value::Object(boxes).to_string()).expect("boxes");
+    (list, Truths::read(&truths).expect("boxes"))
+}
+
+#[test]
+fn figures_are_those_of_one_clip_after_the_other() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mut trained, list) = fresh(folder.path());
+    trained.recipe = tiny(folder.path(), &["evaluation.batch=3"]);
+    let (list, truths) = wide_clips(folder.path(), &list);
+    let options = MapOptions { variant: Variant::Clean, finer: 2, blur: 0.5, dark: -1.0 };
+    let localizer = Localizer::new(&trained, options).expect("a localizer");
+    let clips = Manifest::read(&list).expect("a list").clips;
+    let heard: Vec<Heard> = clips
+        .iter()
+        .map(|clip| localizer.sound(&read_sound(&clip.sound).expect("a sound")).expect("heard"))
+        .collect();
+    let (noise, silence) =
+        (localizer.faint_noise().expect("one"), localizer.silence().expect("one"));
+    // Per clip with a truth, in its picture: its own sound, that of the clip before, noise, silence.
+    let (mut maps, mut known) = (Vec::new(), Vec::new());
+    for (number, clip) in clips.iter().enumerate() {
+        let picture = read_picture(&clip.frame_path(clip.middle_frame())).expect("a picture");
+        let places = localizer.picture(&picture).expect("places");
+        // Before the first stands the last of its batch.
+        let before = if number == 0 { 2 } else { number - 1 };
+        let sounds = [&heard[number], &heard[before], &noise, &silence];
+        let found = sounds.map(|sound| localizer.fit(&places, sound).expect("a map"));
+        assert_eq!(found[0].part, [1.0 / 6.0, 0.0, 5.0 / 6.0, 1.0]);
+        if let Some(truth) = truths.of(&clip.id, found[0].part, [48, 48]) {
+            maps.push(found);
+            known.push(truth);
+        }
+    }
+    let mut cosines: Vec<f32> = maps.iter().map(|found| found[0].similarity).collect();
+    cosines.sort_by(f32::total_cmp);
+    let dark = (cosines[1] + cosines[2]) / 2.0;
+    let localizer = Localizer::new(&trained, MapOptions { dark, ..options }).expect("one");
+    let dataset = equiav_train::dataset(
+        &trained.recipe,
+        Clips::open(&list.to_string_lossy()).expect("a list"),
+    );
+    let figures = localize("wide", dataset.expect("clips"), &localizer, &truths).expect("figures");
+    assert_eq!((figures.found, figures.listed, figures.without_truth), (5, 7, 2));
+
+    let near = |found: f64, expected: f64, what: &str| {
+        assert!((found - expected).abs() < 1e-4, "{what}: {found}, expected {expected}");
+    };
+    let mean = |values: Vec<f64>| values.iter().sum::<f64>() / values.len() as f64;
+    near(figures.truth_area, mean(known.iter().map(Truth::area).collect()), "area");
+    for ruled in &figures.rules {
+        let overlaps = |map: &dyn Fn(usize) -> ndarray::Array2<f32>| -> Vec<f64> {
+            let region = |clip: usize| ruled.rule.region(map(clip).view(), &known[clip]);
+            (0..5).map(|clip| overlap(region(clip).view(), &known[clip])).collect()
+        };
+        let own = overlaps(&|clip| maps[clip][0].values.clone());
+        let other = overlaps(&|clip| maps[clip][1].values.clone());
+        let center = overlaps(&|_| center_map([48, 48]));
+        let beyond = own.iter().zip(&center).map(|(own, center)| own - center).collect();
+        near(ruled.beyond_center.value, mean(beyond), "beyond the center");
+        for (map, overlaps) in
+            [(Compared::Model, own), (Compared::OtherSound, other), (Compared::Center, center)]
+        {
+            near(ruled.maps[&map].mean_iou.value, mean(overlaps), "overlap");
+        }
+    }
+    let hits = (0..5).map(|clip| pointing(maps[clip][0].values.view(), &known[clip])).collect();
+    near(figures.pointing[&Compared::Model].value, mean(hits), "pointing");
+
+    let kinds = [
+        (&figures.own, "own"),
+        (&figures.controls["other-sound"], "other-sound"),
+        (&figures.controls["faint-noise"], "faint-noise"),
+        (&figures.controls["silence"], "silence"),
+    ];
+    for (sound, (scores, name)) in kinds.into_iter().enumerate() {
+        let of = |sound: usize, value: fn(&PlaceMap) -> f32| -> Vec<f32> {
+            let mut values: Vec<f32> = maps.iter().map(|found| value(&found[sound])).collect();
+            values.sort_by(f32::total_cmp);
+            values
+        };
+        let cosine: fn(&PlaceMap) -> f32 = |map| map.similarity;
+        for (value, spread, auc) in [
+            (PlaceMap::greatest as fn(&PlaceMap) -> f32, scores.map, scores.map_auc),
+            (cosine, scores.cosine, scores.cosine_auc),
+        ] {
+            let (sorted, own) = (of(sound, value), of(0, value));
+            for (found, expected) in
+                [(spread.low, sorted[0]), (spread.median, sorted[2]), (spread.high, sorted[4])]
+            {
+                near(found, f64::from(expected), name);
+            }
+            let wins = own.iter().flat_map(|own| {
+                sorted.iter().map(move |other| match own.total_cmp(other) {
+                    Ordering::Greater => 1.0,
+                    Ordering::Equal => 0.5,
+                    Ordering::Less => 0.0,
+                })
+            });
+            near(auc, mean(wins.collect()), name);
+        }
+        let lit = maps.iter().filter(|found| found[sound].similarity >= dark).count();
+        near(scores.lit, lit as f64 / 5.0, name);
+    }
 }
 
 #[test]

@@ -64,3 +64,32 @@ pub(super) fn read_all(transaction: &ReadTransaction) -> anyhow::Result<Contents
     ensure!(found == counts, "it holds records twice");
     Ok(all)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{About, create};
+    use super::*;
+    use crate::Identity;
+    use crate::embed_files::{Cutting, Medium};
+    use crate::index::record::seal_rows;
+
+    #[test]
+    fn records_that_its_count_does_not_know_are_noticed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("index");
+        let model = Identity { digest: "0".repeat(16), name: "none".to_owned(), width: 4 };
+        let about = About { model, cutting: Cutting { window: 10, stride: 10 } };
+        create(&path, &about).expect("an index");
+        assert_eq!(Contents::read(&path).expect("an empty index").about, about);
+        let database = writable(&path).expect("a database");
+        let transaction = database.begin_write().expect("a transaction");
+        let key = Content { medium: Medium::Sound, digest: [0; 32] }.key();
+        let mut contents = transaction.open_table(CONTENTS).expect("a table");
+        contents.insert(&key[..], &seal_rows(&key, &[])[..]).expect("a record");
+        drop(contents);
+        transaction.commit().expect("a commit");
+        database.close().expect("a database");
+        let error = Contents::read(&path).expect_err("one too many").to_string();
+        assert!(error.contains("is damaged or no index: it lacks records"), "{error}");
+    }
+}

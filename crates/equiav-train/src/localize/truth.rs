@@ -175,6 +175,15 @@ mod tests {
         let truths = Truths::read(&path).expect("boxes");
         let truth = truths.of("abc_000010", WHOLE, [4, 4]).expect("a truth");
         assert_eq!(truth, Truth::of_boxes(&[[0.0, 0.0, 0.5, 0.5]], [4, 4]));
+        // As the published file has it: some boxes have no area, of some clips the only one.
+        let list = r#"[{"file": "tap_000055", "class": "tap dancing",
+                        "bbox": [[0.5, 0.403125, 0.75, 0.6625000000000001], [0.25, 0, 0.25, 0]]},
+                       {"file": "tam_000000", "class": "playing tambourine", "bbox": [[0.26875, 1.0, 0.753125, 1.0]]}]"#;
+        let (_folder, path) = written("vggss.json", list);
+        let truths = Truths::read(&path).expect("boxes");
+        let truth = truths.of("tap_000055", WHOLE, [8, 8]).expect("a truth");
+        assert_eq!(truth, Truth::of_boxes(&[[0.5, 0.4, 0.75, 0.66]], [8, 8]));
+        assert!(truths.of("tam_000000", WHOLE, [8, 8]).is_none());
         let (_folder, path) = written("own.json", r#"{"a": [[0.5, 0, 1, 1]], "b": []}"#);
         let truths = Truths::read(&path).expect("boxes");
         assert!(truths.of("b", WHOLE, [2, 2]).is_none() && truths.of("c", WHOLE, [2, 2]).is_none());
