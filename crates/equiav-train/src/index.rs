@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
-use redb::{Builder, Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+use redb::{Builder, Database, ReadableDatabase, TableDefinition, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
 use crate::Identity;
@@ -32,7 +32,7 @@ pub use record::Content;
 
 use guarded::{guarded, plainly};
 use read::read_all;
-use record::{open_text, seal_file, seal_rows, seal_text};
+use record::{seal_file, seal_rows, seal_text};
 
 /// What the file calls itself, raised when an older program could not read it.
 const FORMAT: &str = "equiav index 1";
@@ -62,8 +62,6 @@ struct Header {
     about: About,
     contents: u64,
     files: u64,
-    /// Transactions so far: the copy of the file's roots that is not in use is never the same.
-    generation: u64,
 }
 
 /// All that an index holds.
@@ -174,20 +172,15 @@ impl Index {
         Ok(())
     }
 
-    /// Closes it, with both copies of its roots at the same content, so that damage to the place that
-    /// tells which one holds loses nothing.
+    /// Closes it. A database that was closed has both copies of its roots at the same content, so that
+    /// damage to the place that tells which one holds loses nothing.
     ///
     /// # Errors
     ///
     /// If the disk fails.
     pub(crate) fn close(self) -> anyhow::Result<()> {
-        let Self { database, about, path, files, uses } = self;
-        guarded(&path, || {
-            let transaction = database.begin_write()?;
-            advance(&transaction, &about, [uses.len() as u64, files.len() as u64])?;
-            transaction.commit()?;
-            Ok(database.close()?)
-        })
+        let Self { database, path, .. } = self;
+        guarded(&path, || Ok(database.close()?))
     }
 }
 
@@ -236,12 +229,10 @@ fn create(path: &Path, about: &About) -> anyhow::Result<()> {
             std::fs::remove_file(&partial)?;
         }
         let database = builder().create(&partial)?;
-        for _ in 0..2 {
-            let transaction = database.begin_write()?;
-            put(&transaction, &Addition::default(), &[])?;
-            advance(&transaction, about, [0, 0])?;
-            transaction.commit()?;
-        }
+        let transaction = database.begin_write()?;
+        put(&transaction, &Addition::default(), &[])?;
+        advance(&transaction, about, [0, 0])?;
+        transaction.commit()?;
         database.close()?;
         std::fs::rename(&partial, path)?;
         anyhow::Ok(())
@@ -277,11 +268,7 @@ fn advance(
     [contents, files]: [u64; 2],
 ) -> anyhow::Result<()> {
     let mut table = transaction.open_table(ABOUT)?;
-    let before = table.get(RECORD)?.map(|text| text.value().to_owned());
-    let header = |text: String| anyhow::Ok(serde_json::from_str::<Header>(open_text(&text)?)?);
-    let generation = before.map(header).transpose()?.map_or(0, |header| header.generation) + 1;
-    let (format, about) = (FORMAT.to_owned(), about.clone());
-    let header = Header { format, about, contents, files, generation };
+    let header = Header { format: FORMAT.to_owned(), about: about.clone(), contents, files };
     table.insert(RECORD, seal_text(&serde_json::to_string(&header)?).as_str())?;
     Ok(())
 }

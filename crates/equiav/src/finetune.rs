@@ -7,7 +7,7 @@ use equiav_train::{FinetuneRecipe, Override, Stop, finetune_together};
 
 use crate::classes;
 use crate::progress::{Follower, Progress};
-use crate::together::{STOPPED, Together, follow};
+use crate::together::{Together, follow, stopped};
 
 /// Train a classifier on labelled clips, from pre-trained encoders or from scratch
 ///
@@ -56,12 +56,7 @@ impl Finetune {
         let tuned = finetune_together(&recipe, &out, &processes, &stop, &mut progress)?;
         progress.finish();
         if let Some(signal) = tuned.stopped {
-            println!(
-                "stopped by signal {signal} after step {}, saved {}: the same command goes on",
-                tuned.steps,
-                tuned.checkpoint.display()
-            );
-            return Ok(ExitCode::from(STOPPED));
+            return Ok(stopped(signal, tuned.steps, &tuned.checkpoint));
         }
         println!();
         print!("{}", classes::classification(&tuned.test));

@@ -7,7 +7,7 @@ use equiav_train::{Override, Recipe, Stop, pretrain_together};
 
 use crate::progress::{Follower, Progress};
 use crate::table;
-use crate::together::{STOPPED, Together, follow};
+use crate::together::{Together, follow, stopped};
 
 /// Train encoders with EquiAV from a recipe
 ///
@@ -45,14 +45,9 @@ impl Pretrain {
         }
         let mut progress = Progress::new();
         let summary = pretrain_together(&recipe, &out, &processes, &stop, &mut progress)?;
+        progress.finish();
         if let Some(signal) = summary.stopped {
-            progress.finish();
-            println!(
-                "stopped by signal {signal} after step {}, saved {}: the same command goes on",
-                summary.steps,
-                summary.checkpoint.display()
-            );
-            return Ok(ExitCode::from(STOPPED));
+            return Ok(stopped(signal, summary.steps, &summary.checkpoint));
         }
         println!();
         print!("{}", table::retrieval(&summary.retrieved));

@@ -1,5 +1,6 @@
 //! What commands have in common that several processes may run at once.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use equiav_torch::Limits;
 use equiav_train::Processes;
 
 /// The exit code of a run that was asked to stop and has saved: sysexits' EX_TEMPFAIL, try again.
-pub(crate) const STOPPED: u8 = 75;
+const STOPPED: u8 = 75;
 
 /// How a command finds the other processes.
 #[derive(clap::Args)]
@@ -23,6 +24,15 @@ impl Together {
         let limit = Duration::from_secs(self.limit);
         Processes::from_environment(Limits { meeting: limit, collective: limit })
     }
+}
+
+/// Says that the leader's run was stopped by `signal` and has saved `checkpoint` after `steps`; how it ends.
+pub(crate) fn stopped(signal: i32, steps: u64, checkpoint: &Path) -> ExitCode {
+    let checkpoint = checkpoint.display();
+    println!(
+        "stopped by signal {signal} after step {steps}, saved {checkpoint}: the same command goes on"
+    );
+    ExitCode::from(STOPPED)
 }
 
 /// How a process ends whose leader prints the outcome.
