@@ -207,7 +207,7 @@ impl Figure {
     ///
     /// # Panics
     ///
-    /// If there are no values, or `statistic` is not a number.
+    /// If there are no values, or `statistic` is a number of no resample.
     #[track_caller]
     pub fn of(values: &[f64], seed: u64, statistic: impl Fn(&[f64]) -> f64 + Sync) -> Self {
         assert!(!values.is_empty(), "Figure::of: there are no values");
@@ -218,7 +218,7 @@ impl Figure {
         };
         let how = Bootstrap { resamples: RESAMPLES, ..Bootstrap::usual(seed) };
         let found = intervals(values.len(), &how, of_resample).expect("clips and resamples");
-        let Interval { low, high, .. } = found[0].expect("Figure::of: a statistic is a number");
+        let Interval { low, high, .. } = found[0].expect("Figure::of: some statistic is a number");
         Self { value: statistic(values), low, high }
     }
 }

@@ -1,13 +1,13 @@
 //! Writes a video: frames that are made one by one, and a sound.
 
-use std::fs;
+use std::ffi::OsString;
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::thread::{self, JoinHandle};
+use std::{env, fs};
 
-use equiav_data::{Waveform, one_line};
+use equiav_data::Waveform;
 use image::RgbImage;
 use tempfile::{Builder, NamedTempFile, TempPath};
 
@@ -15,12 +15,11 @@ use crate::child::{complaints, local};
 use crate::clip::wav;
 use crate::{Ffmpeg, IngestError};
 
-/// An mp4 in the making. What was at its place stays until it is finished; dropped before, it leaves
-/// nothing behind.
+/// An mp4 in the making, `.NAME.partial.mp4` beside its place. What was there stays until it is finished;
+/// dropped before, it leaves nothing behind.
 #[derive(Debug)]
 pub struct Film {
     out: PathBuf,
-    /// Beside `out`, and renamed to it at the end.
     unfinished: TempPath,
     /// Read by FFmpeg meanwhile.
     _sound: NamedTempFile,
@@ -47,22 +46,12 @@ impl Film {
         step: u64,
         sound: &Waveform,
     ) -> Result<Self, IngestError> {
-        let refused = |error| IngestError::io(out, error);
-        let folder = out.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let folder = folder.unwrap_or(Path::new("."));
-        if !folder.is_dir() {
-            return Err(IngestError::folder(folder, "no such folder"));
-        }
-        // Who may read it is the user's umask to say, as of any file.
-        let mode = fs::Permissions::from_mode(0o666);
-        let temporary = |ending: &str| {
-            Builder::new().suffix(ending).permissions(mode.clone()).tempfile_in(folder)
-        };
-        let unfinished = temporary(".mp4").map_err(refused)?.into_temp_path();
-        let mut heard = temporary(".wav").map_err(refused)?;
+        let unfinished = partial(out)?;
         let bytes = wav(&sound.samples, sound.rate);
         let bytes = bytes.map_err(|why| IngestError::folder(out, why))?;
-        heard.write_all(&bytes).map_err(refused)?;
+        let heard = Builder::new().suffix(".wav").tempfile();
+        let mut heard = heard.map_err(|error| IngestError::io(&env::temp_dir(), error))?;
+        heard.write_all(&bytes).map_err(|error| IngestError::io(heard.path(), error))?;
 
         let [width, height] = size;
         let mut command = Command::new(&ffmpeg.program);
@@ -98,7 +87,10 @@ impl Film {
         let added = self.frames.as_mut().map(|frames| frames.write_all(frame.as_raw()));
         match added {
             Some(Ok(())) => Ok(()),
-            _ => Err(self.failed("it takes no more frames")),
+            _ => {
+                let said = self.said();
+                Err(self.failed(said, "it takes no more frames"))
+            }
         }
     }
 
@@ -109,24 +101,43 @@ impl Film {
     /// If FFmpeg failed, with what it said, or the file cannot be renamed.
     pub fn finish(mut self) -> Result<(), IngestError> {
         self.frames = None;
-        match self.child.wait() {
-            Ok(status) if status.success() => {}
-            Ok(status) => return Err(self.failed(&format!("it ended with {status}"))),
-            Err(error) => return Err(IngestError::io(&self.out, error)),
+        let status = self.child.wait().map_err(|error| IngestError::io(&self.out, error))?;
+        let said = self.said();
+        // Some versions call a file whose end they could not write a success.
+        if !status.success() || !said.is_empty() {
+            return Err(self.failed(said, &format!("it ended with {status}")));
         }
         let synced = fs::File::open(&self.unfinished).and_then(|file| file.sync_all());
         let placed = synced.and_then(|()| fs::rename(&self.unfinished, &self.out));
         placed.map_err(|error| IngestError::io(&self.out, error))
     }
 
-    /// What FFmpeg said at its end, else `otherwise`.
-    fn failed(&mut self, otherwise: &str) -> IngestError {
+    /// Waits for FFmpeg's end; what it complained of.
+    fn said(&mut self) -> String {
         self.frames = None;
         let _ = self.child.wait();
-        let said = self.complaints.take().and_then(|thread| thread.join().ok());
-        let said = said.filter(|said| !said.is_empty()).unwrap_or_else(|| otherwise.to_owned());
-        IngestError::folder(&self.out, format!("FFmpeg cannot write it: {}", one_line(&said)))
+        self.complaints.take().and_then(|thread| thread.join().ok()).unwrap_or_default()
     }
+
+    /// What FFmpeg `said`, else `otherwise`.
+    fn failed(&self, said: String, otherwise: &str) -> IngestError {
+        let said = if said.is_empty() { otherwise } else { &said };
+        IngestError::folder(&self.out, format!("FFmpeg cannot write it: {said}"))
+    }
+}
+
+/// Where the film of `out` lies until it is finished: its name is always the same, so that what killed
+/// processes leave does not pile up.
+fn partial(out: &Path) -> Result<TempPath, IngestError> {
+    let folder = out.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        return Err(IngestError::folder(folder, "no such folder"));
+    }
+    let mut name = OsString::from(".");
+    name.push(out.file_stem().unwrap_or_default());
+    name.push(".partial.mp4");
+    TempPath::try_from_path(folder.join(name)).map_err(|error| IngestError::io(out, error))
 }
 
 impl Drop for Film {
@@ -138,6 +149,9 @@ impl Drop for Film {
 
 #[cfg(test)]
 mod tests {
+    use std::io::ErrorKind;
+    use std::os::unix::fs::PermissionsExt;
+
     use image::Rgb;
 
     use super::*;
@@ -148,6 +162,14 @@ mod tests {
         let program = folder.path().join("program");
         fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        // A child that another thread has just forked may hold the file open for writing still.
+        let busy = |program: &Path| {
+            let run = Command::new(program).stdin(Stdio::null()).output();
+            run.is_err_and(|error| error.kind() == ErrorKind::ExecutableFileBusy)
+        };
+        while busy(&program) {
+            thread::yield_now();
+        }
         (folder, Ffmpeg { program, version: String::new() })
     }
 

@@ -14,9 +14,10 @@ use crate::sound::{Material, SoundStream};
 use crate::windows::{Clock, Window};
 use crate::{Ffmpeg, Finding, Reason, Settings};
 
-/// The patience with a file, in seconds, and in seconds for each second that it lasts: whoever takes
-/// the frames may be slower than FFmpeg.
+/// The patience with a file, in seconds, and in seconds for each second that it lasts.
 const PATIENCE: [f64; 2] = [120.0, 20.0];
+/// The patience with whoever takes the frames, in seconds for each: FFmpeg waits meanwhile.
+const PATIENCE_WITH_TAKER: f64 = 120.0;
 /// The channel that is heard, counted from 0: the one that is read from sound files too.
 const CHANNEL: usize = 0;
 
@@ -99,7 +100,10 @@ impl<'a> Recording<'a> {
             ..Settings::default()
         };
         let seconds = track.span.end - self.clock.origin;
-        let mut stream = FrameStream::open(&self.material(seconds), track, &windows, &settings)?;
+        let mut material = self.material(seconds);
+        let taken = PATIENCE_WITH_TAKER * windows.len() as f64;
+        material.limits.deadline += Duration::from_secs_f64(taken);
+        let mut stream = FrameStream::open(&material, track, &windows, &settings)?;
         for window in &windows {
             let frames = stream.window(*window)?;
             for frame in frames {

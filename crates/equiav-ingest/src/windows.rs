@@ -90,11 +90,11 @@ pub(crate) fn all_moments(windows: &[Window], frames: usize) -> Vec<u64> {
 pub(crate) fn expression(windows: &[Window], settings: &Settings) -> String {
     let stride = settings.stride_ms();
     let first = windows.first().map_or(0, |window| window.start);
-    // Others are cut short, or begin where they end with the file.
-    let (whole, cut): (Vec<Window>, Vec<Window>) = windows.iter().partition(|window| {
-        let regular = (window.start - first).is_multiple_of(stride);
-        regular && window.length == settings.window_ms()
-    });
+    // Those behind are cut short, or begin where they end with the file, or anywhere.
+    let regular = |(place, window): &(usize, &Window)| {
+        window.start == first + *place as u64 * stride && window.length == settings.window_ms()
+    };
+    let (whole, cut) = windows.split_at(windows.iter().enumerate().take_while(regular).count());
     let mut terms = Vec::new();
     if let (Some(first), Some(last)) = (whole.first(), whole.last()) {
         for (from, to) in first.moments(settings.frames).zip(last.moments(settings.frames)) {
@@ -193,6 +193,22 @@ mod tests {
                 let selected: Vec<u64> = (0..15_000).filter(|n| selects(&expression, *n)).collect();
                 prop_assert_eq!(selected, moments);
             }
+        }
+
+        #[test]
+        fn so_it_does_of_windows_that_are_chosen_one_by_one(
+            pieces in proptest::collection::vec((1u64..4, 1u64..4), 1..9),
+        ) {
+            let (mut windows, mut start) = (Vec::new(), 0);
+            for (number, (length, gap)) in pieces.into_iter().enumerate() {
+                windows.push(Window { number, start: 100 * start, length: 100 * length });
+                start += length + gap - 1;
+            }
+            let step = windows.get(1).map_or(windows[0].length, |second| second.start);
+            let settings = settings(windows[0].length as f64 / 1e3, step as f64 / 1e3, 1);
+            let expression = expression(&windows, &settings);
+            let selected: Vec<u64> = (0..5_000).filter(|n| selects(&expression, *n)).collect();
+            prop_assert_eq!(selected, all_moments(&windows, 1));
         }
     }
 }

@@ -54,9 +54,8 @@ pub struct About {
     pub cutting: Cutting,
 }
 
-/// The one record of the table `about`.
+/// The one record of the table `about`; what else it holds is passed over.
 #[derive(Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
 struct Header {
     format: String,
     about: About,

@@ -23,6 +23,7 @@ impl Drawing<'_> {
     pub(crate) fn clip(&self, audio: &Path, image: &Path) -> anyhow::Result<String> {
         let out = self.out.display();
         ensure!(self.ends_in("png"), "{out}: expected a .png; an .mp4 is drawn of a --video");
+        self.ensure_other_than(image)?;
         self.still(audio, &read_sound(audio)?, &read_picture(image)?)
     }
 
@@ -36,6 +37,7 @@ impl Drawing<'_> {
     ) -> anyhow::Result<String> {
         let film = self.ends_in("mp4");
         ensure!(film || self.ends_in("png"), "{}: expected a .png or .mp4", self.out.display());
+        self.ensure_other_than(video)?;
         let ffmpeg = find_ffmpeg()?;
         let opened = Video::open(&ffmpeg, video, front_end)?;
         if !film {
@@ -70,6 +72,15 @@ impl Drawing<'_> {
         let highest = cosines.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let count = cosines.len();
         Ok(format!("{count} frames, {lit} lit: cosines from {lowest:.3} to {highest:.3}"))
+    }
+
+    /// Refuses to write over what is read.
+    fn ensure_other_than(&self, read: &Path) -> anyhow::Result<()> {
+        let out = self.out.canonicalize();
+        let same = out.is_ok_and(|out| read.canonicalize().is_ok_and(|read| read == out));
+        ensure!(!same, "{}: is what is to be drawn: name another --out", self.out.display());
+        ensure!(!self.out.is_dir(), "{}: is a folder", self.out.display());
+        Ok(())
     }
 
     fn ends_in(&self, ending: &str) -> bool {

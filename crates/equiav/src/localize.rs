@@ -18,9 +18,9 @@ use crate::progress::Progress;
 ///
 /// A map says of every place of the picture what the similarity of picture and sound owes to it: how far the
 /// cosine of both embeddings falls when its token is left out. Of one clip, --video or --audio and --image,
-/// it is drawn to --out, a picture or a video. Over a list it is scored against boxes: AP50 ("cIoU"), mean IoU and the area under
-/// the success rate over 21 thresholds, under three rules that turn maps into regions, beside baselines and
-/// controls.
+/// it is drawn to --out, a picture or a video. Over a list it is scored against boxes: AP50 ("cIoU"), mean IoU
+/// and the area under the success rate over 21 thresholds, under three rules that turn maps into regions, beside
+/// baselines and controls.
 ///
 /// The embedded corpus knows its boxes. For VGG-SS give its JSON, for Flickr-SoundNet the folder of its
 /// annotations, for your own clips a JSON object of boxes by clip id: [left, top, right, bottom] in shares of
@@ -30,8 +30,8 @@ pub(crate) struct Localize {
     /// The run folder
     run: PathBuf,
 
-    /// A video to draw: the frame in its middle, to a .png, or all of it, to an .mp4; each frame with the sound
-    /// around it, as long as the model hears at once
+    /// A video to draw: the frame in its middle, to a .png, or all of it up to its last frame, to an .mp4; each
+    /// frame with the sound around it, as long as the model hears at once
     #[arg(long, value_name = "FILE", requires = "out", conflicts_with_all = ["audio", "image"])]
     video: Option<PathBuf>,
 
@@ -47,7 +47,7 @@ pub(crate) struct Localize {
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 
-    /// Frames of an .mp4 for each second, 1 to 50; each is mapped by itself
+    /// About how many frames an .mp4 has for each second, 1 to 50: each lasts for whole milliseconds
     #[arg(long, value_name = "FRAMES", default_value = "10", requires = "video",
           value_parser = clap::value_parser!(u64).range(1..=50))]
     per_second: u64,

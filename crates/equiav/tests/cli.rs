@@ -104,7 +104,7 @@ fn a_video_is_drawn_as_a_video() {
         "-i",
         "corpus/frames/frame_1/valid-000000.jpg",
     ]);
-    make.args(["-i", "corpus/sound/valid-000000.wav", "-shortest", "clip.mp4"]);
+    make.args(["-i", "corpus/sound/valid-000000.wav", "-t", "2", "clip.mp4"]);
     assert!(make.current_dir(folder.path()).status().expect("FFmpeg").success());
 
     let draw = |more: &[&str]| {
@@ -118,6 +118,11 @@ fn a_video_is_drawn_as_a_video() {
     let again = ["localize", "run", "--video", "all.mp4", "--out", "again.png"];
     succeeds(folder.path(), &again);
 
+    for out in ["clip.mp4", "./clip.mp4"] {
+        let over = ["localize", "run", "--video", "clip.mp4", "--out", out];
+        let message = fails(folder.path(), &over);
+        assert!(message.ends_with("clip.mp4: is what is to be drawn: name another --out"));
+    }
     let draw = |more: &[&str]| fails(folder.path(), &[&["localize", "run"], more].concat());
     let message = draw(&["--video", "clip.mp4", "--out", "a.gif"]);
     assert!(message.ends_with("a.gif: expected a .png or .mp4"), "{message}");

@@ -14,6 +14,7 @@ use super::views::{SHORT_SIDE, within_length};
 pub struct Video<'a> {
     path: &'a Path,
     recording: Recording<'a>,
+    /// As long as the picture at least: behind its own end it is silent.
     sound: Waveform,
     /// Samples that the model hears at once.
     heard: usize,
@@ -25,7 +26,7 @@ pub struct Video<'a> {
 /// A frame, and the sound around it.
 #[derive(Debug)]
 pub struct Moment {
-    /// Where the video is shorter than what a model hears, its whole sound.
+    /// Where the video is shorter than what the model hears, the whole of it.
     pub sound: Waveform,
     /// The frame on display.
     pub picture: Image,
@@ -49,20 +50,22 @@ impl<'a> Video<'a> {
             within_length(recording.sound_seconds().unwrap_or(0.0))?;
             let seconds = recording.picture_seconds().ok_or("it has no picture")?;
             within_length(seconds)?;
-            let sound = recording.sound().map_err(|why| why.to_string())?;
+            let mut sound = recording.sound().map_err(|why| why.to_string())?;
+            // A single frame may have no duration.
+            let end = ((seconds * 1e3).round() as u64).max(1);
+            let length = samples(end, sound.rate).max(sound.samples.len());
+            sound.samples.resize(length, 0.0);
             let heard = Filterbank::new(sound.rate, front_end.mels).samples(front_end.frames);
             let short_side = SHORT_SIDE.max(front_end.image) as u32;
-            let end = (seconds * 1e3).round() as u64;
             Ok(Self { path, recording, sound, heard, end, short_side })
         };
         opened().map_err(|why| anyhow!("{}: {why}", path.display()))
     }
 
-    /// The one channel that is heard, from the beginning to the last frame's end; silent where there is none.
+    /// The one channel that is heard, from the beginning to the last frame's end; silent where it has none.
     pub fn soundtrack(&self) -> Waveform {
-        let Waveform { mut samples, rate } = self.sound.clone();
-        samples.resize((self.end * u64::from(rate) / 1_000) as usize, 0.0);
-        Waveform { samples, rate }
+        let Waveform { samples: all, rate } = &self.sound;
+        Waveform { samples: all[..samples(self.end, *rate)].to_vec(), rate: *rate }
     }
 
     /// How many moments of `step` milliseconds there are.
@@ -112,13 +115,17 @@ impl<'a> Video<'a> {
 
     /// The sound around `middle`, in milliseconds; at both ends it is as long as elsewhere.
     fn around(&self, middle: u64) -> Waveform {
-        let Waveform { samples, rate } = &self.sound;
-        let center = (middle * u64::from(*rate) / 1_000) as usize;
-        let last = samples.len().saturating_sub(self.heard);
-        let from = center.saturating_sub(self.heard / 2).min(last);
-        let to = samples.len().min(from + self.heard);
-        Waveform { samples: samples[from..to].to_vec(), rate: *rate }
+        let Waveform { samples: all, rate } = &self.sound;
+        let last = all.len().saturating_sub(self.heard);
+        let from = samples(middle, *rate).saturating_sub(self.heard / 2).min(last);
+        let to = all.len().min(from + self.heard);
+        Waveform { samples: all[from..to].to_vec(), rate: *rate }
     }
+}
+
+/// So many of `rate` Hz are heard in these `milliseconds`.
+fn samples(milliseconds: u64, rate: u32) -> usize {
+    (milliseconds * u64::from(rate) / 1_000) as usize
 }
 
 #[cfg(test)]
@@ -130,11 +137,19 @@ mod tests {
     use super::*;
     use crate::embed_files::find_ffmpeg;
 
-    /// From 1.5 to 2.5 s of 4 s blue with a tone, else red and silent.
-    const MADE: &str = "-nostdin -v error -f lavfi -i color=red:s=64x48:r=10:d=4 \
-                        -f lavfi -i aevalsrc='0.5*sin(2764*t)*between(t,1.5,2.5)':d=4:s=8000 \
-                        -vf drawbox=c=blue:t=fill:enable='between(t,1.5,2.45)' \
-                        -c:v mpeg4 -q:v 2 -c:a pcm_s16le";
+    /// From 1.5 to 2.5 s of 4 s blue with a tone, else red and silent; the sound lasts for `seconds`.
+    fn made(ffmpeg: &Ffmpeg, path: &Path, seconds: f64) {
+        let arguments = format!(
+            "-nostdin -y -v error -f lavfi -i color=red:s=64x48:r=10:d=4 -f lavfi \
+             -i aevalsrc='0.5*sin(2764*t)*between(t,1.5,2.5)':d={seconds}:s=8000 \
+             -vf drawbox=c=blue:t=fill:enable='between(t,1.5,2.45)' \
+             -c:v mpeg4 -q:v 2 -c:a pcm_s16le"
+        );
+        let mut make = Command::new(&ffmpeg.program);
+        let made = make.args(arguments.split_whitespace()).arg(path).output();
+        let made = made.expect("FFmpeg runs");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    }
 
     fn front_end() -> FrontEnd {
         FrontEnd {
@@ -160,11 +175,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("tone-with-blue.mkv");
         let ffmpeg = find_ffmpeg().expect("FFmpeg: `cargo xtask ffmpeg` fetches one");
-        let mut make = Command::new(&ffmpeg.program);
-        let made = make.args(MADE.split_whitespace()).arg(&path).output();
-        let made = made.expect("FFmpeg runs");
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-
+        made(&ffmpeg, &path, 4.0);
         let video = Video::open(&ffmpeg, &path, &front_end()).expect("a video");
         let heard = 200 + 49 * 80;
         let loud = |part: &[f32]| part.iter().any(|sample| sample.abs() > 0.05);
@@ -193,6 +204,19 @@ mod tests {
         assert_eq!(video.soundtrack().samples.len(), 32_000);
         let stopped = video.moments(300, &mut |_| anyhow::bail!("enough"));
         assert_eq!(stopped.expect_err("stopped").to_string(), "enough");
+
+        // Behind the end of a shorter sound there is silence, and not the sound again.
+        made(&ffmpeg, &path, 2.0);
+        let video = Video::open(&ffmpeg, &path, &front_end()).expect("a video");
+        let mut heard_loud = Vec::new();
+        let mut take = |Moment { sound, .. }: Moment| {
+            heard_loud.push(loud(&sound.samples));
+            Ok(())
+        };
+        video.moments(1_000, &mut take).expect("all moments");
+        assert_eq!(heard_loud, [false, true, false, false]);
+        assert_eq!(video.soundtrack().samples.len(), 32_000);
+
         let missing = folder.path().join("none.mkv");
         let none = Video::open(&ffmpeg, &missing, &front_end()).expect_err("missing");
         assert!(none.to_string().ends_with("none.mkv: no such file"), "{none}");
