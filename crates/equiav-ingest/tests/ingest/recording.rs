@@ -101,7 +101,7 @@ fn a_film_is_read_back_as_it_was_written() {
     assert_eq!(left.len(), 2, "nothing else is left: {left:?}");
 
     let recording = Recording::open(&ffmpeg, &first).expect("a recording");
-    assert_eq!(recording.picture_seconds().map(|seconds| (seconds * 10.0).round()), Some(20.0));
+    assert_eq!(recording.picture_seconds().map(|seconds| (seconds * 100.0).round()), Some(200.0));
     let windows = [[0, 400], [800, 900], [1_100, 1_200], [1_600, 2_000]];
     let [red, green, blue] = [[220.0, 20.0, 20.0], [20.0, 220.0, 20.0], [20.0, 20.0, 220.0]];
     for (color, expected) in colors(&recording, &windows).iter().zip([red, red, blue, green]) {
@@ -110,6 +110,7 @@ fn a_film_is_read_back_as_it_was_written() {
         assert!(near, "{color:?} for {expected:?}");
     }
     let heard = recording.sound().expect("a sound");
+    assert_eq!(heard.rate, 16_000);
     let loud: Vec<bool> =
         heard.samples.chunks(1_600).map(|part| part.iter().any(|x| x.abs() > 0.2)).collect();
     // AAC works in blocks of 64 ms.
