@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use crate::DataError;
-use crate::manifest::write_whole;
+use crate::whole::write_whole;
 
 /// One class.
 #[derive(Clone, Debug, PartialEq)]

@@ -49,6 +49,7 @@ mod statistics;
 mod throughput;
 mod unreadable;
 mod weights;
+mod whole;
 
 pub use batch::{Batch, Part, PlainBatch, Replaced};
 pub use clips::Clips;
@@ -80,3 +81,4 @@ pub use statistics::{Durations, Estimate, SILENT_PEAK, Statistics, statistics};
 pub use throughput::{LoaderRate, StageTimes, Timing, loader_rate, stage_times};
 pub use unreadable::Unreadable;
 pub use weights::Weights;
+pub use whole::write_whole;

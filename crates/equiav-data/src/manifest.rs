@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -10,6 +9,7 @@ use serde_json::{Value, json};
 use crate::DataError;
 use crate::digest::list_digest;
 use crate::entry::{clip_value, in_entry, parse_clip};
+use crate::whole::write_whole;
 
 /// How many frames a clip has where its entry does not say.
 pub const DEFAULT_FRAMES: usize = 10;
@@ -183,20 +183,4 @@ impl Manifest {
         let total = self.clips.len();
         Found { found: total - missing.len(), total, missing }
     }
-}
-
-/// Writes beside `path` and renames, so that no reader meets half a file.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.tmp", std::process::id()));
-    let temporary = path.with_file_name(name);
-    let written = std::fs::File::create(&temporary).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, path)
-    });
-    if written.is_err() {
-        let _ = std::fs::remove_file(&temporary);
-    }
-    written
 }

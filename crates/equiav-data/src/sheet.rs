@@ -9,7 +9,7 @@ use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{Rgb, RgbImage};
 
 use crate::DataError;
-use crate::manifest::write_whole;
+use crate::whole::write_whole;
 
 /// Matplotlib's viridis at five points, from quiet to loud.
 const VIRIDIS: [[f32; 3]; 5] = [

@@ -244,17 +244,23 @@ fn plain(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
-    /// A program that is not FFmpeg, in its place.
-    fn start(script: &str, seconds: f64) -> (tempfile::TempDir, Running) {
-        use std::os::unix::fs::PermissionsExt;
+    /// A folder, and a program in it that runs `script` in the place of FFmpeg.
+    pub(crate) fn in_place_of_ffmpeg(script: &str) -> (tempfile::TempDir, Ffmpeg) {
         let folder = tempfile::tempdir().unwrap();
         let program = folder.path().join("program");
-        std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let ffmpeg = Ffmpeg { program, version: String::new() };
+        fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+        (folder, Ffmpeg { program, version: String::new() })
+    }
+
+    fn start(script: &str, seconds: f64) -> (tempfile::TempDir, Running) {
+        let (folder, ffmpeg) = in_place_of_ffmpeg(script);
         let deadline = Instant::now() + Duration::from_secs_f64(seconds);
         let limits = Limits { deadline, memory_mb: 512 };
         let task = Task { ffmpeg: &ffmpeg, limits, file: Path::new("x"), output: Vec::new() };

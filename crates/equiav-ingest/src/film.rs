@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::thread::{self, JoinHandle};
 use std::{env, fs};
 
@@ -88,8 +88,8 @@ impl Film {
         match added {
             Some(Ok(())) => Ok(()),
             _ => {
-                let said = self.said();
-                Err(self.failed(said, "it takes no more frames"))
+                let (status, said) = self.end()?;
+                Err(self.failed(status, said))
             }
         }
     }
@@ -100,28 +100,26 @@ impl Film {
     ///
     /// If FFmpeg failed, with what it said, or the file cannot be renamed.
     pub fn finish(mut self) -> Result<(), IngestError> {
-        self.frames = None;
-        let status = self.child.wait().map_err(|error| IngestError::io(&self.out, error))?;
-        let said = self.said();
+        let (status, said) = self.end()?;
         // Some versions call a file whose end they could not write a success.
         if !status.success() || !said.is_empty() {
-            return Err(self.failed(said, &format!("it ended with {status}")));
+            return Err(self.failed(status, said));
         }
         let synced = fs::File::open(&self.unfinished).and_then(|file| file.sync_all());
         let placed = synced.and_then(|()| fs::rename(&self.unfinished, &self.out));
         placed.map_err(|error| IngestError::io(&self.out, error))
     }
 
-    /// Waits for FFmpeg's end; what it complained of.
-    fn said(&mut self) -> String {
+    /// Closes FFmpeg's input and waits for its end: how it ended, and what it complained of.
+    fn end(&mut self) -> Result<(ExitStatus, String), IngestError> {
         self.frames = None;
-        let _ = self.child.wait();
-        self.complaints.take().and_then(|thread| thread.join().ok()).unwrap_or_default()
+        let status = self.child.wait().map_err(|error| IngestError::io(&self.out, error))?;
+        let said = self.complaints.take().and_then(|thread| thread.join().ok());
+        Ok((status, said.unwrap_or_default()))
     }
 
-    /// What FFmpeg `said`, else `otherwise`.
-    fn failed(&self, said: String, otherwise: &str) -> IngestError {
-        let said = if said.is_empty() { otherwise } else { &said };
+    fn failed(&self, status: ExitStatus, said: String) -> IngestError {
+        let said = if said.is_empty() { format!("it ended with {status}") } else { said };
         IngestError::folder(&self.out, format!("FFmpeg cannot write it: {said}"))
     }
 }
@@ -130,14 +128,13 @@ impl Film {
 /// processes leave does not pile up.
 fn partial(out: &Path) -> Result<TempPath, IngestError> {
     let folder = out.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
-    if !folder.is_dir() {
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
         return Err(IngestError::folder(folder, "no such folder"));
     }
     let mut name = OsString::from(".");
     name.push(out.file_stem().unwrap_or_default());
     name.push(".partial.mp4");
-    TempPath::try_from_path(folder.join(name)).map_err(|error| IngestError::io(out, error))
+    TempPath::try_from_path(out.with_file_name(name)).map_err(|error| IngestError::io(out, error))
 }
 
 impl Drop for Film {
@@ -150,27 +147,24 @@ impl Drop for Film {
 #[cfg(test)]
 mod tests {
     use std::io::ErrorKind;
-    use std::os::unix::fs::PermissionsExt;
 
     use image::Rgb;
 
     use super::*;
+    use crate::child::tests::in_place_of_ffmpeg;
 
-    /// A folder, and a program in it that runs `script` in the place of FFmpeg.
+    /// As [`in_place_of_ffmpeg`], ready to be started.
     fn program(script: &str) -> (tempfile::TempDir, Ffmpeg) {
-        let folder = tempfile::tempdir().unwrap();
-        let program = folder.path().join("program");
-        fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let (folder, ffmpeg) = in_place_of_ffmpeg(script);
         // A child that another thread has just forked may hold the file open for writing still.
         let busy = |program: &Path| {
             let run = Command::new(program).stdin(Stdio::null()).output();
             run.is_err_and(|error| error.kind() == ErrorKind::ExecutableFileBusy)
         };
-        while busy(&program) {
+        while busy(&ffmpeg.program) {
             thread::yield_now();
         }
-        (folder, Ffmpeg { program, version: String::new() })
+        (folder, ffmpeg)
     }
 
     #[test]

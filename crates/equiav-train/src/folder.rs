@@ -9,14 +9,13 @@
 //! lock             held by the process that trains
 //! ```
 
-use std::fs::{self, File, Permissions, TryLockError};
-use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
+use std::fs::{self, File, TryLockError};
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
+use equiav_data::write_whole;
 
 use crate::environment;
 use crate::recipe::{self, Checked, Sections};
@@ -77,32 +76,4 @@ fn ensure_same<S: Sections>(recipe: &Checked<S>, out: &Path, path: &Path) -> any
         keys.join(", ")
     );
     Ok(())
-}
-
-/// Writes a file as a whole or not at all: what was there stays until all `bytes` are on the disk.
-///
-/// Who may read it is the user's umask to say, as of any file.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mode = Permissions::from_mode(0o666);
-    let mut file = tempfile::Builder::new().permissions(mode).tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_whole_file_is_as_readable_as_any() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let [whole, plain] = ["whole", "plain"].map(|name| folder.path().join(name));
-        write_whole(&whole, b"text").expect("written");
-        fs::write(&plain, b"text").expect("written");
-        let mode = |path| fs::metadata(path).expect("a file").permissions().mode();
-        assert_eq!(mode(&whole), mode(&plain));
-    }
 }

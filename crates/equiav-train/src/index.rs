@@ -54,7 +54,7 @@ pub struct About {
     pub cutting: Cutting,
 }
 
-/// The one record of the table `about`; what else it holds is passed over.
+/// The one record of the table `about`; what else it holds, as of older programs, is passed over.
 #[derive(Debug, Deserialize, Serialize)]
 struct Header {
     format: String,

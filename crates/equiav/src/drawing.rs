@@ -35,12 +35,12 @@ impl Drawing<'_> {
         per_second: u64,
         progress: &mut Progress,
     ) -> anyhow::Result<String> {
-        let film = self.ends_in("mp4");
-        ensure!(film || self.ends_in("png"), "{}: expected a .png or .mp4", self.out.display());
+        let whole = self.ends_in("mp4");
+        ensure!(whole || self.ends_in("png"), "{}: expected a .png or .mp4", self.out.display());
         self.ensure_other_than(video)?;
         let ffmpeg = find_ffmpeg()?;
         let opened = Video::open(&ffmpeg, video, front_end)?;
-        if !film {
+        if !whole {
             let Moment { sound, picture } = opened.middle()?;
             return self.still(video, &sound, &picture);
         }
@@ -50,13 +50,15 @@ impl Drawing<'_> {
         let (mut film, mut cosines, mut lit) = (None, Vec::new(), 0);
         opened.moments(step, &mut |Moment { sound, picture }| {
             let map = self.map(video, &sound, &picture)?;
-            if film.is_none() {
-                let size = [picture.width() as u32, picture.height() as u32];
-                film = Some(Film::create(&ffmpeg, self.out, size, step, &opened.soundtrack())?);
-            }
-            if let Some(film) = &mut film {
-                film.add(&map.over(&picture))?;
-            }
+            let frame = map.over(&picture);
+            let film = match &mut film {
+                Some(film) => film,
+                None => {
+                    let (size, sound) = (frame.dimensions().into(), opened.soundtrack());
+                    film.insert(Film::create(&ffmpeg, self.out, size, step, &sound)?)
+                }
+            };
+            film.add(&frame)?;
             cosines.push(map.similarity);
             lit += usize::from(map.lit);
             progress.note(&Event::Preparing {
@@ -74,7 +76,7 @@ impl Drawing<'_> {
         Ok(format!("{count} frames, {lit} lit: cosines from {lowest:.3} to {highest:.3}"))
     }
 
-    /// Refuses to write over what is read.
+    /// Refuses to write over what is read, or in the place of a folder.
     fn ensure_other_than(&self, read: &Path) -> anyhow::Result<()> {
         let out = self.out.canonicalize();
         let same = out.is_ok_and(|out| read.canonicalize().is_ok_and(|read| read == out));

@@ -95,16 +95,9 @@ fn a_video_is_drawn_as_a_video() {
     // A frame of the corpus, for as long as its sound lasts.
     let ffmpeg = equiav_train::embed_files::find_ffmpeg().expect("an FFmpeg");
     let mut make = std::process::Command::new(ffmpeg.program);
-    make.args([
-        "-nostdin",
-        "-v",
-        "error",
-        "-loop",
-        "1",
-        "-i",
-        "corpus/frames/frame_1/valid-000000.jpg",
-    ]);
-    make.args(["-i", "corpus/sound/valid-000000.wav", "-t", "2", "clip.mp4"]);
+    let arguments = "-nostdin -v error -loop 1 -i corpus/frames/frame_1/valid-000000.jpg \
+                     -i corpus/sound/valid-000000.wav -t 2 clip.mp4";
+    make.args(arguments.split_whitespace());
     assert!(make.current_dir(folder.path()).status().expect("FFmpeg").success());
 
     let draw = |more: &[&str]| {

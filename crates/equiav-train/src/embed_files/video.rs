@@ -7,7 +7,7 @@ use equiav_augment::Image;
 use equiav_data::{Filterbank, FrontEnd, Waveform};
 use equiav_ingest::{Ffmpeg, Recording};
 
-use super::views::{SHORT_SIDE, within_length};
+use super::views::{short_side, within_length};
 
 /// A video with sound and picture, the sound in memory.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ impl<'a> Video<'a> {
             let length = samples(end, sound.rate).max(sound.samples.len());
             sound.samples.resize(length, 0.0);
             let heard = Filterbank::new(sound.rate, front_end.mels).samples(front_end.frames);
-            let short_side = SHORT_SIDE.max(front_end.image) as u32;
+            let short_side = short_side(front_end.image);
             Ok(Self { path, recording, sound, heard, end, short_side })
         };
         opened().map_err(|why| anyhow!("{}: {why}", path.display()))

@@ -20,7 +20,7 @@ use crate::settings::Settings;
 /// The longest sound that is held in memory, in seconds.
 const LONGEST: f64 = 3_600.0;
 /// The longest short side of a frame of a video, in pixels, unless the model sees more.
-pub(super) const SHORT_SIDE: usize = 360;
+const SHORT_SIDE: usize = 360;
 
 /// One window of a file as the network of its modality takes it.
 #[derive(Debug)]
@@ -82,8 +82,7 @@ impl Reader {
         let spans: Vec<Span> = self.cutting.spans((seconds * 1e3).round() as u64).collect();
         let windows: Vec<[u64; 2]> = spans.iter().map(|span| [span.start, span.end]).collect();
         let mut spans = spans.iter();
-        let short_side = SHORT_SIDE.max(self.image.width) as u32;
-        let frames = recording.frames(&windows, short_side, &mut |frame| {
+        let frames = recording.frames(&windows, short_side(self.image.width), &mut |frame| {
             take(self.picture(&frame, spans.next().copied()))
         });
         frames.map_err(|why| why.to_string())
@@ -154,6 +153,11 @@ fn sound(path: &Path) -> Result<Waveform, String> {
 /// If there is none, with the ways to get one.
 pub fn find_ffmpeg() -> anyhow::Result<Ffmpeg> {
     Ok(Ffmpeg::find(&cache_folder()?)?)
+}
+
+/// The longest short side of a frame for a model that sees `image` pixels each way.
+pub(super) fn short_side(image: usize) -> u32 {
+    SHORT_SIDE.max(image) as u32
 }
 
 pub(super) fn within_length(seconds: f64) -> Result<(), String> {

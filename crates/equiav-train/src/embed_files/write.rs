@@ -2,12 +2,11 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use equiav_augment::Modality;
+use equiav_data::write_whole;
 use safetensors::{Dtype, View};
 use serde_json::json;
 
@@ -71,8 +70,9 @@ pub fn write(
         ("equiav".to_owned(), json!({"model": identity, "unit_length": true}).to_string()),
     ]);
     let bytes = safetensors::serialize(tensors, Some(metadata))?;
-    whole(&index, lines.as_bytes())?;
-    whole(out, &bytes)?;
+    for (path, bytes) in [(&*index, lines.as_bytes()), (out, &bytes)] {
+        write_whole(path, bytes).with_context(|| format!("writing {}", path.display()))?;
+    }
     Ok(Written { index, rows })
 }
 
@@ -98,18 +98,4 @@ impl View for Block<'_> {
     fn data_len(&self) -> usize {
         self.bytes.len()
     }
-}
-
-/// Writes a file that is there as a whole or not at all.
-fn whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(".partial");
-    let partial = PathBuf::from(partial);
-    let write = || {
-        let mut file = File::create(&partial)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&partial, path)
-    };
-    write().with_context(|| format!("writing {}", path.display()))
 }

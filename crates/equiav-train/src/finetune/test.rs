@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
+use equiav_data::write_whole;
 use equiav_models::{Weights, read_weights, restore};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
@@ -12,7 +13,7 @@ use tch::{Kind, Tensor};
 use super::Finetuning;
 use super::scores::scores;
 use crate::classified::Classified;
-use crate::folder::{CHECKPOINTS, write_whole};
+use crate::folder::CHECKPOINTS;
 use crate::learner::weights_for_use;
 use crate::network::Stored;
 use crate::state::State;

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use equiav_augment::Modality;
+use equiav_data::write_whole;
 use ndarray::Array2;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde::{Deserialize, Serialize};
 
 use super::features::Features;
-use crate::folder::write_whole;
 use crate::settings::Settings;
 use crate::watch::{Event, Watch};
 
@@ -142,7 +142,7 @@ fn write(path: &Path, of: &str, features: &Features) -> anyhow::Result<()> {
     });
     let views = views.collect::<anyhow::Result<Vec<_>>>()?;
     let metadata = HashMap::from([(KEY.to_owned(), serde_json::to_string(&head)?)]);
-    write_whole(path, &serialize(views, Some(metadata))?)
+    Ok(write_whole(path, &serialize(views, Some(metadata))?)?)
 }
 
 #[cfg(test)]
