@@ -4,7 +4,7 @@ Reads what `equiav bench RECIPE --steps N --dump FOLDER` wrote (start weights, o
 rates) and makes the same N steps with PyTorch's defaults, as the published code goes about it: plain
 and augmented views pass the encoder one after the other, attention is softmax(q k^T) v, the predictor
 is called once with the augmented view's vector and once with the centroid's S vectors. Of the recipe
-it knows the paper's variant only. Prints one JSON object.
+it knows the paper's variant only. Prints one JSON object. Needs torch and nothing else.
 """
 
 import argparse
@@ -12,14 +12,28 @@ import json
 import os
 import pathlib
 import statistics
+import struct
 import time
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from torch import nn
 
 SUFFIXES = {"audio": "a", "visual": "v"}
+
+
+def load_file(path):
+    """The tensors of a safetensors file, all of which are F32."""
+    data = bytearray(path.read_bytes())
+    start = 8 + struct.unpack("<Q", data[:8])[0]
+    tensors = {}
+    for name, entry in json.loads(data[8:start]).items():
+        if name != "__metadata__":
+            assert entry["dtype"] == "F32", f"{name} is {entry['dtype']}"
+            first, last = entry["data_offsets"]
+            flat = torch.frombuffer(data, dtype=torch.float32, offset=start + first, count=(last - first) // 4)
+            tensors[name] = flat.reshape(entry["shape"])
+    return tensors
 
 
 class Attention(nn.Module):
@@ -242,10 +256,25 @@ def peak_memory():
     return None
 
 
+def profiled(step, device, path):
+    """Writes where the time of three further steps goes, kernel by kernel."""
+    activities = [torch.profiler.ProfilerActivity.CPU]
+    if device.type == "cuda":
+        activities.append(torch.profiler.ProfilerActivity.CUDA)
+    with torch.profiler.profile(activities=activities) as profile:
+        for _ in range(3):
+            step()
+    table = profile.key_averages().table(sort_by=f"self_{device.type}_time_total", row_limit=30)
+    path.write_text(table + "\n")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=pathlib.Path, help="what `equiav bench --dump` wrote")
-    folder = parser.parse_args().folder
+    parser.add_argument("--compile", action="store_true", help="compile the model with torch.compile")
+    parser.add_argument("--profile", type=pathlib.Path, help="write a profile of three further steps")
+    options = parser.parse_args()
+    folder = options.folder
     steps = json.loads((folder / "steps.json").read_text())
     recipe, rates = steps["recipe"], steps["learning_rates"]
     check(recipe)
@@ -258,29 +287,38 @@ def main():
     del weights
     model.to(device)
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    forward = torch.compile(model) if options.compile else model
     config = recipe["optimizer"]
     optimizer = torch.optim.AdamW(
         parameters, lr=rates[0], betas=tuple(config["betas"]), eps=config["eps"],
         weight_decay=config["weight_decay"],
     )
+
+    def step():
+        optimizer.zero_grad()
+        loss, terms = losses(forward, batch, recipe)
+        loss.backward()
+        if config.get("clip_norm"):
+            nn.utils.clip_grad_norm_(parameters, config["clip_norm"])
+        optimizer.step()
+        # Waits for all that a GPU was given.
+        return loss.item(), {name: term.item() for name, term in terms.items()}
+
     seen = []
     for lr in rates:
         started = time.perf_counter()
         for group in optimizer.param_groups:
             group["lr"] = lr
-        optimizer.zero_grad()
-        loss, terms = losses(model, batch, recipe)
-        loss.backward()
-        if config.get("clip_norm"):
-            nn.utils.clip_grad_norm_(parameters, config["clip_norm"])
-        optimizer.step()
-        loss, terms = loss.item(), {name: term.item() for name, term in terms.items()}
+        loss, terms = step()
         seen.append({"loss": loss, "terms": terms, "seconds": time.perf_counter() - started})
+    peak = peak_memory()
+    if options.profile:
+        profiled(step, device, options.profile)
     # The first step sets things up.
     settled = [step["seconds"] for step in seen[1:] or seen]
     print(json.dumps({
         "samples_per_second": recipe["run"]["batch"] / statistics.median(settled),
-        "peak_bytes": peak_memory(),
+        "peak_bytes": peak,
         "steps": seen,
         "threads": torch.get_num_threads(),
         "cores": os.cpu_count(),

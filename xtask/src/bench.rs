@@ -1,11 +1,14 @@
 //! `bench`: the criterion benches, or the sample path, the training step and retrieval beside a peer's.
 
 mod figures;
+// The stopping rule, once for both: a file that needs no crate.
+#[path = "../../crates/equiav-train/src/paired.rs"]
+mod paired;
 mod peer;
 mod retrieve;
 mod scaling;
 mod section;
-mod step;
+pub(crate) mod step;
 mod venv;
 
 use std::path::PathBuf;
@@ -42,7 +45,9 @@ With --scaling: what a step of 2 and 4 processes on this machine takes, beside w
 step of one process and the times of collectives; --write puts the tables into docs/scaling.md.
 
 options of --peer:
-  --rounds N   turns of each side, 5 if not given; medians are compared
+  --rounds N   the most turns of each side, 40 if not given: the sides take turns (A B, B A) until the 95 %
+               interval of every ratio is within a point of it (6 turns at least), and what is printed
+               says where it is not
   --seconds S  how long each measurement of the loader takes, 5 if not given
   --size N     rows, and columns, of retrieval, 100000 if not given
   --write      write the tables to docs/performance.md, between their markers
@@ -110,7 +115,7 @@ struct Options {
 
 fn parse(arguments: &[String]) -> Result<Options, String> {
     let mut options =
-        Options { what: What::All, rounds: 5, seconds: 5.0, size: 100_000, write: false };
+        Options { what: What::All, rounds: 40, seconds: 5.0, size: 100_000, write: false };
     let mut args = Args::new("bench", arguments);
     while let Some(argument) = args.next() {
         match argument {
@@ -158,7 +163,7 @@ mod tests {
     #[test]
     fn options_of_the_comparison_are_read() {
         let usual =
-            Options { what: What::All, rounds: 5, seconds: 5.0, size: 100_000, write: false };
+            Options { what: What::All, rounds: 40, seconds: 5.0, size: 100_000, write: false };
         assert_eq!(parsed("--peer"), Ok(usual.clone()));
         assert_eq!(parsed("--peer step"), Ok(Options { what: What::Step, ..usual.clone() }));
         let all = parsed("--rounds 3 --peer data --seconds 0.5 --write");

@@ -10,7 +10,8 @@ use crate::{edges, process, published, setup, test, tidy};
 pub(crate) const HELP: &str = "\
 usage: cargo xtask check [--skip STAGE]... [--fail-fast]
 
-The whole gate, in this order: setup, fmt, edges, tidy, published, clippy, rustdoc, tests.
+The whole gate, in this order: setup, fmt, edges, tidy, published, clippy, rustdoc, tests,
+numerics (`cargo xtask test --numerics`).
 Every stage is run even after one has failed, unless nothing could be built; at the end each has
 a line with its seconds and, where it failed, the command that shows it alone.
 
@@ -47,6 +48,7 @@ const STAGES: &[Stage] = &[
     }),
     stage("rustdoc", RUSTDOC, rustdoc),
     stage("tests", "cargo xtask test", test::run),
+    stage("numerics", "cargo xtask test --numerics", test::run_numerics),
 ];
 
 const CLIPPY: &str = "cargo clippy --workspace --all-targets -- -D warnings";

@@ -11,6 +11,7 @@ mod evaluate;
 mod external;
 mod ffmpeg;
 mod fuzz;
+mod gpu;
 mod jpeg;
 mod libtorch;
 mod machine;
@@ -104,6 +105,12 @@ const COMMANDS: &[Command] = &[
         summary: "feed the readers of foreign bytes with nonsense",
         help: fuzz::HELP,
         run: fuzz::command,
+    },
+    Command {
+        name: "gpu",
+        summary: "pack what is to be seen on a GPU, and run it there",
+        help: gpu::HELP,
+        run: gpu::command,
     },
     Command {
         name: "check",

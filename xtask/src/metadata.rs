@@ -78,7 +78,8 @@ impl Graph {
     }
 }
 
-fn field<'a>(json: &'a JsonValue, name: &str) -> Option<&'a JsonValue> {
+/// A field of an object.
+pub(crate) fn field<'a>(json: &'a JsonValue, name: &str) -> Option<&'a JsonValue> {
     json.get::<std::collections::HashMap<String, JsonValue>>()?.get(name)
 }
 
@@ -86,7 +87,8 @@ fn array(json: &JsonValue) -> Option<&Vec<JsonValue>> {
     json.get()
 }
 
-fn string(json: &JsonValue, name: &str) -> Option<String> {
+/// A field that is text.
+pub(crate) fn string(json: &JsonValue, name: &str) -> Option<String> {
     field(json, name)?.get::<String>().cloned()
 }
 

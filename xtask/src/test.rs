@@ -1,20 +1,40 @@
 //! `test`: every test of the workspace, and the crates outside it that use ours.
 
+mod binaries;
+mod numerics;
+
+use std::fs;
+use std::process::Command;
+
 use crate::workspace::Workspace;
 use crate::{external, ffmpeg, process, setup};
+pub(crate) use binaries::built;
+pub(crate) use numerics::run as run_numerics;
 
 pub(crate) const HELP: &str = "\
 usage: cargo xtask test [ARGUMENTS]
+       cargo xtask test --numerics [--all]
 
 Sets libtorch up, fetches an FFmpeg where there is none, runs `cargo test --workspace`, then builds the crates in examples/ as a stranger
 would: one on equiav-augment alone, which must not reach libtorch, and one with a predictor of its
 own, which trains three steps. ARGUMENTS go to `cargo test`; with any, the examples are left out.
+At the end stand the tests that had nothing to test on this machine, each with its reason.
+
+With --numerics: the tests that compare numbers (equiav-torch, -loss, -models, -parity and -train, but for its runs)
+again, under two settings that round otherwise: kernels without vectors and MKL's for any processor on one
+thread, kernels of AVX2 on two. With --all: under four. What was built for `cargo xtask test` is run as it is.
 ";
+
+/// Where tests that have nothing to test leave a line: `skipped: NAME: REASON`.
+const SKIPPED: &str = "EQUIAV_SKIPPED_TESTS";
 
 /// `cargo xtask test`.
 pub(crate) fn command(workspace: &Workspace, arguments: &[String]) -> Result<(), String> {
-    if arguments.is_empty() {
-        return run(workspace);
+    match &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => return run(workspace),
+        ["--numerics"] => return numerics::run(workspace),
+        ["--numerics", "--all"] => return numerics::run_all(workspace),
+        _ => {}
     }
     setup::ensure(workspace)?;
     let mut cargo = workspace.cargo();
@@ -26,15 +46,42 @@ pub(crate) fn command(workspace: &Workspace, arguments: &[String]) -> Result<(),
     if !picked || arguments.iter().any(|argument| argument.contains("ingest")) {
         ffmpeg::ensure()?;
     }
-    process::run(cargo.args(arguments))
+    counting(workspace, cargo.args(arguments), || Ok(()))
 }
 
 /// All tests.
 pub(crate) fn run(workspace: &Workspace) -> Result<(), String> {
     setup::ensure(workspace)?;
     ffmpeg::ensure()?;
-    process::run(workspace.cargo().args(["test", "--workspace"]))?;
-    external::run(workspace)
+    counting(workspace, workspace.cargo().args(["test", "--workspace"]), || {
+        external::run(workspace)
+    })
+}
+
+/// Runs `tests` and `then`, and tells at the end which tests had nothing to test.
+fn counting(
+    workspace: &Workspace,
+    tests: &mut Command,
+    then: impl FnOnce() -> Result<(), String>,
+) -> Result<(), String> {
+    let list = workspace.target().join("skipped-tests.txt");
+    fs::create_dir_all(workspace.target())
+        .and_then(|()| fs::write(&list, ""))
+        .map_err(|e| format!("cannot write {}: {e}", list.display()))?;
+    let result = process::run(tests.env(SKIPPED, &list)).and_then(|()| then());
+    print!("{}", skipped(&fs::read_to_string(&list).unwrap_or_default()));
+    result
+}
+
+/// What is told of the tests that left `lines`: nothing where there are none.
+fn skipped(lines: &str) -> String {
+    let mut lines: Vec<&str> = lines.lines().filter(|line| !line.is_empty()).collect();
+    lines.sort_unstable();
+    match lines.len() {
+        0 => String::new(),
+        1 => format!("\n{}\n1 test had nothing to test here\n", lines[0]),
+        many => format!("\n{}\n{many} tests had nothing to test here\n", lines.join("\n")),
+    }
 }
 
 fn picks_packages(argument: &str) -> bool {
@@ -44,6 +91,18 @@ fn picks_packages(argument: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tests_that_had_nothing_to_test_are_counted() {
+        assert_eq!(skipped(""), "");
+        assert_eq!(
+            skipped("skipped: b: no GPU\n"),
+            "\nskipped: b: no GPU\n1 test had nothing to test here\n"
+        );
+        let two = skipped("skipped: b: no GPU\nskipped: a: one host\n");
+        assert!(two.ends_with("skipped: b: no GPU\n2 tests had nothing to test here\n"), "{two}");
+        assert!(two.starts_with("\nskipped: a: one host\n"), "{two}");
+    }
 
     #[test]
     fn a_chosen_package_is_not_widened_to_all() {

@@ -28,6 +28,7 @@ mod metrics_log;
 pub mod network;
 pub mod objective;
 mod overrides;
+mod paired;
 mod pass;
 pub mod phase;
 mod pretrain;

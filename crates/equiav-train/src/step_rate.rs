@@ -10,6 +10,7 @@ use tch::Device;
 use crate::fixed;
 use crate::learner::Learner;
 use crate::memory;
+use crate::paired::{Paired, first_goes_first, until_settled};
 use crate::phase::{self, Phase, Phases};
 use crate::processes::Processes;
 use crate::settings::Settings;
@@ -53,7 +54,7 @@ pub struct StepRate {
     pub peak: Option<u64>,
 }
 
-/// The same step with two embeddings for the inter-modal loss.
+/// The same step with two embeddings for the inter-modal loss, pair by pair.
 #[derive(Clone, Debug)]
 pub struct CentroidCost {
     /// Steps whose embedding is the mean of S predictions.
@@ -116,30 +117,39 @@ pub fn step_rate(start: &mut Start, recipe: &Settings) -> anyhow::Result<StepRat
     Ok(StepRate { batch: recipe.run.batch, parameters, steps, peak })
 }
 
-/// Makes as many steps with the clean pair, and again with the centroid, as `start` has learning
-/// rates, in turn; each pair begins with the other of the two.
+/// Makes steps with the clean pair and with the centroid in turn, each pair beginning with the other of the two,
+/// until the 95 % interval of the ratio of their times is at most a point to either side: after as many pairs
+/// as `start` has learning rates at the latest, before which a pair that sets things up does not count.
 ///
 /// # Errors
 ///
 /// If memory runs out or libtorch fails.
 pub fn centroid_cost(start: &mut Start, recipe: &Settings) -> anyhow::Result<CentroidCost> {
-    let [centroid, clean_pair] = [Inter::Centroid, Inter::CleanPair].map(|inter| {
+    let recipes = [Inter::CleanPair, Inter::Centroid].map(|inter| {
         let mut recipe = recipe.clone();
         recipe.objective.inter = inter;
         recipe
     });
-    let mut cost = CentroidCost { centroid: Vec::new(), clean_pair: Vec::new() };
-    for (number, lr) in start.learning_rates.clone().into_iter().enumerate() {
+    let (rates, processes) = (start.learning_rates.clone(), start.learner.processes.clone());
+    let mut pair = |number: usize| {
+        let lr = rates.get(number).copied().unwrap_or_default();
         let position = Position { epoch: 0, step: number as u64, lr, data_time: Duration::ZERO };
-        let mut time = |recipe| one(start, position, recipe).map(|timed| timed.time);
-        if number % 2 == 0 {
-            cost.clean_pair.push(time(&clean_pair)?);
-            cost.centroid.push(time(&centroid)?);
-        } else {
-            cost.centroid.push(time(&centroid)?);
-            cost.clean_pair.push(time(&clean_pair)?);
+        let mut times = [Duration::ZERO; 2];
+        for which in if first_goes_first(number) { [0, 1] } else { [1, 0] } {
+            times[which] = one(start, position, &recipes[which])?.time;
         }
-    }
+        anyhow::Ok(times)
+    };
+    pair(0)?;
+    let mut cost = CentroidCost { centroid: Vec::new(), clean_pair: Vec::new() };
+    until_settled(rates.len(), |number| {
+        let [clean, centroid] = pair(number)?;
+        cost.clean_pair.push(clean);
+        cost.centroid.push(centroid);
+        // Each process has its own clock, and all have to make the same number of steps.
+        let open = processes.largest(i64::from(!cost.is_settled()), "pairs")?;
+        anyhow::Ok(open == 0)
+    })?;
     Ok(cost)
 }
 
@@ -168,14 +178,27 @@ impl StepRate {
 }
 
 impl CentroidCost {
-    /// What share of a step with the clean pair the centroid adds: the median over pairs of steps
-    /// that followed each other, without the first pair where there are more.
+    /// What share of a step with the clean pair the centroid adds: the median over pairs of steps that
+    /// followed each other.
     pub fn share(&self) -> f64 {
-        let pairs = self.centroid.iter().zip(&self.clean_pair);
-        let shares =
-            pairs.map(|(centroid, clean)| centroid.as_secs_f64() / clean.as_secs_f64() - 1.0);
-        let shares: Vec<f64> = shares.collect();
-        median_of(if shares.len() > 1 { &shares[1..] } else { &shares })
+        self.paired().ratio() - 1.0
+    }
+
+    /// The 95 % interval of [`share`](Self::share); nothing of fewer than six pairs.
+    pub fn interval(&self) -> Option<(f64, f64)> {
+        self.paired().interval().map(|(low, high)| (low - 1.0, high - 1.0))
+    }
+
+    /// Whether the interval is narrow enough to call the share measured.
+    pub fn is_settled(&self) -> bool {
+        self.paired().is_settled()
+    }
+
+    fn paired(&self) -> Paired {
+        let seconds = |(centroid, clean): (&Duration, &Duration)| {
+            (centroid.as_secs_f64(), clean.as_secs_f64())
+        };
+        Paired::of(self.centroid.iter().zip(&self.clean_pair).map(seconds))
     }
 }
 

@@ -4,6 +4,7 @@
 mod tiny;
 
 use std::path::Path;
+use std::time::Duration;
 
 use equiav_train::phase::Phase;
 use equiav_train::step::{Position, step};
@@ -64,9 +65,18 @@ fn the_centroid_is_compared_in_turn() {
     let folder = tempfile::tempdir().expect("a folder");
     let recipe = recipe(folder.path(), &[]);
     let mut start = start(&recipe, 3).expect("a start");
-    let cost = centroid_cost(&mut start, &recipe).expect("steps");
-    assert_eq!((cost.centroid.len(), cost.clean_pair.len()), (3, 3));
-    assert!(cost.share().is_finite());
+    let mut cost = centroid_cost(&mut start, &recipe).expect("steps");
+    assert_eq!((cost.centroid.len(), cost.clean_pair.len()), (3, 3), "three cannot settle");
+    assert!(cost.share().is_finite() && cost.interval().is_none() && !cost.is_settled());
+    // What is made of the times, on times of a machine with one slow turn.
+    let times = |ms: [u64; 7]| ms.map(Duration::from_millis).to_vec();
+    cost.clean_pair = times([100, 200, 100, 100, 1000, 100, 100]);
+    cost.centroid = times([104, 208, 104, 105, 104, 103, 104]);
+    assert!((cost.share() - 0.04).abs() < 1e-12, "{}", cost.share());
+    let (low, high) = cost.interval().expect("enough pairs");
+    assert!(low < -0.89 && (high - 0.05).abs() < 1e-12 && !cost.is_settled(), "{low} {high}");
+    cost.clean_pair[4] = Duration::from_millis(100);
+    assert!(cost.is_settled(), "{:?}", cost.interval());
 }
 
 #[test]

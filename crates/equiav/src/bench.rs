@@ -24,12 +24,13 @@ pub(crate) struct Bench {
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<Override>,
 
-    /// How many steps to make
-    #[arg(long, default_value = "10", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
-    steps: u64,
+    /// How many steps to make, 10 if not given; of pairs with --centroid the most, 200 if not given
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    steps: Option<u64>,
 
-    /// Measure what the centroid costs instead: as many steps with it and with the plain views' own
-    /// embeddings, in turn
+    /// Measure what the centroid costs instead: pairs of a step with it and one with the plain views' own
+    /// embeddings, in turn (A B, B A), until the 95 % interval of the ratio of their times is at most a point
+    /// to either side
     #[arg(long)]
     centroid: bool,
 
@@ -47,13 +48,16 @@ impl Bench {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let recipe = Recipe::load(&self.recipe, &self.overrides)?;
         let processes = Processes::from_environment(Limits::USUAL)?;
-        let mut start = step_rate::start_together(&recipe, self.steps, &processes)?;
+        let steps = self.steps.unwrap_or(if self.centroid { 200 } else { 10 });
+        let mut start = step_rate::start_together(&recipe, steps, &processes)?;
         if let Some(folder) = &self.dump {
             equiav_train::dump(&start, &recipe, folder)?;
             println!("{}", folder.display());
         } else if self.centroid {
             let cost = step_rate::centroid_cost(&mut start, &recipe)?;
-            self.print(&recipe, &centroid_json(&cost), &centroid_text(&cost));
+            if processes.leads() {
+                self.print(&recipe, &centroid_json(&cost), &centroid_text(&cost));
+            }
         } else {
             let rate = step_rate::step_rate(&mut start, &recipe)?;
             if processes.leads() {
@@ -151,6 +155,8 @@ fn centroid_json(cost: &CentroidCost) -> Value {
     };
     json!({
         "centroid_share": cost.share(),
+        "centroid_interval": cost.interval(),
+        "settled": cost.is_settled(),
         "centroid_seconds": seconds(&cost.centroid),
         "clean_pair_seconds": seconds(&cost.clean_pair),
     })
@@ -164,5 +170,21 @@ fn centroid_text(cost: &CentroidCost) -> String {
         let (more, clean_ms, ms) = (100.0 * (centroid / clean - 1.0), 1e3 * clean, 1e3 * centroid);
         text += &format!("{number:<6} {clean_ms:>12.1} {ms:>12.1} {more:>6.2} %\n");
     }
-    text + &format!("the centroid adds {:.2} % to a step with the clean pair", 100.0 * cost.share())
+    text + &format!(
+        "the centroid adds {:.2} % to a step with the clean pair ({})",
+        100.0 * cost.share(),
+        interval_text(cost)
+    )
+}
+
+/// How sure the share is, and what would make it surer.
+fn interval_text(cost: &CentroidCost) -> String {
+    let pairs = cost.centroid.len();
+    let wide = if cost.is_settled() { "" } else { "; too wide: more --steps, or a quiet machine" };
+    match cost.interval() {
+        Some((low, high)) => {
+            format!("95 %: {:.2} to {:.2}, of {pairs} pairs{wide}", 100.0 * low, 100.0 * high)
+        }
+        None => format!("no interval of {pairs} pairs: it takes 6"),
+    }
 }

@@ -55,7 +55,15 @@ fn steps_are_measured_as_tables_and_as_json() {
 fn the_centroid_is_measured_and_a_start_is_written() {
     let folder = tempfile::tempdir().expect("a folder");
     let text = bench(folder.path(), &["--steps", "2", "--centroid"]);
-    assert!(text.contains("% to a step with the clean pair"), "{text}");
+    assert!(text.contains("% to a step with the clean pair (no interval of 2 pairs: it"), "{text}");
+    let json = bench(folder.path(), &["--steps", "7", "--centroid", "--json"]);
+    let json: Value = serde_json::from_str(&json).expect("one object");
+    let pairs = json["centroid_seconds"].as_array().expect("times").len();
+    let [low, high] =
+        [0, 1].map(|end| json["centroid_interval"][end].as_f64().expect("an end of the interval"));
+    let share = json["centroid_share"].as_f64().expect("a share");
+    assert!((6..=7).contains(&pairs) && low <= share && share <= high, "{json}");
+    assert_eq!(json["settled"], high - low <= 0.02 * (1.0 + share), "{json}");
     bench(folder.path(), &["--steps", "2", "--dump", "start"]);
     for file in ["weights.safetensors", "batch.safetensors", "steps.json"] {
         assert!(folder.path().join("start").join(file).is_file(), "{file}");

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use tinyjson::JsonValue;
 
+use super::paired::Paired;
+
 /// Figures of one kind, one a round.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Rounds(Vec<f64>);
@@ -45,15 +47,15 @@ pub(super) struct Figures {
     pub(super) samples: Sides,
     /// Filterbanks of 10 s a second on one core.
     pub(super) filterbanks: Sides,
-    /// Samples a second of our loader with two workers over those with one, not pinned.
-    pub(super) two_workers: Rounds,
+    /// Samples a second of our loader with two workers, and with one; not pinned.
+    pub(super) two_workers: Sides,
     /// Milliseconds of each of our stages.
     pub(super) stages: BTreeMap<String, Rounds>,
     /// The peer's packages.
     pub(super) versions: BTreeMap<String, String>,
 }
 
-/// One kind of figure of both sides.
+/// One kind of figure of two sides, which took turns.
 #[derive(Debug, Default)]
 pub(super) struct Sides {
     pub(super) ours: Rounds,
@@ -61,10 +63,34 @@ pub(super) struct Sides {
 }
 
 impl Sides {
-    /// How many times the peer's median ours is.
-    pub(super) fn ratio(&self) -> f64 {
-        self.ours.median() / self.peers.median()
+    /// How many times the peer's ours is, turn by turn.
+    pub(super) fn paired(&self) -> Paired {
+        Paired::of(self.ours.0.iter().copied().zip(self.peers.0.iter().copied()))
     }
+
+    /// The ratio with its interval.
+    pub(super) fn ratio(&self) -> String {
+        show_ratio(&self.paired())
+    }
+}
+
+/// `ratio [95 % interval]`.
+pub(super) fn show_ratio(paired: &Paired) -> String {
+    let interval = paired.interval();
+    let interval = interval.map(|(low, high)| format!(" [{low:.3}, {high:.3}]"));
+    format!("{:.3}{}", paired.ratio(), interval.unwrap_or_default())
+}
+
+/// How many pairs there were, and what that says of their ratios.
+pub(super) fn turns(rounds: usize, settled: bool) -> String {
+    let found = match (rounds, settled) {
+        (..6, _) => "too few for an interval",
+        (_, true) => "after which the 95 % interval (in brackets) of every ratio is within a point",
+        (_, false) => {
+            "without the 95 % interval (in brackets) of every ratio coming within a point"
+        }
+    };
+    format!("{rounds} pairs of turns (A B, B A), {found}. Medians (least to most)")
 }
 
 impl Figures {
@@ -73,12 +99,23 @@ impl Figures {
         self.read_ours(text).ok_or_else(|| not_understood("equiav data bench", text))
     }
 
-    /// Takes what it printed for one and two workers.
-    pub(super) fn add_two_workers(&mut self, text: &str) -> Result<(), String> {
+    /// Takes what it printed for one and two workers, or for two and one.
+    pub(super) fn add_two_workers(&mut self, text: &str, one_first: bool) -> Result<(), String> {
         let speeds = parse(text).as_ref().and_then(speeds);
-        let ratio = speeds.and_then(|speeds| Some(speeds.get(1)? / speeds.first()?));
-        self.two_workers.push(ratio.ok_or_else(|| not_understood("equiav data bench", text))?);
+        let Some([first, second]) = speeds.as_deref() else {
+            return Err(not_understood("equiav data bench", text));
+        };
+        let (one, two) = if one_first { (first, second) } else { (second, first) };
+        self.two_workers.peers.push(*one);
+        self.two_workers.ours.push(*two);
         Ok(())
+    }
+
+    /// Whether no further pair of turns is needed.
+    pub(super) fn are_settled(&self) -> bool {
+        [&self.samples, &self.filterbanks, &self.two_workers]
+            .iter()
+            .all(|sides| sides.paired().is_settled())
     }
 
     /// Takes what the peer printed in a round.
@@ -145,10 +182,12 @@ mod tests {
         let mut figures = Figures::default();
         figures.add_ours(OURS).unwrap();
         figures.add_peers(PEERS).unwrap();
-        figures.add_two_workers(OURS).unwrap();
-        assert_eq!(figures.samples.ratio(), 5.0);
-        assert_eq!(figures.filterbanks.ratio(), 4.0);
-        assert_eq!(figures.two_workers.median(), 1.9);
+        figures.add_two_workers(OURS, true).unwrap();
+        assert_eq!(figures.samples.ratio(), "5.000");
+        assert_eq!(figures.filterbanks.ratio(), "4.000");
+        assert_eq!(figures.two_workers.ratio(), "1.900");
+        figures.add_two_workers(OURS, false).unwrap();
+        assert_eq!(figures.two_workers.ours.0, [76.0, 40.0]);
         assert_eq!(figures.stages["other"].median(), 1.0);
         assert_eq!(figures.versions["torch"], "2.11.0");
     }
@@ -158,7 +197,23 @@ mod tests {
         let message = Figures::default().add_peers("{}\nno figures").unwrap_err();
         assert_eq!(message, "what the peer printed is not understood: no figures");
         assert!(Figures::default().add_ours(PEERS).is_err());
-        assert!(Figures::default().add_two_workers("[]").is_err());
+        assert!(Figures::default().add_two_workers("[]", true).is_err());
+    }
+
+    #[test]
+    fn turns_end_when_all_ratios_are_settled() {
+        let mut figures = Figures::default();
+        for round in 0..6 {
+            assert!(!figures.are_settled(), "round {round}");
+            figures.add_ours(OURS).unwrap();
+            figures.add_peers(PEERS).unwrap();
+            figures.add_two_workers(OURS, true).unwrap();
+        }
+        assert!(figures.are_settled() && turns(6, true).contains("within a point. Medians"));
+        figures.two_workers.ours.0[0] = 100.0;
+        assert!(!figures.are_settled() && turns(6, false).contains("without"));
+        assert_eq!(figures.two_workers.ratio(), "1.900 [1.900, 2.500]");
+        assert!(turns(5, false).contains("too few"));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::figures::Figures;
+use super::paired::{first_goes_first, until_settled};
 use super::{Options, section, venv};
 use crate::process;
 use crate::terminal::{note, warn};
@@ -38,11 +39,11 @@ pub(super) fn run(workspace: &Workspace, options: &Options) -> Result<(), String
         warn("there is no `taskset` here: nothing keeps either side on one core");
     }
     let mut figures = Figures::default();
-    for round in 1..=options.rounds {
-        note(&format!("round {round} of {}", options.rounds));
-        setting.round(&mut figures)?;
-    }
-    let text = section::render(&figures, options, setting.core.is_some());
+    let rounds = until_settled(options.rounds, |round| {
+        note(&format!("round {} of at most {}", round + 1, options.rounds));
+        setting.round(round, &mut figures).map(|()| figures.are_settled())
+    })?;
+    let text = section::render(&figures, options, rounds, setting.core.is_some());
     println!("{text}");
     if options.write { section::write(workspace, &text) } else { Ok(()) }
 }
@@ -63,15 +64,22 @@ fn core() -> Option<usize> {
 }
 
 impl Setting {
-    fn round(&self, figures: &mut Figures) -> Result<(), String> {
-        let mut ours = self.pinned(&self.program);
-        figures.add_ours(&process::capture(self.bench(&mut ours, "1"))?)?;
-        let mut peer = self.pinned(&self.python);
-        peer.arg(&self.script).arg(&self.list);
-        peer.args(["--batch", BATCH, "--seconds", &self.seconds]);
-        figures.add_peers(&process::capture(&mut peer)?)?;
+    fn round(&self, round: usize, figures: &mut Figures) -> Result<(), String> {
+        let ours_first = first_goes_first(round);
+        for ours in [ours_first, !ours_first] {
+            if ours {
+                let mut ours = self.pinned(&self.program);
+                figures.add_ours(&process::capture(self.bench(&mut ours, "1"))?)?;
+            } else {
+                let mut peer = self.pinned(&self.python);
+                peer.arg(&self.script).arg(&self.list);
+                peer.args(["--batch", BATCH, "--seconds", &self.seconds]);
+                figures.add_peers(&process::capture(&mut peer)?)?;
+            }
+        }
+        let workers = if ours_first { "1,2" } else { "2,1" };
         let mut free = Command::new(&self.program);
-        figures.add_two_workers(&process::capture(self.bench(&mut free, "1,2"))?)
+        figures.add_two_workers(&process::capture(self.bench(&mut free, workers))?, ours_first)
     }
 
     /// Adds to `command`, our program, what it is to measure.

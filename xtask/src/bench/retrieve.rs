@@ -6,6 +6,7 @@ mod section;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::paired::{first_goes_first, until_settled};
 use super::{Options, venv};
 use crate::process;
 use crate::terminal::note;
@@ -38,29 +39,33 @@ pub(super) fn run(workspace: &Workspace, options: &Options) -> Result<(), String
     };
     process::run(&mut setting.ours("make"))?;
     let mut figures = Figures::default();
-    for round in 1..=options.rounds {
-        note(&format!("round {round} of {}: {} x {}", options.rounds, setting.size, setting.size));
-        setting.round(round, &mut figures)?;
-    }
-    let text = section::render(&figures, options);
+    // The peer is told the threads of ours, and reads the positions that the best ten leave.
+    let threads = figures.threads_of_top(&process::capture(&mut setting.ours("top"))?)?;
+    let rounds = until_settled(options.rounds, |round| {
+        let (most, size) = (options.rounds, &setting.size);
+        note(&format!("round {} of at most {most}: {size} x {size}", round + 1));
+        setting.round(round, threads, &mut figures).map(|()| figures.are_settled())
+    })?;
+    let text = section::render(&figures, options, rounds);
     println!("{text}");
     if options.write { section::write(workspace, &text) } else { Ok(()) }
 }
 
 impl Setting {
-    /// Every side once; every second round in the other order.
-    fn round(&self, round: usize, figures: &mut Figures) -> Result<(), String> {
-        let top = process::capture(&mut self.ours("top"))?;
-        let threads = figures.add_top(&top)?;
-        let mut turns = ["product", "ranks", "peer"];
-        if round.is_multiple_of(2) {
+    /// Every side once, those that are compared beside each other; every second round in the other order.
+    fn round(&self, round: usize, threads: usize, figures: &mut Figures) -> Result<(), String> {
+        let mut turns = ["top", "peer", "product", "ranks"];
+        if !first_goes_first(round) {
             turns.reverse();
         }
         for turn in turns {
+            let mut side = if turn == "peer" { self.peer(threads) } else { self.ours(turn) };
+            let text = process::capture(&mut side)?;
             match turn {
-                "peer" => figures.add_peers(&process::capture(&mut self.peer(threads))?)?,
-                "ranks" => figures.add_ranks(&process::capture(&mut self.ours(turn))?)?,
-                _ => figures.add_product(&process::capture(&mut self.ours(turn))?)?,
+                "peer" => figures.add_peers(&text)?,
+                "ranks" => figures.add_ranks(&text)?,
+                "top" => figures.add_top(&text)?,
+                _ => figures.add_product(&text)?,
             }
         }
         Ok(())

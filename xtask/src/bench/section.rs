@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::Options;
-use super::figures::{Figures, Sides};
+use super::figures::{Figures, Sides, turns};
 use crate::workspace::Workspace;
 use crate::{jpeg, machine, written};
 
@@ -11,17 +11,17 @@ const FILE: &str = "docs/performance.md";
 const BEGIN: &str = "<!-- written by `cargo xtask bench --peer --write` -->\n";
 
 /// The section's text.
-pub(super) fn render(figures: &Figures, options: &Options, pinned: bool) -> String {
+pub(super) fn render(figures: &Figures, options: &Options, rounds: usize, pinned: bool) -> String {
     let mut text = String::new();
     let versions = figures.versions.iter().map(|(name, version)| format!("{name} {version}"));
     let versions: Vec<String> = versions.collect();
     let place = if pinned { "each pinned to the same core" } else { "not pinned" };
     let _ = writeln!(
         text,
-        "{}. Medians of {} rounds (least to most), {} s each, both sides in turn on the same 64 clips \
-         (10 s at 16 kHz, frame of 640 x 360), {place}. Ours decodes jpgs by {}.\n",
+        "{}. {}, {} s each, on the same 64 clips (10 s at 16 kHz, frame of 640 x 360), {place}. Ours decodes \
+         jpgs by {}.\n",
         machine::and_date(),
-        options.rounds,
+        turns(rounds, figures.are_settled()),
         options.seconds,
         jpeg::library()
     );
@@ -29,7 +29,7 @@ pub(super) fn render(figures: &Figures, options: &Options, pinned: bool) -> Stri
         writeln!(text, "| one core | equiav | {} | ratio |\n|--|--:|--:|--:|", versions.join(", "));
     let _ = write!(text, "{}", row("samples/s, file to batch", &figures.samples));
     let _ = write!(text, "{}", row("filterbanks/s, 10 s of sound", &figures.filterbanks));
-    let workers = figures.two_workers.show(2);
+    let workers = figures.two_workers.ratio();
     let _ = writeln!(text, "\nTwo workers of ours give {workers} times the samples/s of one.\n");
     let _ = write!(text, "{}", stages(figures));
     text
@@ -37,7 +37,7 @@ pub(super) fn render(figures: &Figures, options: &Options, pinned: bool) -> Stri
 
 fn row(what: &str, sides: &Sides) -> String {
     let (ours, peers) = (sides.ours.show(1), sides.peers.show(1));
-    format!("| {what} | {ours} | {peers} | {:.2} |\n", sides.ratio())
+    format!("| {what} | {ours} | {peers} | {} |\n", sides.ratio())
 }
 
 /// Our stages, the longest first.
@@ -79,11 +79,11 @@ mod tests {
             figures.stages.entry(name.to_owned()).or_default().push(milliseconds);
         }
         let options = Options { what: What::Data, rounds: 3, seconds: 5.0, size: 10, write: false };
-        let text = render(&figures, &options, true);
+        let text = render(&figures, &options, 3, true);
         let tables = markdown::tables(&text);
         assert_eq!(
             tables[0].rows[0].cells[1..],
-            ["40.0 (30.0 to 50.0)", "10.0 (10.0 to 20.0)", "4.00"]
+            ["40.0 (30.0 to 50.0)", "10.0 (10.0 to 20.0)", "3.000"]
         );
         let names: Vec<&str> = tables[1].rows.iter().map(|row| row.cells[0].as_str()).collect();
         assert_eq!(names, ["filterbank", "read files"]);

@@ -3,14 +3,17 @@
 mod figures;
 mod section;
 
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::Command;
 
+use super::paired::{first_goes_first, until_settled};
 use super::{Options, venv};
 use crate::process;
 use crate::terminal::note;
 use crate::workspace::Workspace;
-use figures::Figures;
+pub(crate) use figures::{Figures, centroid};
+pub(crate) use section::tables;
 
 /// The steps that are compared, as recipes and what is changed in them.
 const CASES: [Case; 4] = [
@@ -46,25 +49,30 @@ const BF16: &str = "compute.precision=bf16";
 const MEDIUM: &str = "compute.matmul_precision=medium";
 /// PyTorch's default, which is the quicker one for the small matrices of a small network.
 const HIGHEST: &str = "compute.matmul_precision=highest";
-/// Pairs of steps from which the centroid's cost is taken.
-const PAIRS: &str = "6";
 
 /// One comparison.
 #[derive(Debug)]
-struct Case {
-    name: &'static str,
-    recipe: &'static str,
-    changes: &'static [&'static str],
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) recipe: &'static str,
+    pub(crate) changes: &'static [&'static str],
     /// How many steps each run makes.
-    steps: usize,
+    pub(crate) steps: usize,
 }
 
 /// What the rounds are run with.
-struct Setting {
-    program: PathBuf,
-    python: PathBuf,
-    script: PathBuf,
-    folder: PathBuf,
+#[derive(Debug)]
+pub(crate) struct Setting {
+    pub(crate) program: PathBuf,
+    pub(crate) python: PathBuf,
+    pub(crate) script: PathBuf,
+    pub(crate) folder: PathBuf,
+    /// `cpu` or `cuda`, for both sides.
+    pub(crate) device: &'static str,
+    /// Where our program looks for libraries, if not where it was built.
+    pub(crate) libraries: Option<OsString>,
+    /// Further arguments of the script.
+    pub(crate) peer: &'static [&'static str],
 }
 
 /// Measures, prints the section and, if asked to, writes it.
@@ -74,49 +82,71 @@ pub(super) fn run(workspace: &Workspace, options: &Options) -> Result<(), String
         python: venv::python(workspace)?,
         script: workspace.root().join("benches/peer/step.py"),
         folder: workspace.target().join("peer-step"),
+        device: "cpu",
+        libraries: None,
+        peer: &[],
     };
-    let mut all: Vec<Figures> = CASES.iter().map(|_| Figures::default()).collect();
-    for round in 1..=options.rounds {
-        for (case, figures) in CASES.iter().zip(&mut all) {
-            note(&format!("round {round} of {}: {}", options.rounds, case.name));
-            setting.round(case, figures)?;
-        }
-    }
+    let compared = |case| Ok((case, setting.compare(case, options.rounds)?));
+    let all: Vec<(&Case, Figures)> = CASES.iter().map(compared).collect::<Result<_, String>>()?;
     note("the centroid beside the clean pair");
     let [vit, ..] = &CASES;
-    let mut centroid = setting.ours(vit);
-    centroid.args(["--steps", PAIRS, "--centroid", "--json"]);
-    let centroid = figures::centroid(&process::capture(&mut centroid)?)?;
-    let cases: Vec<(&Case, &Figures)> = CASES.iter().zip(&all).collect();
-    let text = section::render(&cases, centroid, options.rounds);
+    let mut ours = setting.ours(vit);
+    ours.args(["--steps", &options.rounds.to_string(), "--centroid", "--json"]);
+    let text = section::render(&all, &centroid(&process::capture(&mut ours)?)?);
     println!("{text}");
     if options.write { section::write(workspace, &text) } else { Ok(()) }
 }
 
 impl Setting {
+    /// Both sides in turn until the ratio is settled, `most` times at most.
+    pub(crate) fn compare(&self, case: &Case, most: usize) -> Result<Figures, String> {
+        let mut figures = Figures::default();
+        figures.rounds = until_settled(most, |round| {
+            note(&format!("{}: round {} of at most {most}", case.name, round + 1));
+            self.round(case, round, &mut figures).map(|()| figures.are_settled())
+        })?;
+        Ok(figures)
+    }
+
     /// One run of either side from the same start.
-    fn round(&self, case: &Case, figures: &mut Figures) -> Result<(), String> {
+    fn round(&self, case: &Case, round: usize, figures: &mut Figures) -> Result<(), String> {
+        self.dump(case)?;
         let steps = case.steps.to_string();
+        let ours = || process::capture(self.ours(case).args(["--steps", &steps, "--json"]));
+        let peers = || process::capture(&mut self.peers());
+        if first_goes_first(round) {
+            figures.add(&ours()?, &peers()?)
+        } else {
+            let peers = peers()?;
+            figures.add(&ours()?, &peers)
+        }
+    }
+
+    /// Writes what both sides start from.
+    pub(crate) fn dump(&self, case: &Case) -> Result<(), String> {
         let mut dump = self.ours(case);
-        dump.args(["--steps", &steps, "--dump"]).arg(&self.folder);
-        process::capture(&mut dump)?;
-        let ours = process::capture(self.ours(case).args(["--steps", &steps, "--json"]))?;
-        let peers =
-            process::capture(Command::new(&self.python).arg(&self.script).arg(&self.folder))?;
-        figures.add(&ours, &peers)
+        dump.args(["--steps", &case.steps.to_string(), "--dump"]).arg(&self.folder);
+        process::capture(&mut dump).map(drop)
     }
 
-    fn ours(&self, case: &Case) -> Command {
-        bench(&self.program, case)
+    /// The peer's steps from there.
+    pub(crate) fn peers(&self) -> Command {
+        let mut command = Command::new(&self.python);
+        command.arg(&self.script).arg(&self.folder).args(self.peer);
+        command
     }
-}
 
-/// `equiav bench` of `case`, on the processor with all of its cores.
-fn bench(program: &Path, case: &Case) -> Command {
-    let mut command = Command::new(program);
-    command.args(["bench", case.recipe]);
-    for change in ["compute.device=cpu", "compute.threads=0"].iter().chain(case.changes) {
-        command.args(["--set", change]);
+    /// `equiav bench` of `case`, with all cores of the processor.
+    pub(crate) fn ours(&self, case: &Case) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(["bench", case.recipe, "--set", "compute.threads=0"]);
+        command.args(["--set", &format!("compute.device={}", self.device)]);
+        for change in case.changes {
+            command.args(["--set", change]);
+        }
+        if let Some(libraries) = &self.libraries {
+            command.env("LD_LIBRARY_PATH", libraries);
+        }
+        command
     }
-    command
 }

@@ -4,20 +4,16 @@ use std::collections::HashMap;
 
 use tinyjson::JsonValue;
 
-use crate::bench::figures::{Rounds, not_understood, object, parse};
+use crate::bench::figures::{Rounds, Sides, not_understood, object, parse};
 
 /// All that was measured.
 #[derive(Debug, Default)]
 pub(super) struct Figures {
-    /// Seconds of our ranks both ways.
-    pub(super) ranks: Rounds,
-    /// Seconds of our best ten.
-    pub(super) top: Rounds,
-    /// Seconds of the matrix product alone, with the same tiles.
-    pub(super) product: Rounds,
-    /// Seconds of the peer's best ten.
-    pub(super) peers_top: Rounds,
-    /// Seconds of the peer's best one.
+    /// Seconds of our ranks both ways, beside those of the matrix product alone with the same tiles.
+    pub(super) ranks: Sides,
+    /// Seconds of our best ten, beside those of the peer's.
+    pub(super) top: Sides,
+    /// Seconds of the peer's best one, in turn with the same.
     pub(super) peers_top1: Rounds,
     /// The most bytes that our ranks have held, and our best ten.
     pub(super) peaks: [f64; 2],
@@ -32,16 +28,24 @@ pub(super) struct Figures {
 }
 
 impl Figures {
-    /// Takes what our best ten printed; returns its number of threads.
-    pub(super) fn add_top(&mut self, text: &str) -> Result<usize, String> {
-        let read = |json: &JsonValue| {
-            Some([number(json, "seconds")?, number(json, "peak_bytes")?, number(json, "threads")?])
-        };
-        let [seconds, peak, threads] = take(text, "our best ten", read)?;
-        self.top.push(seconds);
+    /// The number of threads, of what our best ten printed in a turn that does not count.
+    pub(super) fn threads_of_top(&mut self, text: &str) -> Result<usize, String> {
+        self.threads = take(text, "our best ten", |json| number(json, "threads"))?;
+        Ok(self.threads as usize)
+    }
+
+    /// Takes what our best ten printed.
+    pub(super) fn add_top(&mut self, text: &str) -> Result<(), String> {
+        let read = |json: &JsonValue| Some([number(json, "seconds")?, number(json, "peak_bytes")?]);
+        let [seconds, peak] = take(text, "our best ten", read)?;
+        self.top.ours.push(seconds);
         self.peaks[1] = self.peaks[1].max(peak);
-        self.threads = threads;
-        Ok(threads as usize)
+        Ok(())
+    }
+
+    /// Whether no further round is needed.
+    pub(super) fn are_settled(&self) -> bool {
+        self.ranks.paired().is_settled() && self.top.paired().is_settled()
     }
 
     /// Takes what our ranks printed.
@@ -51,7 +55,7 @@ impl Figures {
             Some((number(json, "seconds")?, number(json, "peak_bytes")?, recall))
         };
         let (seconds, peak, recall) = take(text, "our ranks", read)?;
-        self.ranks.push(seconds);
+        self.ranks.ours.push(seconds);
         self.peaks[0] = self.peaks[0].max(peak);
         self.recalls[0] = recall;
         Ok(())
@@ -59,7 +63,7 @@ impl Figures {
 
     /// Takes what the matrix product printed.
     pub(super) fn add_product(&mut self, text: &str) -> Result<(), String> {
-        self.product.push(take(text, "the matrix product", |json| number(json, "seconds"))?);
+        self.ranks.peers.push(take(text, "the matrix product", |json| number(json, "seconds"))?);
         Ok(())
     }
 
@@ -74,7 +78,7 @@ impl Figures {
         let found = json.as_ref().and_then(read).ok_or_else(|| not_understood("the peer", text))?;
         let ([one, ten], recall, same, version) = found;
         self.peers_top1.push(one);
-        self.peers_top.push(ten);
+        self.top.peers.push(ten);
         (self.recalls[1], self.same, self.version) = (recall, same, version);
         Ok(())
     }
@@ -107,7 +111,8 @@ pub(super) mod tests {
                     r#"{{"seconds": {seconds}, "threads": 2, "peak_bytes": {peak}, "recall": [0.5, 0.6, 0.7]}}"#
                 )
             };
-            assert_eq!(figures.add_top(&ours(seconds + 1.0, 8e8)), Ok(2));
+            assert_eq!(figures.threads_of_top(&ours(seconds + 1.0, 8e8)), Ok(2));
+            figures.add_top(&ours(seconds + 1.0, 8e8)).unwrap();
             figures.add_ranks(&ours(seconds + 2.0, 9e8)).unwrap();
             figures.add_product(&ours(seconds, 1.0)).unwrap();
             let peer = r#"{"seconds_top1": 6.0, "seconds_top10": 8.0, "recall": [0.5, 0.6, 0.7],
@@ -120,8 +125,9 @@ pub(super) mod tests {
     #[test]
     fn what_is_printed_is_read() {
         let figures = figures();
-        assert_eq!((figures.ranks.median(), figures.top.median()), (5.0, 4.0));
-        assert_eq!((figures.product.median(), figures.peers_top.median()), (3.0, 8.0));
+        assert_eq!((figures.ranks.ours.median(), figures.top.ours.median()), (5.0, 4.0));
+        assert_eq!((figures.ranks.peers.median(), figures.top.peers.median()), (3.0, 8.0));
+        assert!(!figures.are_settled(), "two rounds have no interval");
         assert_eq!((figures.peaks, figures.threads), ([9e8, 8e8], 2.0));
         assert_eq!((figures.version.as_str(), figures.same), ("1.2.3", 0.999999));
         assert_eq!(figures.recalls[0], figures.recalls[1]);

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::figures::Figures;
 use crate::bench::Options;
-use crate::bench::figures::Rounds;
+use crate::bench::figures::{Rounds, turns};
 use crate::bench::section::write_between;
 use crate::machine;
 use crate::workspace::Workspace;
@@ -12,17 +12,17 @@ use crate::workspace::Workspace;
 const BEGIN: &str = "<!-- written by `cargo xtask bench --peer retrieve --write` -->\n";
 
 /// The section's text.
-pub(super) fn render(figures: &Figures, options: &Options) -> String {
-    let Figures { ranks, top, product, peers_top, peers_top1, peaks, .. } = figures;
+pub(super) fn render(figures: &Figures, options: &Options, rounds: usize) -> String {
+    let Figures { ranks, top, peers_top1, peaks, .. } = figures;
+    let (product, peers_top) = (&ranks.peers, &top.peers);
     let mut text = String::new();
     let _ = writeln!(
         text,
-        "{}. {} rows and as many columns of 512 numbers, {} threads each. Medians of {} rounds (least to \
-         most), all in turn.\n",
+        "{}. {} rows and as many columns of 512 numbers, {} threads each. {}.\n",
         machine::and_date(),
         options.size,
         figures.threads,
-        options.rounds
+        turns(rounds, figures.are_settled())
     );
     let _ = writeln!(
         text,
@@ -39,10 +39,17 @@ pub(super) fn render(figures: &Figures, options: &Options) -> String {
         );
     };
     row("matrix product alone, the same tiles", product, None);
-    row("ranks both ways", ranks, Some(peaks[0]));
-    row("best ten of each row", top, Some(peaks[1]));
+    row("ranks both ways", &ranks.ours, Some(peaks[0]));
+    row("best ten of each row", &top.ours, Some(peaks[1]));
     row(&format!("faiss-cpu {}, best ten of each row", figures.version), peers_top, None);
     row("faiss-cpu, best one of each row", peers_top1, None);
+    let _ = writeln!(
+        text,
+        "\nTurn by turn, ranks both ways take {} times the product's time, and our best ten {} times the \
+         peer's.",
+        ranks.ratio(),
+        top.ratio()
+    );
     let [ours, peers] = &figures.recalls;
     let _ = writeln!(
         text,
@@ -77,10 +84,12 @@ mod tests {
     fn ratios_are_those_of_medians() {
         let options =
             Options { what: What::Retrieve, rounds: 2, seconds: 5.0, size: 300, write: false };
-        let text = render(&figures(), &options);
+        let text = render(&figures(), &options, 2);
         let table = &markdown::tables(&text)[0];
         assert_eq!(table.rows[1].cells[1..], ["5.0 (4.0 to 6.0)", "1.67", "0.62", "0.90"]);
         assert_eq!(table.rows[3].cells[0], "faiss-cpu 1.2.3, best ten of each row");
+        // 4 / 2 and 6 / 4; 3 / 8 and 5 / 8.
+        assert!(text.contains("take 1.750 times the product's time, and our best ten 0.500 times"));
         assert!(text.contains("300 rows") && text.contains("50.000 %, 60.000 %, 70.000 %, and"));
     }
 }

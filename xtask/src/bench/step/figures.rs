@@ -8,7 +8,7 @@ use crate::bench::figures::{Rounds, Sides, not_understood, object, parse};
 
 /// All that was measured of one case.
 #[derive(Debug, Default)]
-pub(super) struct Figures {
+pub(crate) struct Figures {
     /// Samples a second.
     pub(super) samples: Sides,
     /// The most memory, in GB.
@@ -21,6 +21,8 @@ pub(super) struct Figures {
     pub(super) torch: String,
     /// Threads of either side.
     pub(super) threads: f64,
+    /// How many pairs of turns there were.
+    pub(super) rounds: usize,
 }
 
 /// What one run printed.
@@ -37,6 +39,17 @@ impl Figures {
         self.losses = self.losses.max(difference(&our, &their)?);
         let taken = self.take(&our, &their);
         taken.ok_or_else(|| not_understood("one side", &format!("{ours}\n{peers}")))
+    }
+
+    /// Whether no further pair of turns is needed.
+    pub(crate) fn are_settled(&self) -> bool {
+        self.samples.paired().is_settled()
+    }
+
+    /// How many times the peer's speed ours is, with its interval, and how sure that is.
+    pub(crate) fn summary(&self) -> String {
+        let open = if self.are_settled() { "" } else { ", wider than a point" };
+        format!("{} times the peer's samples/s, {} pairs{open}", self.samples.ratio(), self.rounds)
     }
 
     fn take(&mut self, our: &Run, their: &Run) -> Option<()> {
@@ -98,10 +111,29 @@ fn difference(ours: &Run, peers: &Run) -> Result<f64, String> {
         .fold(0.0, |most, next| if next > most || next.is_nan() { next } else { most }))
 }
 
-/// The centroid's share of a step that `equiav bench --centroid --json` printed.
-pub(super) fn centroid(text: &str) -> Result<f64, String> {
-    let share = parse(text).and_then(|json| object(&json)?.get("centroid_share")?.get().copied());
-    share.ok_or_else(|| not_understood("equiav bench --centroid", text))
+/// The centroid's share of a step that `equiav bench --centroid --json` printed, in words.
+pub(crate) fn centroid(text: &str) -> Result<String, String> {
+    let read = |json: &JsonValue| {
+        let json = object(json)?;
+        let percent = |value: &JsonValue| Some(format!("{:.2} %", 100.0 * value.get::<f64>()?));
+        let pairs = json.get("centroid_seconds")?.get::<Vec<JsonValue>>()?.len();
+        let share = percent(json.get("centroid_share")?)?;
+        let settled = *json.get("settled")?.get::<bool>()?;
+        let Some([low, high]) = json.get("centroid_interval")?.get::<Vec<_>>().map(Vec::as_slice)
+        else {
+            return Some(format!("not measured: {pairs} pairs of steps have no interval"));
+        };
+        let (low, high) = (percent(low)?, percent(high)?);
+        Some(if settled {
+            format!("{share} (95 %: {low} to {high}, {pairs} pairs of steps)")
+        } else {
+            format!("not measured: after {pairs} pairs of steps it is {low} to {high} (95 %)")
+        })
+    };
+    parse(text)
+        .as_ref()
+        .and_then(read)
+        .ok_or_else(|| not_understood("equiav bench --centroid", text))
 }
 
 #[cfg(test)]
@@ -119,11 +151,30 @@ pub(super) mod tests {
     fn figures_of_both_sides_are_read() {
         let mut figures = Figures::default();
         figures.add(OURS, PEERS).unwrap();
-        assert_eq!((figures.samples.ratio(), figures.memory.ratio()), (2.0, 0.5));
+        assert_eq!(figures.samples.ratio(), "2.000");
+        assert_eq!(figures.memory.paired().ratio(), 0.5);
         assert!((figures.losses - 0.002).abs() < 1e-12, "{}", figures.losses);
         assert_eq!(figures.phases["forward"].median(), 10.0);
         assert_eq!((figures.torch.as_str(), figures.threads), ("2.11.0", 2.0));
-        assert_eq!(centroid(r#"{"centroid_share": 0.01}"#), Ok(0.01));
+        for _ in 0..5 {
+            assert!(!figures.are_settled());
+            figures.add(OURS, PEERS).unwrap();
+        }
+        assert!(figures.are_settled());
+    }
+
+    #[test]
+    fn the_centroid_has_an_interval_or_was_not_measured() {
+        let said = |interval: &str, settled: bool| {
+            let json = format!(
+                r#"{{"centroid_share": 0.0123, "centroid_seconds": [1.0, 2.0],
+                "centroid_interval": {interval}, "settled": {settled}}}"#
+            );
+            centroid(&json).unwrap()
+        };
+        assert!(said("[0.01, 0.02]", true).starts_with("1.23 % (95 %: 1.00 % to 2.00 %, 2 "));
+        assert!(said("[-0.1, 0.2]", false).contains("not measured: after 2 pairs of steps it is"));
+        assert!(said("null", false).ends_with("2 pairs of steps have no interval"));
     }
 
     #[test]
