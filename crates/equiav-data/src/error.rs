@@ -5,6 +5,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
+
 /// A sound or picture that cannot be used, and why.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{}: {reason}", path.display())]
@@ -150,6 +152,35 @@ impl DataError {
     pub(crate) fn manifest(path: &Path, reason: impl Into<String>) -> Self {
         Self::Manifest { path: path.to_owned(), reason: one_line(&reason.into()) }
     }
+}
+
+/// Whether the system refuses for a reason that lies in no file: too many open files, no memory, a disk
+/// that fails, is full or gone.
+///
+/// The next file would fare no better, so this is never to be taken for a fault of the file.
+pub fn is_fault_of_machine(error: &io::Error) -> bool {
+    const FAULTS: [Errno; 18] = [
+        Errno::MFILE,
+        Errno::NFILE,
+        Errno::NOMEM,
+        Errno::AGAIN,
+        Errno::IO,
+        Errno::STALE,
+        Errno::NXIO,
+        Errno::NODEV,
+        Errno::NOTCONN,
+        Errno::CONNABORTED,
+        Errno::CONNRESET,
+        Errno::HOSTDOWN,
+        Errno::HOSTUNREACH,
+        Errno::NETUNREACH,
+        Errno::TIMEDOUT,
+        Errno::NOSPC,
+        Errno::DQUOT,
+        Errno::NOBUFS,
+    ];
+    let known = Errno::from_io_error(error).is_some_and(|errno| FAULTS.contains(&errno));
+    known || error.kind() == io::ErrorKind::OutOfMemory
 }
 
 /// What a caught panic said, in one line.

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
 
 use equiav_data::Resampler;
 use image::RgbImage;
@@ -13,10 +12,13 @@ use crate::pictures::{FrameStream, Pictures, still};
 use crate::probe::{Probe, SoundTrack, VideoTrack, probe};
 use crate::sound::{Material, SoundStream};
 use crate::windows::{Clock, Window};
-use crate::{FileReport, Finding, IngestError, Kind, Media, Reason, Settings, Source};
+use crate::{Fault, FileReport, Finding, IngestError, Kind, Media, Reason, Settings, Source};
 
 /// How fast a disk is at least, in bytes per second; a large file has that much longer.
 const SLOW_DISK: f64 = 1e7;
+
+/// How long a file may last whose length is not known yet, in seconds.
+const LONGEST: f64 = 3_600.0;
 
 /// Where clips go; its error ends everything.
 pub(crate) type Take<'a> = dyn FnMut(Clip) -> Result<(), IngestError> + 'a;
@@ -82,8 +84,10 @@ fn run(
     if let Some(first) = duplicate {
         notes.add(Finding::new(Reason::Duplicate, format!("the same bytes as `{first}`")))?;
     }
-    let (begin, reading) = (Instant::now(), source.bytes as f64 / SLOW_DISK);
-    let probe = notes.expect(probe(notes.tools.ffmpeg, notes.limits(begin, reading), file))?;
+    let reading = source.bytes as f64 / SLOW_DISK;
+    let limits = notes.limits(reading, LONGEST);
+    let probed = probe(notes.tools.ffmpeg, limits, file);
+    let probe = notes.expect(probed.map_err(|fault| unknown(source, fault)))?;
     let media = media(&probe);
     notes.report.media = Some(media);
     let tracks = notes.expect(tracks(&probe, picture, settings))?;
@@ -91,10 +95,10 @@ fn run(
     let clock = tracks.clock();
     let windows = clock.windows(settings);
     if windows.is_empty() {
-        return notes.expect(Err(too_short(media, settings)));
+        return notes.expect(Err::<usize, _>(too_short(media, settings)));
     }
-    let limits = notes.limits(begin, reading + media.seconds);
-    let material = Material { ffmpeg: notes.tools.ffmpeg, limits, file, clock };
+    let (ffmpeg, limits) = (notes.tools.ffmpeg, notes.limits(reading, media.seconds));
+    let material = Material { ffmpeg, limits, file, tracks: probe.tracks, clock };
     let streams = notes.expect(Streams::open(&material, tracks, &windows, settings))?;
     cut(&windows, streams, (notes, &probe.complaints), take)
 }
@@ -102,12 +106,24 @@ fn run(
 /// The file that is heard, and the picture where that is another file.
 fn files(source: &Source) -> Result<(&Path, Option<&Path>), Finding> {
     match &source.kind {
-        Kind::Video => Ok((&source.path, None)),
+        // An unknown ending says nothing about the content.
+        Kind::Video | Kind::Other => Ok((&source.path, None)),
         Kind::Pair { sound, .. } => Ok((sound, Some(&source.path))),
         Kind::Picture => Err(Finding::new(Reason::NoAudio, "a picture without a sound beside it")),
         Kind::Sound => Err(Finding::new(Reason::NoVideo, "a sound without a picture beside it")),
-        Kind::Other => Err(Finding::new(Reason::NotMedia, "its ending is of no medium")),
         Kind::Irregular(reason) => Err(Finding::new(Reason::Undecodable, reason.clone())),
+    }
+}
+
+/// What FFmpeg cannot read and whose ending promises nothing is no medium.
+fn unknown(source: &Source, fault: Fault) -> Fault {
+    match fault {
+        Fault::Finding(finding)
+            if source.kind == Kind::Other && finding.reason == Reason::Undecodable =>
+        {
+            Finding::new(Reason::NotMedia, finding.detail).into()
+        }
+        other => other,
     }
 }
 
@@ -181,7 +197,7 @@ impl Streams {
         tracks: Tracks,
         windows: &[Window],
         settings: &Settings,
-    ) -> Result<Self, Finding> {
+    ) -> Result<Self, Fault> {
         let sound = SoundStream::open(material, tracks.sound, settings.channel)?;
         let pictures = match tracks.shown {
             Shown::Still(picture) => Pictures::Still(Arc::new(picture)),
@@ -194,14 +210,14 @@ impl Streams {
         Ok(Self { sound, pictures, resampler })
     }
 
-    fn clip(&mut self, window: Window) -> Result<Clip, Finding> {
+    fn clip(&mut self, window: Window) -> Result<Clip, Fault> {
         let samples = self.resampler.apply(&self.sound.window(window)?);
         let pictures = self.pictures.window(window)?;
         Ok(Clip { window, samples, pictures })
     }
 
     /// What FFmpeg complained of in the end.
-    fn finish(self) -> Result<[String; 2], Finding> {
+    fn finish(self) -> Result<[String; 2], Fault> {
         Ok([self.pictures.finish()?, self.sound.finish()?])
     }
 }

@@ -8,12 +8,13 @@ use std::thread::{self, JoinHandle};
 use std::{env, fs};
 
 use equiav_data::Waveform;
+use equiav_data::ffmpeg::process::local;
+use equiav_data::ffmpeg::{Ffmpeg, one_complaint};
 use image::RgbImage;
 use tempfile::{Builder, NamedTempFile, TempPath};
 
-use crate::child::{complaints, local};
+use crate::IngestError;
 use crate::clip::wav;
-use crate::{Ffmpeg, IngestError};
 
 /// An mp4 in the making, `.NAME.partial.mp4` beside its place. What was there stays until it is finished;
 /// dropped before, it leaves nothing behind.
@@ -58,7 +59,7 @@ impl Film {
         command.args(["-hide_banner", "-nostdin", "-y", "-v", "repeat+error", "-threads", "1"]);
         command.args(["-f", "rawvideo", "-pix_fmt", "rgb24"]);
         command.args(["-s", &format!("{width}x{height}"), "-framerate", &format!("1000/{step}")]);
-        command.args(["-i", "pipe:0", "-i"]).arg(local(heard.path()));
+        command.args(["-i", "pipe:0", "-f", "wav", "-i"]).arg(local(heard.path()));
         command.args(["-map", "0:v", "-map", "1:a", "-fflags", "+bitexact"]);
         // Colors are halved in both directions, so sides are even; `-q:v` is of MPEG-4 alone.
         command.args(["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2", "-pix_fmt", "yuv420p", "-q:v", "3"]);
@@ -69,7 +70,7 @@ impl Film {
         let mut child = command.spawn().map_err(|error| IngestError::io(&ffmpeg.program, error))?;
         let pipes = child.stdin.take().zip(child.stderr.take());
         let (frames, errors) = pipes.expect("both are piped");
-        let complaints = Some(thread::spawn(move || complaints(errors)));
+        let complaints = Some(thread::spawn(move || one_complaint(errors)));
         let (out, frames, size) = (out.to_owned(), Some(frames), (width, height));
         Ok(Self { out, unfinished, _sound: heard, size, child, frames, complaints })
     }
@@ -147,15 +148,19 @@ impl Drop for Film {
 #[cfg(test)]
 mod tests {
     use std::io::ErrorKind;
+    use std::os::unix::fs::PermissionsExt;
 
     use image::Rgb;
 
     use super::*;
-    use crate::child::tests::in_place_of_ffmpeg;
 
-    /// As [`in_place_of_ffmpeg`], ready to be started.
+    /// A folder, and a program in it that runs `script` in the place of FFmpeg, ready to be started.
     fn program(script: &str) -> (tempfile::TempDir, Ffmpeg) {
-        let (folder, ffmpeg) = in_place_of_ffmpeg(script);
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("program");
+        fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let ffmpeg = Ffmpeg { program, version: String::new() };
         // A child that another thread has just forked may hold the file open for writing still.
         let busy = |program: &Path| {
             let run = Command::new(program).stdin(Stdio::null()).output();

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use equiav_data::ffmpeg::Ffmpeg;
 use equiav_data::parallel::{Teller, for_each, threads};
 use equiav_data::shard::{ShardWriter, finished, put, shard_name};
 use serde_json::{Value, json};
@@ -14,7 +15,7 @@ use crate::guarded::guarded;
 use crate::notes::Tools;
 use crate::plan::{self, OutputFolder};
 use crate::spool::Spool;
-use crate::{Ffmpeg, FileReport, IngestError, Settings, Source, Summary, find_sources, key};
+use crate::{FileReport, IngestError, Settings, Source, Summary, find_sources, key};
 
 /// What [`ingest()`] made.
 #[derive(Clone, Debug)]
@@ -54,7 +55,7 @@ pub fn ingest(
     }
     let _lock = OutputFolder::open(out, &plan::identity(&sources, settings, ffmpeg))?;
     let groups = plan::groups(&sources, settings);
-    let tools = Tools { ffmpeg, settings };
+    let tools = Tools { ffmpeg, settings, threads: 1 };
     let run = Run { out, sources: &sources, duplicates: plan::duplicates(&sources), tools };
     let skipped = Mutex::new(0);
     let mut done = 0;

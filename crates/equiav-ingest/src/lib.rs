@@ -12,14 +12,13 @@
 //! Beside that journey, a [`Recording`] gives the sound and chosen frames of one file to whoever cuts no
 //! clips, and a [`Film`] is a video that is written.
 //!
-//! No decoder of video runs in this process: `child` starts FFmpeg under a time limit and a memory
-//! limit, so a bad file costs a child and is named with what FFmpeg said of it.
+//! No decoder of video runs in this process: [`equiav_data::ffmpeg`] starts FFmpeg under limits on time and
+//! memory, so a bad file costs a child and is named with what FFmpeg said of it. What is no fault of the
+//! file's ends everything: a [`Fault`] tells the two apart.
 
-mod child;
 mod clip;
 mod error;
 mod examine;
-mod ffmpeg;
 mod film;
 mod guarded;
 pub mod html;
@@ -38,10 +37,10 @@ mod settings;
 mod sound;
 mod sources;
 mod spool;
+mod tracks;
 mod windows;
 
-pub use error::IngestError;
-pub use ffmpeg::Ffmpeg;
+pub use error::{Fault, IngestError};
 pub use film::Film;
 pub use ingest::{Ingested, ingest};
 pub use page::page;

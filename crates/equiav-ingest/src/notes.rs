@@ -1,16 +1,25 @@
 //! The report of one file in the making, and what the policy makes of each finding.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::child::Limits;
+use equiav_data::ffmpeg::Ffmpeg;
+use equiav_data::ffmpeg::process::Limits;
+
 use crate::windows::Window;
-use crate::{Action, Ffmpeg, FileReport, Finding, IngestError, Reason, Settings};
+use crate::{Action, Fault, FileReport, Finding, IngestError, Reason, Settings};
+
+/// How long FFmpeg may work in all, as a multiple of how long it may give nothing.
+const WHOLE: f64 = 60.0;
+/// How long it may work on a second of a file, in seconds: the slowest of codecs on the slowest of machines.
+pub(crate) const SLOWEST: f64 = 60.0;
 
 /// What every file is examined with.
 #[derive(Clone, Copy)]
 pub(crate) struct Tools<'a> {
     pub(crate) ffmpeg: &'a Ffmpeg,
     pub(crate) settings: &'a Settings,
+    /// Threads that decode one file.
+    pub(crate) threads: usize,
 }
 
 /// Why a file is examined no further.
@@ -43,10 +52,14 @@ impl Notes<'_> {
     }
 
     /// The value, or the end of the examination with the finding that took its place.
-    pub(crate) fn expect<T>(&mut self, found: Result<T, Finding>) -> Result<T, Stop> {
-        match found {
+    pub(crate) fn expect<T>(&mut self, found: Result<T, impl Into<Fault>>) -> Result<T, Stop> {
+        match found.map_err(Into::into) {
             Ok(value) => Ok(value),
-            Err(finding) => self.add(finding).and(Err(Stop::LeftOut)),
+            Err(Fault::Finding(finding)) => self.add(finding).and(Err(Stop::LeftOut)),
+            Err(Fault::Machine(reason)) => {
+                let file = self.report.file.clone();
+                Err(Stop::Error(IngestError::Machine { file, reason }))
+            }
         }
     }
 
@@ -71,10 +84,16 @@ impl Notes<'_> {
         }
     }
 
-    /// Limits that give a file `seconds` beyond its patience, counted from `begin`.
-    pub(crate) fn limits(&self, begin: Instant, seconds: f64) -> Limits {
-        let settings = self.tools.settings;
-        let patience = Duration::from_secs_f64(settings.time_limit + seconds);
-        Limits { deadline: begin + patience, memory_mb: settings.memory_limit_mb }
+    /// The limits of a process that reads for `reading` seconds before it gives anything, of a file that
+    /// lasts for `seconds`.
+    pub(crate) fn limits(&self, reading: f64, seconds: f64) -> Limits {
+        let Settings { time_limit, memory_limit_mb, .. } = self.tools.settings;
+        limits(*time_limit + reading, seconds, *memory_limit_mb, self.tools.threads)
     }
+}
+
+/// The limits of a process that may give nothing for `silence`, of a file that lasts for `seconds`.
+pub(crate) fn limits(silence: f64, seconds: f64, memory_mb: u64, threads: usize) -> Limits {
+    let whole = Duration::from_secs_f64(WHOLE * silence + SLOWEST * seconds.clamp(0.0, 86_400.0));
+    Limits { silence: Duration::from_secs_f64(silence), whole, memory_mb, threads }
 }

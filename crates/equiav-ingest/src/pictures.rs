@@ -4,16 +4,18 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, Read};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use equiav_data::ffmpeg::process::{Running, Task};
 use equiav_data::read_picture;
 use image::RgbImage;
 use image::imageops::{self, FilterType};
 
-use crate::child::{Running, Task};
-use crate::probe::VideoTrack;
+use crate::notes::SLOWEST;
+use crate::probe::{REINIT, VideoTrack};
 use crate::sound::Material;
 use crate::windows::{Window, all_moments, expression};
-use crate::{Finding, Reason, Settings};
+use crate::{Fault, Finding, Reason, Settings};
 
 /// The most pixels of a frame.
 const MOST_PIXELS: usize = 1 << 26;
@@ -28,7 +30,7 @@ pub(crate) enum Pictures {
 
 impl Pictures {
     /// The frames of `window`; windows come in their order.
-    pub(crate) fn window(&mut self, window: Window) -> Result<Vec<Arc<RgbImage>>, Finding> {
+    pub(crate) fn window(&mut self, window: Window) -> Result<Vec<Arc<RgbImage>>, Fault> {
         match self {
             Pictures::Frames(stream) => stream.window(window),
             Pictures::Still(picture) => Ok(vec![Arc::clone(picture)]),
@@ -36,7 +38,7 @@ impl Pictures {
     }
 
     /// What FFmpeg complained of.
-    pub(crate) fn finish(self) -> Result<String, Finding> {
+    pub(crate) fn finish(self) -> Result<String, Fault> {
         match self {
             Pictures::Frames(stream) => stream.finish(),
             Pictures::Still(_) => Ok(String::new()),
@@ -85,9 +87,11 @@ impl FrameStream {
         track: VideoTrack,
         windows: &[Window],
         settings: &Settings,
-    ) -> Result<Self, Finding> {
+    ) -> Result<Self, Fault> {
         let origin = material.clock.origin;
         let mut ahead = all_moments(windows, settings.frames);
+        let (mut limits, end) = (material.limits, track.span.end - origin);
+        limits.silence += Duration::from_secs_f64(SLOWEST * longest_gap(&ahead, end));
         ahead.reverse();
         // A frame for every millisecond, the one on display then (no pixel is copied for it), of
         // which those at the moments are scaled.
@@ -97,34 +101,37 @@ impl FrameStream {
             expression(windows, settings),
             scale(settings.short_side)
         );
-        let output = ["-map", "0:V:0", "-vf", &filters, "-fps_mode", "passthrough"];
+        let map = material.tracks.video();
+        let output = ["-map", &map, "-vf", &filters, "-fps_mode", "passthrough"];
         let output = output.into_iter().chain(["-c:v", "ppm", "-f", "image2pipe"]);
         let output = output.map(str::to_owned).collect();
-        let (ffmpeg, limits, file) = (material.ffmpeg, material.limits, material.file);
-        let running = Some(Task { ffmpeg, limits, file, output }.start()?);
+        let (ffmpeg, file, input) = (material.ffmpeg, material.file, REINIT.map(str::to_owned));
+        let input = input.into();
+        let running = Some(Task { ffmpeg, limits, file, input, output }.start()?);
         let last = ((track.last - origin).max(0.0) * 1e3) as u64;
         let (frames, held, complaints) = (settings.frames, BTreeMap::new(), String::new());
         Ok(Self { running, frames, ahead, held, latest: None, last, complaints })
     }
 
-    pub(crate) fn window(&mut self, window: Window) -> Result<Vec<Arc<RgbImage>>, Finding> {
+    pub(crate) fn window(&mut self, window: Window) -> Result<Vec<Arc<RgbImage>>, Fault> {
         self.held = self.held.split_off(&window.start);
         window.moments(self.frames).map(|moment| self.frame(moment)).collect()
     }
 
     /// The frame on display at `moment`.
-    fn frame(&mut self, moment: u64) -> Result<Arc<RgbImage>, Finding> {
+    fn frame(&mut self, moment: u64) -> Result<Arc<RgbImage>, Fault> {
         while self.ahead.last().is_some_and(|next| *next <= moment) {
             let next = self.ahead.pop().unwrap_or(moment);
             let frame = self.read(next)?;
             self.held.insert(next, frame);
         }
         let held = self.held.get(&moment).map(Arc::clone);
-        held.ok_or_else(|| Finding::new(Reason::Undecodable, format!("no frame at {moment} ms")))
+        let missing = || Finding::new(Reason::Undecodable, format!("no frame at {moment} ms"));
+        Ok(held.ok_or_else(missing)?)
     }
 
     /// Reads the next frame, which is that of `moment`.
-    fn read(&mut self, moment: u64) -> Result<Arc<RgbImage>, Finding> {
+    fn read(&mut self, moment: u64) -> Result<Arc<RgbImage>, Fault> {
         if let Some(mut running) = self.running.take() {
             match read_ppm(&mut running) {
                 Ok(Some(image)) => {
@@ -132,29 +139,40 @@ impl FrameStream {
                     (self.running, self.latest) = (Some(running), Some(Arc::clone(&image)));
                     return Ok(image);
                 }
-                Ok(None) => self.complaints = running.finish()?,
-                Err(reason) => {
-                    return Err(running.broken(Finding::new(Reason::Undecodable, reason)));
-                }
+                Ok(None) => self.complaints = running.finish()?.complaints,
+                Err(reason) => return Err(running.broken(reason).into()),
             }
         }
         // The last frame stays on display until the video ends.
         let shown = self.latest.as_ref().filter(|_| moment >= self.last).map(Arc::clone);
-        shown.ok_or_else(|| {
+        let missing = || {
             let seconds = moment as f64 / 1e3;
             let said = if self.complaints.is_empty() { "" } else { ": " };
             let detail =
                 format!("no frame can be decoded at {seconds:.1} s{said}{}", self.complaints);
             Finding::new(Reason::Undecodable, detail)
-        })
+        };
+        Ok(shown.ok_or_else(missing)?)
     }
 
-    pub(crate) fn finish(self) -> Result<String, Finding> {
+    pub(crate) fn finish(self) -> Result<String, Fault> {
         match self.running {
-            Some(running) => running.drain(),
+            Some(running) => Ok(running.drain()?.complaints),
             None => Ok(self.complaints),
         }
     }
+}
+
+/// The longest time between two frames that are given, or from the last one to the video's `end`, in
+/// seconds: FFmpeg decodes it without giving anything.
+fn longest_gap(moments: &[u64], end: f64) -> f64 {
+    let seconds = moments.iter().map(|moment| *moment as f64 / 1e3);
+    let (mut before, mut longest) = (0.0, 0.0_f64);
+    for moment in seconds.chain([end.clamp(0.0, 86_400.0)]) {
+        longest = longest.max(moment - before);
+        before = moment;
+    }
+    longest
 }
 
 /// A filter that makes pixels square and the short side at most `side`, and scales nothing up.

@@ -6,11 +6,12 @@ use std::ops::Range;
 use std::path::Path;
 
 use equiav_data::content_key;
+use equiav_data::ffmpeg::Ffmpeg;
 use equiav_data::shard::put;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::{Ffmpeg, IngestError, Kind, Settings, Source};
+use crate::{IngestError, Kind, Settings, Source};
 
 /// Holds what the shards beside it are made of.
 const PLAN: &str = "ingest.json";

@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
-    /// Neither a video, nor a picture, nor a sound, by its ending.
+    /// Neither a video, nor a picture, nor a sound, by its content.
     NotMedia,
     /// FFmpeg cannot read it at all.
     Undecodable,
-    /// FFmpeg took longer than it may.
+    /// FFmpeg gave nothing for longer than it may.
     TimeLimit,
     /// It has no sound track, or is a picture without a sound.
     NoAudio,
@@ -22,6 +22,8 @@ pub enum Reason {
     NoVideo,
     /// No window has enough of both sound and picture.
     TooShort,
+    /// Its sound changes its rate or its channels in the middle.
+    FormatChange,
     /// FFmpeg reads it, but complains.
     Damaged,
     /// Its bytes are those of a file before it.
@@ -50,13 +52,14 @@ pub enum Action {
 
 impl Reason {
     /// All of them, in the order of a table.
-    pub const ALL: [Reason; 12] = [
+    pub const ALL: [Reason; 13] = [
         Reason::NotMedia,
         Reason::Undecodable,
         Reason::TimeLimit,
         Reason::NoAudio,
         Reason::NoVideo,
         Reason::TooShort,
+        Reason::FormatChange,
         Reason::Damaged,
         Reason::Duplicate,
         Reason::VariableFrameRate,
@@ -74,6 +77,7 @@ impl Reason {
             Reason::NoAudio => "no-audio",
             Reason::NoVideo => "no-video",
             Reason::TooShort => "too-short",
+            Reason::FormatChange => "format-change",
             Reason::Damaged => "damaged",
             Reason::Duplicate => "duplicate",
             Reason::VariableFrameRate => "variable-frame-rate",
@@ -93,6 +97,7 @@ impl Reason {
                 | Reason::NoAudio
                 | Reason::NoVideo
                 | Reason::TooShort
+                | Reason::FormatChange
         )
     }
 

@@ -3,9 +3,12 @@
 use std::io::BufRead;
 use std::path::Path;
 
-use crate::child::{Limits, Task};
+use equiav_data::ffmpeg::process::{Limits, Task};
+use equiav_data::ffmpeg::{Ffmpeg, FfmpegError, Said};
+
+use crate::tracks::Tracks;
 use crate::windows::Span;
-use crate::{Ffmpeg, Finding, Reason};
+use crate::{Fault, Finding, Reason};
 
 /// What FFmpeg's list of packets says where a packet has no time stamp.
 const NO_TIME: i64 = i64::MIN;
@@ -20,16 +23,21 @@ const TOLERANCE: f64 = 0.2;
 /// The share of such intervals above which the frame rate is called variable.
 const IRREGULAR: f64 = 0.02;
 
+/// Keeps FFmpeg from beginning its filters anew, and with them its count of time, where a track changes.
+pub(crate) const REINIT: [&str; 2] = ["-reinit_filter", "0"];
+
 /// What a file holds.
 #[derive(Debug, Default)]
 pub(crate) struct Probe {
     pub(crate) sound: Option<SoundTrack>,
     pub(crate) video: Option<VideoTrack>,
+    /// The tracks that these are.
+    pub(crate) tracks: Tracks,
     /// What FFmpeg complained of, empty for nothing.
     pub(crate) complaints: String,
 }
 
-/// The first sound track, as decoded.
+/// The sound track that is heard by default, as decoded.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct SoundTrack {
     /// In Hz.
@@ -39,7 +47,7 @@ pub(crate) struct SoundTrack {
     pub(crate) span: Span,
 }
 
-/// The first video track that is no cover picture.
+/// The video track that is shown by default and is no cover picture.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct VideoTrack {
     /// As coded, in pixels.
@@ -61,11 +69,31 @@ impl VideoTrack {
 }
 
 /// Asks FFmpeg about `file`.
-pub(crate) fn probe(ffmpeg: &Ffmpeg, limits: Limits, file: &Path) -> Result<Probe, Finding> {
+pub(crate) fn probe(ffmpeg: &Ffmpeg, limits: Limits, file: &Path) -> Result<Probe, Fault> {
+    let (first, said) = listed(ffmpeg, limits, file, Tracks::FIRST)?;
+    // Most files are done with: their default tracks are the first of their kind.
+    let tracks = Tracks::by_default(&said.told);
+    let (streams, said) = match tracks == Tracks::FIRST {
+        true => (first, said),
+        false => listed(ffmpeg, limits, file, tracks)?,
+    };
+    let (sound, video) = (streams.sound()?, streams.video()?);
+    Ok(Probe { sound, video, tracks, complaints: said.complaints })
+}
+
+/// What FFmpeg lists of `tracks`, and what it said.
+fn listed(
+    ffmpeg: &Ffmpeg,
+    limits: Limits,
+    file: &Path,
+    tracks: Tracks,
+) -> Result<(Streams, Said), Fault> {
     // Pictures are only listed, sound is decoded: what its decoder skips at the start is known then.
-    let output = "-map 0:V:0? -map 0:a:0? -c:v copy -c:a pcm_s16le -f framecrc".split(' ');
-    let output = output.map(str::to_owned).collect();
-    let mut running = Task { ffmpeg, limits, file, output }.start()?;
+    let (video, sound) = (format!("{}?", tracks.video()), format!("{}?", tracks.sound()));
+    let output = ["-map", &video, "-map", &sound, "-c:v", "copy", "-c:a", "pcm_s16le"];
+    let output = output.into_iter().chain(["-f", "framecrc"]).map(str::to_owned).collect();
+    let input = REINIT.map(str::to_owned).into();
+    let mut running = Task { ffmpeg, limits, file, input, output }.start()?;
     let mut streams = Streams::default();
     let mut line = String::new();
     loop {
@@ -73,17 +101,21 @@ pub(crate) fn probe(ffmpeg: &Ffmpeg, limits: Limits, file: &Path) -> Result<Prob
         match running.read_line(&mut line) {
             Ok(0) => break,
             Ok(_) => streams.read(line.trim())?,
-            Err(error) => return Err(Finding::new(Reason::Undecodable, error.to_string())),
+            Err(error) => return Err(Fault::Machine(format!("FFmpeg's output: {error}"))),
         }
     }
-    let complaints = match running.finish() {
-        Ok(complaints) => complaints,
+    let said = match running.finish() {
+        Ok(said) => said,
         // Neither track is no failure to read the file, but FFmpeg's word for it is one.
-        Err(finding) if finding.detail.contains("does not contain any stream") => String::new(),
-        Err(finding) => return Err(finding),
+        Err(FfmpegError::Undecodable(why)) if why.contains("does not contain any stream") => {
+            Said::default()
+        }
+        Err(error) => return Err(error.into()),
     };
-    let (sound, video) = (streams.sound()?, streams.video()?);
-    Ok(Probe { sound, video, complaints })
+    match Fault::said(Reason::Damaged, &said.complaints) {
+        Fault::Finding(finding) if finding.reason == Reason::FormatChange => Err(finding.into()),
+        _ => Ok((streams, said)),
+    }
 }
 
 /// What the list has said so far, by number of the output's stream.

@@ -1,23 +1,24 @@
 //! The sound of one file and some of its frames, on one clock, for whoever cuts no clips.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use equiav_augment::Image;
 use equiav_data::Waveform;
+use equiav_data::ffmpeg::Ffmpeg;
+use equiav_data::ffmpeg::process::Limits;
 use ndarray::Array3;
 
-use crate::child::Limits;
+use crate::notes;
 use crate::pictures::FrameStream;
 use crate::probe::{Probe, probe};
 use crate::sound::{Material, SoundStream};
 use crate::windows::{Clock, Window};
-use crate::{Ffmpeg, Finding, Reason, Settings};
+use crate::{Fault, Finding, Reason, Settings};
 
-/// The patience with a file, in seconds, and in seconds for each second that it lasts.
-const PATIENCE: [f64; 2] = [120.0, 20.0];
-/// The patience with whoever takes the frames, in seconds for each: FFmpeg waits meanwhile.
-const PATIENCE_WITH_TAKER: f64 = 120.0;
+/// How long FFmpeg may give nothing, in seconds.
+const PATIENCE: f64 = 120.0;
+/// How long a file may last whose length is not known yet, in seconds.
+const LONGEST: f64 = 3_600.0;
 /// The channel that is heard, counted from 0: the one that is read from sound files too.
 const CHANNEL: usize = 0;
 
@@ -36,8 +37,8 @@ impl<'a> Recording<'a> {
     /// # Errors
     ///
     /// If it cannot be decoded, has neither sound nor picture, or is damaged.
-    pub fn open(ffmpeg: &'a Ffmpeg, file: &'a Path) -> Result<Self, Finding> {
-        let probe = probe(ffmpeg, limits(0.0), file)?;
+    pub fn open(ffmpeg: &'a Ffmpeg, file: &'a Path) -> Result<Self, Fault> {
+        let probe = probe(ffmpeg, limits(LONGEST), file)?;
         refuse_damage(&probe.complaints)?;
         let sound = probe.sound.map(|track| track.span);
         let picture = probe.video.map(|track| track.span);
@@ -62,7 +63,7 @@ impl<'a> Recording<'a> {
     /// # Errors
     ///
     /// If it has no sound, or its sound cannot be decoded as a whole.
-    pub fn sound(&self) -> Result<Waveform, Finding> {
+    pub fn sound(&self) -> Result<Waveform, Fault> {
         let none = || Finding::new(Reason::NoAudio, "no sound track");
         let track = self.probe.sound.ok_or_else(none)?;
         let seconds = track.span.end - self.clock.origin;
@@ -86,7 +87,7 @@ impl<'a> Recording<'a> {
         windows: &[[u64; 2]],
         short_side: u32,
         take: &mut dyn FnMut(Image) -> Result<(), String>,
-    ) -> Result<(), Finding> {
+    ) -> Result<(), Fault> {
         let none = || Finding::new(Reason::NoVideo, "no video track");
         let track = self.probe.video.ok_or_else(none)?;
         let windows: Vec<Window> = numbered(windows).collect();
@@ -100,9 +101,7 @@ impl<'a> Recording<'a> {
             ..Settings::default()
         };
         let seconds = track.span.end - self.clock.origin;
-        let mut material = self.material(seconds);
-        let taken = PATIENCE_WITH_TAKER * windows.len() as f64;
-        material.limits.deadline += Duration::from_secs_f64(taken);
+        let material = self.material(seconds);
         let mut stream = FrameStream::open(&material, track, &windows, &settings)?;
         for window in &windows {
             let frames = stream.window(*window)?;
@@ -117,21 +116,19 @@ impl<'a> Recording<'a> {
     }
 
     fn material(&self, seconds: f64) -> Material<'_> {
-        let (ffmpeg, file, clock) = (self.ffmpeg, self.file, self.clock);
-        Material { ffmpeg, limits: limits(seconds), file, clock }
+        let (ffmpeg, file, clock, tracks) = (self.ffmpeg, self.file, self.clock, self.probe.tracks);
+        Material { ffmpeg, limits: limits(seconds), file, tracks, clock }
     }
 }
 
-/// From now on.
+/// Of a file that lasts for `seconds`.
 fn limits(seconds: f64) -> Limits {
-    let patience = PATIENCE[0] + PATIENCE[1] * seconds.clamp(0.0, 86_400.0);
-    let deadline = Instant::now() + Duration::from_secs_f64(patience);
-    Limits { deadline, memory_mb: Settings::default().memory_limit_mb }
+    notes::limits(PATIENCE, seconds, Settings::default().memory_limit_mb, 1)
 }
 
 /// What FFmpeg complained of is damage, since it is only asked for errors.
-fn refuse_damage(complaints: &str) -> Result<(), Finding> {
-    if complaints.is_empty() { Ok(()) } else { Err(Finding::new(Reason::Damaged, complaints)) }
+fn refuse_damage(complaints: &str) -> Result<(), Fault> {
+    if complaints.is_empty() { Ok(()) } else { Err(Fault::said(Reason::Damaged, complaints)) }
 }
 
 fn numbered(windows: &[[u64; 2]]) -> impl Iterator<Item = Window> {

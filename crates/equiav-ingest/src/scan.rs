@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use image::imageops::{self, FilterType};
 
+use equiav_data::ffmpeg::Ffmpeg;
 use equiav_data::parallel::{Teller, for_each, threads};
 
 use crate::clip::{Clip, jpeg};
@@ -12,8 +13,7 @@ use crate::examine::examine;
 use crate::guarded::guarded;
 use crate::notes::Tools;
 use crate::{
-    Action, Ffmpeg, FileReport, Finding, IngestError, Policy, Reason, Settings, Source,
-    find_sources, plan,
+    Action, FileReport, Finding, IngestError, Policy, Reason, Settings, Source, find_sources, plan,
 };
 
 /// The width of a thumbnail, in pixels.
@@ -54,7 +54,7 @@ pub fn scan(
     let sources = find_sources(folder)?;
     let duplicates = plan::duplicates(&sources);
     let lenient = Settings { policy: without_failing(&settings.policy), ..settings.clone() };
-    let tools = Tools { ffmpeg, settings: &lenient };
+    let tools = Tools { ffmpeg, settings: &lenient, threads: 1 };
     let mut found: Vec<Option<Scanned>> = vec![None; sources.len()];
     let mut done = 0;
     let work = |position: usize, teller: &Teller<'_, (usize, Scanned), IngestError>| {

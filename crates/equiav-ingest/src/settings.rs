@@ -35,7 +35,8 @@ pub struct Settings {
     pub files_per_shard: usize,
     /// A shard is closed after the file with which its files reach this size, in 10^6 bytes.
     pub input_mb_per_shard: u64,
-    /// How much longer than it lasts a file may take to decode, in seconds.
+    /// How long FFmpeg may give nothing of a file while one waits for it, in seconds; where the frames that
+    /// are wanted lie far apart, a minute longer for each second between them.
     pub time_limit: f64,
     /// The most memory of one FFmpeg process, in MiB; 256 or more.
     pub memory_limit_mb: u64,

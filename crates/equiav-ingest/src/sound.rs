@@ -3,10 +3,13 @@
 use std::io::{self, Read};
 use std::path::Path;
 
-use crate::child::{Limits, Running, Task};
-use crate::probe::SoundTrack;
+use equiav_data::ffmpeg::Ffmpeg;
+use equiav_data::ffmpeg::process::{Limits, Running, Task};
+
+use crate::Fault;
+use crate::probe::{REINIT, SoundTrack};
+use crate::tracks::Tracks;
 use crate::windows::{Clock, Window};
-use crate::{Ffmpeg, Finding, Reason};
 
 /// Samples that are read at once.
 const BLOCK: usize = 4_096;
@@ -16,6 +19,7 @@ pub(crate) struct Material<'a> {
     pub(crate) ffmpeg: &'a Ffmpeg,
     pub(crate) limits: Limits,
     pub(crate) file: &'a Path,
+    pub(crate) tracks: Tracks,
     pub(crate) clock: Clock,
 }
 
@@ -35,22 +39,24 @@ impl SoundStream {
         material: &Material<'_>,
         track: SoundTrack,
         channel: usize,
-    ) -> Result<Self, Finding> {
+    ) -> Result<Self, Fault> {
         let (origin, rate) = (material.clock.origin, track.rate);
         // A stream that begins late, pauses or overlaps is filled and trimmed by its time stamps.
         let filters = format!(
             "asetpts=PTS-({origin:.9})/TB,pan=mono|c0=c{channel},\
              aresample={rate}:async=1:min_hard_comp=0.01:first_pts=0"
         );
-        let output = ["-map", "0:a:0", "-af", &filters, "-c:a", "pcm_f32le", "-f", "f32le"];
+        let map = material.tracks.sound();
+        let output = ["-map", &map, "-af", &filters, "-c:a", "pcm_f32le", "-f", "f32le"];
         let output = output.map(str::to_owned).into();
         let Material { ffmpeg, limits, file, .. } = *material;
-        let running = Task { ffmpeg, limits, file, output }.start()?;
+        let input = REINIT.map(str::to_owned).into();
+        let running = Task { ffmpeg, limits, file, input, output }.start()?;
         Ok(Self { running, rate, samples: Vec::new(), first: 0 })
     }
 
     /// The samples of `window`, with silence where there are none; windows come in their order.
-    pub(crate) fn window(&mut self, window: Window) -> Result<Vec<f32>, Finding> {
+    pub(crate) fn window(&mut self, window: Window) -> Result<Vec<f32>, Fault> {
         let [from, to] = window.samples(self.rate);
         self.read_to(to)?;
         let skipped = usize::try_from(from - self.first).unwrap_or(usize::MAX);
@@ -63,17 +69,16 @@ impl SoundStream {
     }
 
     /// What FFmpeg complained of, after the rest was read.
-    pub(crate) fn finish(self) -> Result<String, Finding> {
-        self.running.drain()
+    pub(crate) fn finish(self) -> Result<String, Fault> {
+        Ok(self.running.drain()?.complaints)
     }
 
     /// Reads until sample `position` is there or the stream ends.
-    fn read_to(&mut self, position: u64) -> Result<(), Finding> {
+    fn read_to(&mut self, position: u64) -> Result<(), Fault> {
         let mut bytes = vec![0; BLOCK * 4];
         while self.first + (self.samples.len() as u64) < position {
             let read = fill(&mut self.running, &mut bytes);
-            let read =
-                read.map_err(|error| Finding::new(Reason::Undecodable, error.to_string()))?;
+            let read = read.map_err(|error| Fault::Machine(format!("FFmpeg's output: {error}")))?;
             let (samples, _) = bytes[..read].as_chunks::<4>();
             self.samples.extend(samples.iter().map(|sample| f32::from_le_bytes(*sample)));
             if read < bytes.len() {

@@ -7,11 +7,18 @@ use std::path::{Path, PathBuf};
 use crate::{IngestError, key};
 
 /// Endings of videos, in lower case.
-const VIDEOS: [&str; 9] = ["mp4", "mkv", "webm", "mov", "avi", "ogv", "mpg", "m4v", "mpeg"];
+const VIDEOS: [&str; 29] = [
+    "mp4", "mkv", "webm", "mov", "avi", "ogv", "mpg", "m4v", "mpeg", "ts", "mts", "m2ts", "m2t",
+    "3gp", "3g2", "wmv", "asf", "flv", "f4v", "vob", "mxf", "dv", "qt", "ogm", "rm", "rmvb", "m2v",
+    "mpe", "nut",
+];
 /// Endings of pictures.
 const PICTURES: [&str; 4] = ["jpg", "jpeg", "png", "webp"];
 /// Endings of sounds.
-const SOUNDS: [&str; 6] = ["wav", "flac", "mp3", "ogg", "m4a", "opus"];
+const SOUNDS: [&str; 24] = [
+    "wav", "flac", "mp3", "ogg", "m4a", "opus", "aac", "aif", "aiff", "aifc", "oga", "wma", "amr",
+    "caf", "mka", "m4b", "ac3", "w64", "rf64", "au", "mp2", "wv", "ape", "spx",
+];
 
 /// One file of the folder; the sound of a pair belongs to its picture's.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,7 +31,7 @@ pub struct Source {
     pub(crate) relative: PathBuf,
     /// Its size, the sound of a pair included.
     pub bytes: u64,
-    /// What it is, going by its ending.
+    /// What it is, going by its ending; what FFmpeg finds in it counts.
     pub kind: Kind,
 }
 
@@ -44,7 +51,7 @@ pub enum Kind {
     Picture,
     /// A sound without a picture.
     Sound,
-    /// Anything else.
+    /// Anything else: FFmpeg is asked.
     Other,
     /// No regular file, or one that the system does not show: why.
     Irregular(String),

@@ -1,5 +1,6 @@
 //! Whole ingests and scans of files that FFmpeg makes here.
 
+mod attacks;
 mod broken;
 mod clock;
 mod formats;

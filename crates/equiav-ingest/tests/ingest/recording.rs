@@ -3,7 +3,7 @@
 use std::fs;
 
 use equiav_data::Waveform;
-use equiav_ingest::{Film, Reason, Recording};
+use equiav_ingest::{Fault, Film, Reason, Recording};
 use image::{Rgb, RgbImage};
 
 use crate::media::{ffmpeg, make, moving};
@@ -60,17 +60,18 @@ fn what_is_missing_or_damaged_is_said() {
     make(&silent, "-f lavfi -i testsrc2=s=64x48:r=10:d=1 -c:v mpeg4");
     let recording = Recording::open(&ffmpeg, &silent).expect("a recording");
     assert_eq!(recording.sound_seconds(), None);
-    assert_eq!(recording.sound().expect_err("no sound").reason, Reason::NoAudio);
+    let fault = recording.sound().expect_err("no sound");
+    assert!(matches!(fault, Fault::Finding(finding) if finding.reason == Reason::NoAudio));
     let refusing = &mut |_| Err("not now".to_owned());
     let finding = recording.frames(&[[0, 1_000]], 32, refusing).expect_err("it was refused");
-    assert!(finding.detail.contains("not now"), "{finding}");
+    assert!(finding.to_string().contains("not now"), "{finding}");
 
     let broken = folder.path().join("broken.mp4");
     moving(&broken, 2.0, "-c:v mpeg4 -c:a aac");
     let bytes = fs::read(&broken).expect("a video");
     fs::write(&broken, &bytes[..bytes.len() / 2]).expect("half a video");
     let found = Recording::open(&ffmpeg, &broken).map(|_| ());
-    assert!(found.is_err_and(|finding| !finding.detail.is_empty()));
+    assert!(found.is_err_and(|fault| !fault.to_string().is_empty()));
 }
 
 #[test]

@@ -6,11 +6,12 @@ use std::sync::OnceLock;
 
 use equiav_augment::{Image, ImageSize, Modality, VisualAugment, transpose};
 use equiav_corpora::cache_folder;
+use equiav_data::ffmpeg::Ffmpeg;
 use equiav_data::{
     Analyzer, Filterbank, IMAGE_MEAN, IMAGE_STD, Resampler, Waveform, one_line, read_picture,
     read_sound_start,
 };
-use equiav_ingest::{Ffmpeg, Recording};
+use equiav_ingest::Recording;
 use ndarray::Array3;
 
 use super::files::{Medium, MediumFile};
@@ -152,7 +153,8 @@ fn sound(path: &Path) -> Result<Waveform, String> {
 ///
 /// If there is none, with the ways to get one.
 pub fn find_ffmpeg() -> anyhow::Result<Ffmpeg> {
-    Ok(Ffmpeg::find(&cache_folder()?)?)
+    // Without a home folder there is one on the path still.
+    Ok(Ffmpeg::find(cache_folder().ok().as_deref())?)
 }
 
 /// The longest short side of a frame for a model that sees `image` pixels each way.

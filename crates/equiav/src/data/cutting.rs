@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use equiav_ingest::{AudioFormat, Ffmpeg, Settings, Summary};
+use equiav_data::ffmpeg::Ffmpeg;
+use equiav_ingest::{AudioFormat, Settings, Summary};
 use equiav_train::embed_files::find_ffmpeg;
 
 /// Changes to the defaults, or to a recipe.
@@ -40,7 +41,7 @@ pub(super) struct Cutting {
     #[arg(long, value_name = "PIXELS")]
     short_side: Option<u32>,
 
-    /// Seconds that decoding a file may take beyond its own length [default: 60]
+    /// Seconds that FFmpeg may give nothing of a file [default: 60]
     #[arg(long, value_name = "SECONDS")]
     time_limit: Option<f64>,
 

@@ -1,10 +1,16 @@
-//! Which FFmpeg is used; starting it on a file is `child`'s.
+//! Which FFmpeg is used, and what can be said of it and of a file that it reads; it is run by
+//! [`process`], on what [`content`] lets through.
+
+mod complaints;
+pub mod content;
+pub mod process;
+mod verdict;
 
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::IngestError;
+pub use complaints::{Said, one_complaint};
 
 /// Names an FFmpeg of one's own choice, before any other.
 const VARIABLE: &str = "EQUIAV_FFMPEG";
@@ -20,25 +26,54 @@ pub struct Ffmpeg {
     pub version: String,
 }
 
+/// Why FFmpeg gave nothing, or not all.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FfmpegError {
+    /// The machine's fault, in its words: there is no FFmpeg, it cannot be started, it was killed by
+    /// someone else, a pipe broke, or the system refuses the file's bytes. Other files would fare the same.
+    #[error("{0}")]
+    Machine(String),
+    /// The file's fault: it gave nothing for longer than its [`Limits`](process::Limits) allow.
+    #[error("{0}")]
+    TimeLimit(String),
+    /// The file's fault: its content, which is named, is none of the formats that are read.
+    #[error("{0}")]
+    Content(String),
+    /// The file's fault: FFmpeg cannot decode it, with the end of its own message.
+    #[error("{0}")]
+    Undecodable(String),
+}
+
+impl FfmpegError {
+    /// Whether it is no fault of the file's.
+    pub fn is_of_machine(&self) -> bool {
+        matches!(self, Self::Machine(_))
+    }
+}
+
 impl Ffmpeg {
-    /// Finds one: `$EQUIAV_FFMPEG`, else on the path, else the one fetched below `cache`.
+    /// Finds one: `$EQUIAV_FFMPEG`, else on the path, else the one fetched below `cache`, the cache
+    /// folder, where there is such a folder.
     ///
     /// # Errors
     ///
     /// If there is none, with the ways to get one; if `$EQUIAV_FFMPEG` names one that does not run.
-    pub fn find(cache: &Path) -> Result<Self, IngestError> {
+    pub fn find(cache: Option<&Path>) -> Result<Self, FfmpegError> {
         if let Some(own) = env::var_os(VARIABLE).filter(|value| !value.is_empty()) {
             let program = PathBuf::from(own);
             return Self::at(&program).map_err(|reason| {
                 let shown = program.display();
-                IngestError::Ffmpeg(format!("{VARIABLE}={shown}: {reason}; correct or unset it"))
+                let reason = format!("{VARIABLE}={shown}: {reason}; help: correct or unset it");
+                FfmpegError::Machine(reason)
             });
         }
         let path = env::var_os("PATH").unwrap_or_default();
         let on_path = env::split_paths(&path).map(|folder| folder.join("ffmpeg"));
-        let mut candidates = on_path.chain([cache.join(FETCHED)]).filter(|path| path.is_file());
+        let fetched = cache.map(|cache| cache.join(FETCHED));
+        let mut candidates = on_path.chain(fetched).filter(|path| path.is_file());
         candidates.find_map(|program| Self::at(&program).ok()).ok_or_else(|| {
-            IngestError::Ffmpeg(format!(
+            FfmpegError::Machine(format!(
                 "there is no FFmpeg: install it with the system's package manager, fetch a static \
                  one with `cargo xtask ffmpeg`, or set {VARIABLE} to the program"
             ))
