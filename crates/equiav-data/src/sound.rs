@@ -1,16 +1,28 @@
 //! Sound files to samples: wav, flac, mp3 and ogg vorbis, by content; no resampling here.
 
+mod content;
+mod mpeg;
+mod refusal;
+mod riff;
+mod section;
+mod tags;
 mod track;
+mod window;
 
 use std::fs::File;
-use std::io::{Cursor, Read, Seek};
+use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+use content::{Content, Reader};
+use mpeg::Mpeg;
+use refusal::Refusal;
+use section::Section;
 use symphonia::core::io::MediaSource;
-use track::Track;
+use track::{Source, Track};
 
 use crate::error::{MediaError, panic_message};
+use crate::reading::Reading;
 use crate::stage::{self, Stage};
 
 /// The longest sound that is read whole, in seconds: 115 MB at 48 kHz.
@@ -108,11 +120,14 @@ fn decode_checked(
     extent: Extent,
 ) -> Result<Waveform, MediaError> {
     // The decoders are free of `unsafe`, yet a damaged file may run them into a panic.
-    let decode = || stage::at(Stage::DecodeSound, || decode(source, path, extent));
+    let decode = || stage::at(Stage::DecodeSound, || decode(source, extent));
     let decoded = catch_unwind(AssertUnwindSafe(decode));
     let waveform = match decoded {
         Ok(Ok(waveform)) => waveform,
-        Ok(Err(reason)) => return Err(MediaError::broken(path, reason)),
+        Ok(Err(Refusal::Io(error))) => return Err(MediaError::io(path, &error)),
+        Ok(Err(Refusal::Broken(reason) | Refusal::Foreign(reason))) => {
+            return Err(MediaError::broken(path, reason));
+        }
         Err(panic) => {
             let reason = format!("the decoder gave up: {}", panic_message(&*panic));
             return Err(MediaError::broken(path, reason));
@@ -152,68 +167,77 @@ pub(crate) fn open(path: &Path) -> Result<File, MediaError> {
     File::open(path).map_err(|error| MediaError::io(path, &error))
 }
 
-fn decode(
-    mut file: impl MediaSource + 'static,
-    path: &Path,
-    extent: Extent,
-) -> Result<Waveform, String> {
-    sniff(&mut file, path)?;
-    let mut track = Track::open(file)?;
+fn decode(file: impl MediaSource + 'static, extent: Extent) -> Result<Waveform, Refusal> {
+    let mut file = Reading(file);
+    let content = Content::of(&mut file)?;
+    let mut source = open_source(file, &content)?;
     // What a file promises is believed up to a usual length; a longer sound grows into its place.
-    let room = track.promised.map_or(0, |samples| samples.min(USUAL_SAMPLES) as usize);
+    let room = source.promised().map_or(0, |samples| samples.min(USUAL_SAMPLES) as usize);
     let mut waveform = Waveform { samples: Vec::with_capacity(room), rate: 0 };
     let complete = loop {
-        if !track.next(&mut waveform)? {
+        if !source.next(&mut waveform)? {
             break true;
         }
         if waveform.samples.len() > extent.samples(waveform.rate) {
             break false;
         }
     };
-    finish(waveform, &mut track, extent, complete)
+    finish(waveform, &mut *source, extent, complete)
 }
 
-/// Refuses what does not begin like a sound, before the probe looks for one anywhere in the file.
-fn sniff(file: &mut (impl Read + Seek), path: &Path) -> Result<(), String> {
-    let mut head = Vec::new();
-    let read = file.by_ref().take(12).read_to_end(&mut head);
-    let rewound = read.and_then(|_| file.rewind());
-    rewound.map_err(|error| error.to_string())?;
-    let wave = head.starts_with(b"RIFF") && head[4..].ends_with(b"WAVE");
-    let frame = head.len() > 1 && head[0] == 0xff && head[1] & 0xe0 == 0xe0;
-    let marker = [&b"fLaC"[..], b"OggS", b"ID3"].iter().any(|marker| head.starts_with(marker));
-    let named = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("mp3"));
-    if wave || frame || marker || named {
-        return Ok(());
+/// The decoder for what `file` is.
+fn open_source(
+    mut file: impl MediaSource + 'static,
+    content: &Content,
+) -> Result<Box<dyn Source>, Refusal> {
+    match content.reader {
+        Reader::Wave => {
+            let riff::Wave { header, samples, promised } = riff::read(&mut file)?;
+            let track = Track::open(Section::new(header, file, samples))?;
+            Ok(Box::new(track.promising(promised)))
+        }
+        Reader::Flac => {
+            let end = tags::begin_at_end(&mut file)?;
+            Ok(Box::new(Track::open(Section::new(Vec::new(), file, content.place..end))?))
+        }
+        Reader::Ogg => {
+            file.rewind()?;
+            Ok(Box::new(Track::open(file)?))
+        }
+        // Only its frames tell whether a file without any mark is an mp3.
+        Reader::Mpeg | Reader::Nobody => match Mpeg::open(file, content.place)? {
+            Some(mpeg) => Ok(Box::new(mpeg)),
+            None => Err(Refusal::broken(format!("is {}", content.name))),
+        },
+        Reader::Ffmpeg(_) => Err(Refusal::foreign(format!("is {}", content.name))),
     }
-    Err("is no wav, flac, mp3 or ogg vorbis sound".to_owned())
 }
 
 /// Holds the decoded samples to what the file promised.
 fn finish(
     mut waveform: Waveform,
-    track: &mut Track,
+    source: &mut dyn Source,
     extent: Extent,
     complete: bool,
-) -> Result<Waveform, String> {
+) -> Result<Waveform, Refusal> {
     match extent {
         Extent::Whole if !complete => {
-            return Err(format!(
+            return Err(Refusal::broken(format!(
                 "is longer than {LONGEST_SECONDS} s: set the front end's `window` to use its start"
-            ));
+            )));
         }
         Extent::Start(_) => waveform.samples.truncate(extent.samples(waveform.rate)),
         Extent::Whole => {}
     }
     let samples = waveform.samples.len() as u64;
     if samples == 0 {
-        return Err("holds no sample".to_owned());
+        return Err(Refusal::broken("holds no sample"));
     }
-    if let Some(promised) = track.promised.filter(|promised| complete && samples < *promised) {
-        return Err(format!("truncated: {samples} of {promised} samples"));
+    if let Some(promised) = source.promised().filter(|promised| complete && samples < *promised) {
+        return Err(Refusal::broken(format!("truncated: {samples} of {promised} samples")));
     }
-    if complete && track.is_corrupt() {
-        return Err("corrupt: its checksum does not fit its samples".to_owned());
+    if complete && source.is_corrupt() {
+        return Err(Refusal::broken("corrupt: its checksum does not fit its samples"));
     }
     Ok(waveform)
 }

@@ -42,7 +42,7 @@ fn files_are_embedded_indexed_and_found() {
     let output = equiav(folder.path(), &arguments);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("broken.wav: is no wav") && said.contains("error: 1 of "), "{said}");
+    assert!(said.contains("broken.wav: is a text") && said.contains("error: 1 of "), "{said}");
     run(&["embed", "run", &sound, "--out", "one.safetensors"]);
     let read = |name: &str| {
         let file = tch::Tensor::read_safetensors(folder.path().join(name)).expect("tensors");

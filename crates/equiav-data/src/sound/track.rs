@@ -1,7 +1,5 @@
 //! The sound track of a file, packet by packet, and what the file says of its length.
 
-use std::io;
-
 use symphonia::core::codecs::audio::well_known::CODEC_ID_PCM_S16LE;
 use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error as SymphoniaError;
@@ -10,88 +8,126 @@ use symphonia::core::formats::{FormatReader, TrackType};
 use symphonia::core::io::{MediaSource, MediaSourceStream};
 use symphonia::core::packet::Packet;
 
+use super::refusal::Refusal;
 use crate::Waveform;
-use crate::reading::Reading;
 
 /// The sample rates that are taken for real, in Hz.
 const RATES: std::ops::RangeInclusive<u32> = 1_000..=768_000;
 
+/// A sound that is decoded piece by piece.
+pub(super) trait Source {
+    /// Appends the first channel of the next piece to `waveform`; says whether there was one.
+    fn next(&mut self, waveform: &mut Waveform) -> Result<bool, Refusal>;
+
+    /// How many samples there must be, where the file says so exactly; known for sure at its end.
+    fn promised(&self) -> Option<u64>;
+
+    /// Whether the file's own checksum says that its samples are not what they were.
+    fn is_corrupt(&mut self) -> bool {
+        false
+    }
+}
+
 /// The sound track of a file.
 pub(super) struct Track {
     format: Box<dyn FormatReader>,
-    id: u32,
-    decoder: Box<dyn AudioDecoder>,
-    /// How the samples lie in most wavs, which then need no decoder.
-    plain: Option<Plain>,
-    /// How many samples there must be, where the file says so exactly.
-    pub(super) promised: Option<u64>,
-    /// Whether the end of the file may be the end of the sound; a wav's promise decides.
-    open_ended: bool,
+    link: Link,
+    /// How many samples the links before this one were to have; `None` if one did not say.
+    before: Option<u64>,
     /// What a packet is decoded to, channel by channel.
     channels: Vec<Vec<f32>>,
 }
 
+/// The track of a format, or one of several that are chained.
+struct Link {
+    id: u32,
+    decoder: Box<dyn AudioDecoder>,
+    /// How the samples lie in most wavs, which then need no decoder.
+    plain: Option<Plain>,
+    /// How many samples it must have, where it says so.
+    promised: Option<u64>,
+    /// Whether what stands behind so many samples is none of the sound's.
+    closed: bool,
+}
+
 impl Track {
     /// The first sound track of `file`.
-    pub(super) fn open(file: impl MediaSource + 'static) -> Result<Self, String> {
-        let stream = MediaSourceStream::new(Box::new(Reading(file)), Default::default());
+    pub(super) fn open(file: impl MediaSource + 'static) -> Result<Self, Refusal> {
+        let stream = MediaSourceStream::new(Box::new(file), Default::default());
         let probe = symphonia::default::get_probe();
-        let format = probe
-            .probe(&Hint::new(), stream, Default::default(), Default::default())
-            .map_err(|error| reason(&error))?;
-        let track = format.default_track(TrackType::Audio).ok_or("holds no sound track")?;
-        let parameters = track.codec_params.as_ref().and_then(|parameters| parameters.audio());
-        let parameters = parameters.ok_or("its sound track is of an unknown kind")?;
-        let options = AudioDecoderOptions::default().verify(true);
-        let decoder = symphonia::default::get_codecs()
-            .make_audio_decoder(parameters, &options)
-            .map_err(|error| reason(&error))?;
-        let name = format.format_info().short_name;
-        // An mp3 without LAME's tag only estimates its length.
-        let exact = !name.starts_with("mp") || track.delay.is_some();
-        Ok(Self {
-            id: track.id,
-            plain: Plain::of(parameters),
-            promised: track.num_frames.filter(|_| exact),
-            // A wav that was written to a pipe says nothing about its length.
-            open_ended: name == "wave",
-            channels: Vec::new(),
-            decoder,
-            format,
-        })
+        let format = probe.probe(&Hint::new(), stream, Default::default(), Default::default())?;
+        let link = Link::of(&*format)?;
+        Ok(Self { format, link, before: Some(0), channels: Vec::new() })
     }
 
-    /// Appends the first channel of the next packet to `waveform`; says whether there was one.
-    pub(super) fn next(&mut self, waveform: &mut Waveform) -> Result<bool, String> {
-        loop {
-            match self.format.next_packet() {
-                Ok(Some(packet)) if packet.track_id == self.id => {
-                    return self.take(&packet, waveform).map(|()| true);
-                }
-                Ok(Some(_)) => {}
-                Ok(None) => return Ok(false),
-                Err(error) if self.open_ended && is_end(&error) => return Ok(false),
-                Err(error) => return Err(reason(&error)),
-            }
-        }
+    /// The same track of which it is known otherwise how many samples there must be.
+    pub(super) fn promising(mut self, samples: Option<u64>) -> Self {
+        self.link.promised = samples;
+        self
     }
 
-    /// Whether the file's own checksum says that its samples are not what they were.
-    pub(super) fn is_corrupt(&mut self) -> bool {
-        self.decoder.finalize().verify_ok == Some(false)
-    }
-
-    fn take(&mut self, packet: &Packet, waveform: &mut Waveform) -> Result<(), String> {
-        if let Some(plain) = self.plain {
+    fn take(&mut self, packet: &Packet, waveform: &mut Waveform) -> Result<(), Refusal> {
+        if let Some(plain) = self.link.plain {
             check_rate(waveform, plain.rate)?;
             plain.extend(&mut waveform.samples, &packet.data);
             return Ok(());
         }
-        let buffer = self.decoder.decode(packet).map_err(|error| reason(&error))?;
+        let buffer = self.link.decoder.decode(packet)?;
         check_rate(waveform, buffer.spec().rate())?;
         buffer.copy_to_vecs_planar(&mut self.channels);
-        waveform.samples.extend_from_slice(self.channels.first().ok_or("has no channel")?);
+        let first = self.channels.first().ok_or_else(|| Refusal::broken("has no channel"))?;
+        waveform.samples.extend_from_slice(first);
         Ok(())
+    }
+}
+
+impl Source for Track {
+    fn next(&mut self, waveform: &mut Waveform) -> Result<bool, Refusal> {
+        let samples = waveform.samples.len() as u64;
+        if self.link.closed && self.promised().is_some_and(|promised| samples >= promised) {
+            return Ok(false);
+        }
+        loop {
+            match self.format.next_packet() {
+                Ok(Some(packet)) if packet.track_id == self.link.id => {
+                    return self.take(&packet, waveform).map(|()| true);
+                }
+                Ok(Some(_)) => {}
+                Ok(None) => return Ok(false),
+                Err(SymphoniaError::ResetRequired) => {
+                    self.before = self.promised();
+                    self.link = Link::of(&*self.format)?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn promised(&self) -> Option<u64> {
+        Some(self.before? + self.link.promised?)
+    }
+
+    fn is_corrupt(&mut self) -> bool {
+        self.link.decoder.finalize().verify_ok == Some(false)
+    }
+}
+
+impl Link {
+    fn of(format: &dyn FormatReader) -> Result<Self, Refusal> {
+        let track = format.default_track(TrackType::Audio);
+        let track = track.ok_or_else(|| Refusal::foreign("holds no sound track"))?;
+        let parameters = track.codec_params.as_ref().and_then(|parameters| parameters.audio());
+        let parameters =
+            parameters.ok_or_else(|| Refusal::foreign("its sound track is of an unknown kind"))?;
+        let options = AudioDecoderOptions::default().verify(true);
+        let decoder = symphonia::default::get_codecs().make_audio_decoder(parameters, &options)?;
+        Ok(Self {
+            id: track.id,
+            plain: Plain::of(parameters),
+            promised: track.num_frames,
+            closed: format.format_info().short_name == "flac",
+            decoder,
+        })
     }
 }
 
@@ -123,34 +159,24 @@ impl Plain {
     }
 }
 
-fn check_rate(waveform: &mut Waveform, rate: u32) -> Result<(), String> {
+/// Holds the rate of a piece to what a rate can be and to that of the pieces before.
+pub(super) fn check_rate(waveform: &mut Waveform, rate: u32) -> Result<(), Refusal> {
     if !RATES.contains(&rate) {
         let (low, high) = (RATES.start(), RATES.end());
-        return Err(format!("sample rate {rate} Hz is outside {low} to {high}"));
+        return Err(Refusal::broken(format!("sample rate {rate} Hz is outside {low} to {high}")));
     }
     if waveform.rate != 0 && waveform.rate != rate {
-        return Err(format!("its sample rate changes from {} to {rate} Hz", waveform.rate));
+        let reason = format!("its sample rate changes from {} to {rate} Hz", waveform.rate);
+        return Err(Refusal::foreign(reason));
     }
     waveform.rate = rate;
     Ok(())
 }
 
-fn is_end(error: &SymphoniaError) -> bool {
-    matches!(error, SymphoniaError::IoError(error) if error.kind() == io::ErrorKind::UnexpectedEof)
-}
-
-fn reason(error: &SymphoniaError) -> String {
-    match error {
-        error if is_end(error) => "truncated: it ends in the middle".to_owned(),
-        SymphoniaError::DecodeError(what) => format!("corrupt: {what}"),
-        SymphoniaError::Unsupported(what) => format!("not supported: {what}"),
-        SymphoniaError::ResetRequired => "holds several chained sounds, expected one".to_owned(),
-        other => other.to_string(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
 
     #[test]
@@ -170,8 +196,8 @@ mod tests {
             writer.finalize().unwrap();
             let samples = |plain: bool| {
                 let mut track = Track::open(io::Cursor::new(file.get_ref().clone())).unwrap();
-                assert!(track.plain.is_some(), "{channels} channels");
-                track.plain = track.plain.filter(|_| plain);
+                assert!(track.link.plain.is_some(), "{channels} channels");
+                track.link.plain = track.link.plain.filter(|_| plain);
                 let mut waveform = Waveform { samples: Vec::new(), rate: 0 };
                 while track.next(&mut waveform).unwrap() {}
                 waveform.samples

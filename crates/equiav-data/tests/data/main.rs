@@ -10,5 +10,6 @@ mod loading;
 mod manifests;
 mod measuring;
 mod shards;
+mod sounds;
 mod streaming;
 mod tars;
