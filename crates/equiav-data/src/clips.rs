@@ -226,7 +226,7 @@ impl Clips {
 fn shard_sound(shards: &Shards, clip: usize) -> Result<Vec<u8>, MediaError> {
     let (_, contents, own) = shards.find(clip);
     let (suffix, place) = contents.sound(own).ok_or_else(|| {
-        let reason = "the sample has no sound (flac, wav, mp3 or ogg)";
+        let reason = "the sample has no sound (flac, wav, mp3, ogg, or one for FFmpeg such as opus, m4a or aiff)";
         MediaError::broken(&shards.member_name(clip, "*"), reason)
     })?;
     shards.read(clip, suffix, place)

@@ -263,12 +263,15 @@ impl Dataset {
         self.config.clips.panicked(clip, message)
     }
 
-    /// The error of a whole folder that is gone, if that is why `error` happened.
+    /// The error of a whole folder that is gone, or of a machine that cannot read, if that is why `error`
+    /// happened.
     pub fn folder_gone(&self, error: &ClipError) -> Option<DataError> {
         // A disk that drops out refuses files with other errors than a missing one too.
         let path = &error.media.path;
         let gone = self.roots.iter().find(|root| path.starts_with(root) && gone(root));
-        gone.map(|folder| DataError::FolderGone { folder: folder.clone(), id: error.id.clone() })
+        let gone = gone
+            .map(|folder| DataError::FolderGone { folder: folder.clone(), id: error.id.clone() });
+        gone.or_else(|| error.media.machine.then(|| DataError::Machine(error.clone())))
     }
 }
 

@@ -17,19 +17,23 @@ pub struct MediaError {
     pub reason: String,
     /// Whether the file is simply not there.
     pub missing: bool,
+    /// Whether the fault is the machine's (see [`is_fault_of_machine`]), so that other files would fare
+    /// the same.
+    pub machine: bool,
 }
 
 impl MediaError {
     /// A file that is there and cannot be used.
     pub(crate) fn broken(path: &Path, reason: impl Into<String>) -> Self {
-        Self { path: path.to_owned(), reason: one_line(&reason.into()), missing: false }
+        let reason = one_line(&reason.into());
+        Self { path: path.to_owned(), reason, missing: false, machine: false }
     }
 
     /// A file that the system does not hand out.
     pub(crate) fn io(path: &Path, error: &io::Error) -> Self {
         let missing = error.kind() == io::ErrorKind::NotFound;
         let reason = if missing { "no such file".to_owned() } else { one_line(&error.to_string()) };
-        Self { path: path.to_owned(), reason, missing }
+        Self { path: path.to_owned(), reason, missing, machine: is_fault_of_machine(error) }
     }
 }
 
@@ -88,6 +92,10 @@ pub enum DataError {
         /// The clip that was looked for.
         id: String,
     },
+    /// The machine cannot read a clip, nor would it another: too many open files, no memory, a disk that
+    /// fails.
+    #[error("clip `{}`: {} (a fault of the machine, not of the clip)", .0.id, .0.media)]
+    Machine(ClipError),
     /// More clips are unreadable than the run puts up with.
     #[error(
         "{unreadable} of {seen} clips cannot be read, more than `max_unreadable` = {allowed} \

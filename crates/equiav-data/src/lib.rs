@@ -16,6 +16,7 @@
 
 mod batch;
 mod cache;
+mod cache_folder;
 mod clips;
 mod dataset;
 mod digest;
@@ -53,6 +54,7 @@ mod weights;
 mod whole;
 
 pub use batch::{Batch, Part, PlainBatch, Replaced};
+pub use cache_folder::cache_folder;
 pub use clips::Clips;
 pub use dataset::{Dataset, DatasetConfig};
 pub use digest::content_key;

@@ -96,7 +96,11 @@ fn a_file_has_the_same_bits_alone_among_others_in_any_order_and_by_any_number_of
         .iter()
         .map(|file| embed(&one, std::slice::from_ref(file), Per::Window).remove(0))
         .collect();
-    assert!(alone[3].as_ref().is_err_and(|reason| reason.contains("is a text, no sound")), "{:?}", alone[3]);
+    assert!(
+        alone[3].as_ref().is_err_and(|reason| reason.contains("is a text, no sound")),
+        "{:?}",
+        alone[3]
+    );
     let long = alone[4].as_ref().expect("a long sound");
     assert_eq!(
         long.iter().map(|row| row.span.expect("a time").start).collect::<Vec<_>>(),

@@ -13,7 +13,7 @@ use std::path::Path;
 /// an avi holds subtitles; neither names another file.
 pub(super) const FORMATS: &str = "mov,matroska,avi,ogg,mpeg,mpegvideo,mpegts,asf,asf_o,flv,live_flv,mxf,nut,\
      rm,dv,ivf,obu,av1,h261,h263,h264,hevc,vvc,m4v,vc1,cavsvideo,wav,w64,flac,mp3,aac,loas,ac3,eac3,\
-     aiff,amr,amrnb,amrwb,au,caf,dts,dtshd,truehd,mlp,ape,tta,wv,mpc,mpc8,voc,qcp,dsf,iff,shn,oma,gxf,srt,ass";
+     aiff,amr,amrnb,amrwb,au,caf,dts,dtshd,truehd,mlp,ape,tta,wv,mpc,mpc8,voc,qcp,dsf,iff,shn,oma,gxf,nistsphere,sox,xwma,srt,ass";
 /// How much of a file is looked at, in bytes.
 const START: u64 = 4_096;
 

@@ -11,10 +11,19 @@ const MOST_LABELS: usize = 1 << 12;
 /// The most different suffixes in one shard.
 const MOST_SUFFIXES: usize = 1 << u8::BITS;
 
+/// Endings of sounds that need no FFmpeg.
+const PLAIN_SOUNDS: [&str; 5] = ["flac", "wav", "mp3", "ogg", "oga"];
+/// Endings of files whose sound FFmpeg reads; these may be videos beside a sound of their own.
+const OTHER_SOUNDS: [&str; 34] = [
+    "opus", "m4a", "m4b", "mp4", "mov", "3gp", "aac", "aiff", "aif", "aifc", "caf", "wma", "amr",
+    "webm", "mka", "spx", "w64", "au", "sph", "voc", "ape", "wv", "tta", "mpc", "dsf", "flv", "rm",
+    "mpg", "dts", "sox", "avi", "qcp", "ts", "mp2",
+];
+
 /// What a member is used as.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Kind {
-    /// `flac`, `wav`, `mp3`, `ogg` or `oga`.
+    /// `flac`, `wav`, `mp3`, `ogg` or `oga`; or, for FFmpeg, `opus`, `m4a`, `aac`, `aiff`, `mp4` and others.
     Sound,
     /// `jpg`, `jpeg`, `png` or `webp`, or these behind a frame's number; `jpg` is frame 0.
     Picture(u32),
@@ -27,7 +36,7 @@ impl Kind {
     pub fn of(suffix: &str) -> Option<Self> {
         let is =
             |name: &str, known: &[&str]| known.iter().any(|one| name.eq_ignore_ascii_case(one));
-        if is(suffix, &["flac", "wav", "mp3", "ogg", "oga"]) {
+        if is(suffix, &PLAIN_SOUNDS) || takes_ffmpeg(suffix) {
             return Some(Self::Sound);
         }
         if is(suffix, &["json"]) {
@@ -38,6 +47,11 @@ impl Kind {
         let picture = digits && is(extension, &["jpg", "jpeg", "png", "webp"]);
         picture.then(|| number.parse().ok().map(Self::Picture)).flatten()
     }
+}
+
+/// Whether a sound with `suffix` is FFmpeg's to read.
+pub(crate) fn takes_ffmpeg(suffix: &str) -> bool {
+    OTHER_SOUNDS.iter().any(|one| suffix.eq_ignore_ascii_case(one))
 }
 
 /// Where the content of a member lies in its tar file.
@@ -104,10 +118,11 @@ impl Contents {
         })
     }
 
-    /// The first sound of `sample`: suffix and place.
+    /// The sound of `sample`, the first that needs no FFmpeg if there is one: suffix and place.
     pub fn sound(&self, sample: usize) -> Option<(&str, Place)> {
-        let mut members = self.members(sample);
-        members.find(|(_, kind, _)| *kind == Kind::Sound).map(|(suffix, _, place)| (suffix, place))
+        let sounds = self.members(sample).filter(|(_, kind, _)| *kind == Kind::Sound);
+        let sound = sounds.min_by_key(|(suffix, ..)| takes_ffmpeg(suffix));
+        sound.map(|(suffix, _, place)| (suffix, place))
     }
 
     /// How many pictures `sample` has.
@@ -259,6 +274,8 @@ mod tests {
         for (suffix, kind) in [
             ("flac", Some(Kind::Sound)),
             ("WAV", Some(Kind::Sound)),
+            ("opus", Some(Kind::Sound)),
+            ("M4A", Some(Kind::Sound)),
             ("jpg", Some(Kind::Picture(0))),
             ("9.jpg", Some(Kind::Picture(9))),
             ("012.PNG", Some(Kind::Picture(12))),

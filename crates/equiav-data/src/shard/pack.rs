@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::manifest::{Clip, Manifest, Pictures};
 use crate::shard::index::finished;
 use crate::shard::writer::{Member, ShardWriter, shard_name};
+use crate::sound::sound_suffix;
 use crate::{ClipError, DataError, MediaError};
 
 /// What [`pack`] did.
@@ -106,7 +107,8 @@ fn statistics_of(folder: &Path, name: &str, list: &Value) -> Result<Value, DataE
 /// The members of `clip`: suffix and bytes.
 fn members(clip: &Clip) -> Result<Vec<(String, Vec<u8>)>, MediaError> {
     let sound = read(&clip.sound)?;
-    let mut members = vec![(sound_suffix(&sound).to_owned(), sound)];
+    let suffix = sound_suffix(&sound).map_err(|reason| MediaError::broken(&clip.sound, reason))?;
+    let mut members = vec![(suffix.to_owned(), sound)];
     let picture = |path: &Path| {
         let bytes = read(path)?;
         let suffix = picture_suffix(&bytes);
@@ -142,16 +144,6 @@ fn read(path: &Path) -> Result<Vec<u8>, MediaError> {
     match regular.map_err(|error| MediaError::io(path, &error))? {
         true => fs::read(path).map_err(|error| MediaError::io(path, &error)),
         false => Err(MediaError::io(path, &ErrorKind::IsADirectory.into())),
-    }
-}
-
-/// The suffix of a sound, by its first bytes.
-fn sound_suffix(bytes: &[u8]) -> &'static str {
-    match bytes {
-        [b'R', b'I', b'F', b'F', ..] => "wav",
-        [b'f', b'L', b'a', b'C', ..] => "flac",
-        [b'O', b'g', b'g', b'S', ..] => "ogg",
-        _ => "mp3",
     }
 }
 

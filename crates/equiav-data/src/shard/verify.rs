@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use crate::shard::contents::{Contents, Kind, Place};
+use crate::shard::contents::{Contents, Kind, Place, takes_ffmpeg};
 use crate::shard::index::{index_path, read_index};
 use crate::shard::reader::{member_name, read_member};
 use crate::shard::scan::Scan;
@@ -94,7 +94,12 @@ fn check_sample(path: &Path, file: &File, contents: &Contents, sample: usize) ->
     if contents.pictures(sample) == 0 {
         faults.push(format!("{}: sample `{key}` has no picture", path.display()));
     }
+    let heard = contents.sound(sample).map(|(suffix, _)| suffix);
     for (suffix, kind, place) in contents.members(sample) {
+        // A video beside the sound of its own that is used.
+        if kind == Kind::Sound && takes_ffmpeg(suffix) && heard != Some(suffix) {
+            continue;
+        }
         let name = member_name(path, key, suffix);
         let checked = check_member(file, &name, kind, place);
         faults.extend(checked.err().map(|error| error.to_string()));

@@ -30,46 +30,60 @@ pub(super) enum Reader {
     Ogg,
     /// The own decoder of mp3.
     Mpeg,
-    /// FFmpeg, by the named demuxer.
-    Ffmpeg(&'static str),
+    /// FFmpeg, by the named demuxer; and how names of such files end.
+    Ffmpeg(&'static str, &'static str),
     /// Nobody: it is no sound.
     Nobody,
 }
 
+impl Reader {
+    /// FFmpeg's name of the format; `None` of what is no sound.
+    pub(super) fn demuxer(self) -> Option<&'static str> {
+        match self {
+            Self::Wave => Some("wav"),
+            Self::Flac => Some("flac"),
+            Self::Ogg => Some("ogg"),
+            Self::Mpeg => Some("mp3"),
+            Self::Ffmpeg(demuxer, _) => Some(demuxer),
+            Self::Nobody => None,
+        }
+    }
+}
+
 /// Formats by bytes at a place. What FFmpeg may guess of other bytes is never asked for.
-const FORMATS: [(usize, &[u8], &str, &str); 32] = [
-    (4, b"ftypM4A", "an m4a file", "mov"),
-    (4, b"ftypM4B", "an m4a file", "mov"),
-    (4, b"ftypqt", "a QuickTime file", "mov"),
-    (4, b"ftyp3g", "a 3gp file", "mov"),
-    (4, b"ftyp", "an mp4 file", "mov"),
-    (4, b"moov", "a QuickTime file", "mov"),
-    (4, b"mdat", "a QuickTime file", "mov"),
-    (4, b"wide", "a QuickTime file", "mov"),
-    (0, b"\x1a\x45\xdf\xa3", "a webm or matroska file", "matroska"),
-    (8, b"AIFF", "an AIFF sound", "aiff"),
-    (8, b"AIFC", "an AIFF-C sound", "aiff"),
-    (8, b"8SVX", "an 8SVX sound", "iff"),
-    (0, b"FRM8", "a DSDIFF sound", "iff"),
-    (0, b"caff", "a CAF sound", "caf"),
-    (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "a wma or asf file", "asf"),
-    (0, b"#!AMR", "an AMR sound", "amr"),
-    (0, b"riff\x2e\x91\xcf\x11", "a Wave64 sound", "w64"),
-    (0, b"RIFX", "a big-endian wav", "wav"),
-    (0, b".snd", "an au sound", "au"),
-    (0, b"NIST_1A", "a NIST SPHERE sound", "nistsphere"),
-    (0, b"Creative Voice File", "a voc sound", "voc"),
-    (0, b"MAC ", "a Monkey's Audio sound", "ape"),
-    (0, b"wvpk", "a WavPack sound", "wv"),
-    (0, b"TTA1", "a TTA sound", "tta"),
-    (0, b"MPCK", "a Musepack sound", "mpc8"),
-    (0, b"MP+", "a Musepack sound", "mpc"),
-    (0, b"DSD ", "a DSF sound", "dsf"),
-    (0, b"FLV\x01", "an flv file", "flv"),
-    (0, b".RMF", "a RealMedia file", "rm"),
-    (0, b"\x00\x00\x01\xba", "an MPEG program stream", "mpeg"),
-    (0, b"\x7f\xfe\x80\x01", "a DTS sound", "dts"),
-    (0, b".SoX", "a SoX sound", "sox"),
+const FORMATS: [(usize, &[u8], &str, &str, &str); 32] = [
+    (4, b"ftypM4A", "an m4a file", "mov", "m4a"),
+    (4, b"ftypM4B", "an m4a file", "mov", "m4a"),
+    (4, b"ftypqt", "a QuickTime file", "mov", "mov"),
+    (4, b"ftyp3g", "a 3gp file", "mov", "3gp"),
+    (4, b"ftyp", "an mp4 file", "mov", "mp4"),
+    (4, b"moov", "a QuickTime file", "mov", "mov"),
+    (4, b"mdat", "a QuickTime file", "mov", "mov"),
+    (4, b"wide", "a QuickTime file", "mov", "mov"),
+    (0, b"\x1a\x45\xdf\xa3", "a webm or matroska file", "matroska", "webm"),
+    (8, b"AIFF", "an AIFF sound", "aiff", "aiff"),
+    (8, b"AIFC", "an AIFF-C sound", "aiff", "aiff"),
+    (8, b"8SVX", "an 8SVX sound", "iff", "iff"),
+    (0, b"FRM8", "a DSDIFF sound", "iff", "iff"),
+    (0, b"caff", "a CAF sound", "caf", "caf"),
+    (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "a wma or asf file", "asf", "wma"),
+    (0, b"#!AMR", "an AMR sound", "amr", "amr"),
+    (0, b"riff\x2e\x91\xcf\x11", "a Wave64 sound", "w64", "w64"),
+    (0, b"RIFX", "a big-endian wav", "wav", "wav"),
+    (0, b".snd", "an au sound", "au", "au"),
+    (0, b"NIST_1A", "a NIST SPHERE sound", "nistsphere", "sph"),
+    (0, b"Creative Voice File", "a voc sound", "voc", "voc"),
+    (0, b"MAC ", "a Monkey's Audio sound", "ape", "ape"),
+    (0, b"wvpk", "a WavPack sound", "wv", "wv"),
+    (0, b"TTA1", "a TTA sound", "tta", "tta"),
+    (0, b"MPCK", "a Musepack sound", "mpc8", "mpc"),
+    (0, b"MP+", "a Musepack sound", "mpc", "mpc"),
+    (0, b"DSD ", "a DSF sound", "dsf", "dsf"),
+    (0, b"FLV\x01", "an flv file", "flv", "flv"),
+    (0, b".RMF", "a RealMedia file", "rm", "rm"),
+    (0, b"\x00\x00\x01\xba", "an MPEG program stream", "mpeg", "mpg"),
+    (0, b"\x7f\xfe\x80\x01", "a DTS sound", "dts", "dts"),
+    (0, b".SoX", "a SoX sound", "sox", "sox"),
 ];
 
 /// Kinds of RIFF that FFmpeg reads.
@@ -81,12 +95,12 @@ const RIFFS: [(&[u8], &str, &str); 3] = [
 
 /// What is in an ogg.
 const OGGS: [(&[u8], &str, Reader); 6] = [
-    (b"OpusHead", "opus", Reader::Ffmpeg("ogg")),
+    (b"OpusHead", "opus", Reader::Ffmpeg("ogg", "opus")),
     (b"\x01vorbis", "vorbis", Reader::Ogg),
     (b"\x7fFLAC", "flac", Reader::Ogg),
-    (b"fLaC", "flac", Reader::Ffmpeg("ogg")),
-    (b"Speex   ", "speex", Reader::Ffmpeg("ogg")),
-    (b"PCM     ", "PCM", Reader::Ffmpeg("ogg")),
+    (b"fLaC", "flac", Reader::Ffmpeg("ogg", "ogg")),
+    (b"Speex   ", "speex", Reader::Ffmpeg("ogg", "spx")),
+    (b"PCM     ", "PCM", Reader::Ffmpeg("ogg", "ogg")),
 ];
 
 /// Files that are no sound, by their first bytes.
@@ -144,19 +158,19 @@ fn known(head: &[u8]) -> Option<(String, Reader)> {
         // The first page of each stream tells what it is of, and these stand at the start.
         let found = OGGS.iter().find(|(mark, ..)| memchr::memmem::find(head, mark).is_some());
         let (name, reader) =
-            found.map_or(("unknown", Reader::Ffmpeg("ogg")), |found| (found.1, found.2));
+            found.map_or(("unknown", Reader::Ffmpeg("ogg", "ogg")), |found| (found.1, found.2));
         return Some((format!("{name} sound in an ogg container"), reader));
     }
     if at(0, b"RIFF") {
         let (_, name, demuxer) = RIFFS.iter().find(|(mark, ..)| at(8, mark))?;
-        return Some(((*name).to_owned(), Reader::Ffmpeg(demuxer)));
+        return Some(((*name).to_owned(), Reader::Ffmpeg(demuxer, demuxer)));
     }
     let format = FORMATS.iter().find(|(place, mark, ..)| at(*place, mark));
-    let format = format.map(|(_, _, name, demuxer)| (*name, *demuxer));
-    let format = format.or_else(|| is_adts(head).then_some(("an AAC sound", "aac")));
-    let format =
-        format.or_else(|| is_transport(head).then_some(("an MPEG transport stream", "mpegts")));
-    format.map(|(name, demuxer)| (name.to_owned(), Reader::Ffmpeg(demuxer)))
+    let format = format.map(|(_, _, name, demuxer, suffix)| (*name, *demuxer, *suffix));
+    let format = format.or_else(|| is_adts(head).then_some(("an AAC sound", "aac", "aac")));
+    let stream = ("an MPEG transport stream", "mpegts", "ts");
+    let format = format.or_else(|| is_transport(head).then_some(stream));
+    format.map(|(name, demuxer, suffix)| (name.to_owned(), Reader::Ffmpeg(demuxer, suffix)))
 }
 
 /// Whether three frames of AAC stand one behind another.

@@ -164,7 +164,12 @@ impl Decoder {
 
     fn decode(&mut self, frame: &[u8]) -> Result<(), Refusal> {
         let packet = PacketRef::new(0, Timestamp::ZERO, Duration::from(0u64), frame);
-        let buffer = self.decoder.decode_ref(&packet)?;
+        // It lacks some of what the standard allows, as different kinds of blocks in two channels.
+        let refused = |error| match Refusal::from(error) {
+            Refusal::Broken(reason) => Refusal::Foreign(reason),
+            other => other,
+        };
+        let buffer = self.decoder.decode_ref(&packet).map_err(refused)?;
         buffer.copy_to_vecs_planar(&mut self.channels);
         Ok(())
     }

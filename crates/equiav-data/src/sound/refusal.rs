@@ -13,6 +13,8 @@ pub(super) enum Refusal {
     Foreign(String),
     /// The system does not hand out its bytes.
     Io(io::Error),
+    /// Another decoder cannot be run, for a reason that lies in no sound.
+    Machine(String),
 }
 
 impl Refusal {
@@ -40,11 +42,11 @@ impl From<SymphoniaError> for Refusal {
     fn from(error: SymphoniaError) -> Self {
         match error {
             error if is_end(&error) => Self::cut(),
-            SymphoniaError::DecodeError(what) => Self::foreign(format!("corrupt: {what}")),
+            SymphoniaError::DecodeError(what) => Self::broken(format!("corrupt: {what}")),
             SymphoniaError::Unsupported(what) => Self::foreign(format!("not supported: {what}")),
             // Made up by decoders for bits that make no sense; the system's own have a number.
             SymphoniaError::IoError(error) if error.raw_os_error().is_none() => {
-                Self::foreign(format!("corrupt: {error}"))
+                Self::broken(format!("corrupt: {error}"))
             }
             SymphoniaError::IoError(error) => Self::Io(error),
             other => Self::foreign(other.to_string()),

@@ -240,6 +240,8 @@ impl Format {
         };
         match (tag, bits) {
             (1 | 3, 0) => Err(Refusal::broken("its `fmt ` chunk says that a sample has no bits")),
+            // The decoder has names for so many channels.
+            _ if channels > 26 => Err(Refusal::foreign(format!("is a wav of {channels} channels"))),
             (1, 8 | 16 | 24 | 32) | (3, 32 | 64) | (6 | 7, 8) => {
                 Ok(Self { tag, channels, rate, bits })
             }

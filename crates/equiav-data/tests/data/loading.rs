@@ -135,7 +135,7 @@ fn too_many_unreadable_clips_stop_the_run() {
     assert!(matches!(error, DataError::TooManyUnreadable { unreadable, .. } if unreadable >= 3));
     let message = error.to_string();
     assert!(message.contains("more than `max_unreadable` = 0.2 allows"), "{message}");
-    assert!(message.contains("c1.wav: is no wav"), "{message}");
+    assert!(message.contains("c1.wav: is a text"), "{message}");
     assert_eq!(message.lines().count(), 1);
     assert!(matches!(run(0.0).unwrap_err(), DataError::TooManyUnreadable { .. }));
 }

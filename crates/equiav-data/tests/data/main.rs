@@ -3,6 +3,7 @@
 mod compressed;
 mod corpus;
 mod examples;
+mod foreign;
 mod hostile;
 mod jpegs;
 mod labeled;

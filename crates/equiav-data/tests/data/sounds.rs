@@ -57,7 +57,7 @@ fn samples(bytes: &[u8]) -> usize {
 }
 
 fn reason(bytes: &[u8]) -> String {
-    read(bytes).unwrap_err().reason
+    read(bytes).map(|read| read.samples.len()).unwrap_err().reason
 }
 
 fn joined(parts: &[&[u8]]) -> Vec<u8> {
@@ -323,8 +323,9 @@ fn chained_oggs_are_read_one_behind_another() {
     assert_eq!(two.len(), 2 * one.len());
     assert_eq!(two[..one.len()], one);
     assert_eq!(two[one.len()..], one);
-    let cut = joined(&[&ogg, &ogg[..ogg.len() / 2]]);
-    assert!(reason(&cut).starts_with("truncated"), "{}", reason(&cut));
+    let cut = joined(&[&ogg, &ogg[..ogg.len() - 100]]);
+    let reason = decode_sound(cut, Path::new("a")).map(|cut| cut.samples.len()).unwrap_err().reason;
+    assert!(reason.starts_with("truncated"), "{reason}");
 }
 
 #[test]

@@ -82,7 +82,9 @@ fn bad_members_are_named_with_their_shard() {
 
     let shards = dataset(&corpus, Clips::open(&folder).unwrap());
     let error = shards.example(0, 4).unwrap_err().to_string();
-    let expected = format!("{tar}: c4.wav: is a text, no sound");
+    let expected = format!(
+        "{tar}: c4.wav: is no known format: noise, or samples without a header that says what they are"
+    );
     assert_eq!(error, format!("clip `c4`: {expected}"));
     let verified = verify(tar.as_ref());
     assert_eq!((verified.samples, verified.members), (3, 15));
