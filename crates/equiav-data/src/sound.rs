@@ -6,6 +6,7 @@ mod foreign;
 mod input;
 mod kept;
 mod mpeg;
+mod ogg;
 mod refusal;
 mod riff;
 mod section;

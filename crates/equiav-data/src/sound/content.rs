@@ -165,7 +165,10 @@ fn known(head: &[u8]) -> Option<(String, Reader)> {
         let (_, name, demuxer) = RIFFS.iter().find(|(mark, ..)| at(8, mark))?;
         return Some(((*name).to_owned(), Reader::Ffmpeg(demuxer, demuxer)));
     }
-    let format = FORMATS.iter().find(|(place, mark, ..)| at(*place, mark));
+    // The size in front of a box of QuickTime keeps words of a text from being taken for one.
+    let format = FORMATS
+        .iter()
+        .find(|(place, mark, ..)| at(*place, mark) && (*place != 4 || head.first() == Some(&0)));
     let format = format.map(|(_, _, name, demuxer, suffix)| (*name, *demuxer, *suffix));
     let format = format.or_else(|| is_adts(head).then_some(("an AAC sound", "aac", "aac")));
     let stream = ("an MPEG transport stream", "mpegts", "ts");

@@ -10,7 +10,7 @@ use super::mpeg::Mpeg;
 use super::refusal::Refusal;
 use super::section::Section;
 use super::track::{Source, Track};
-use super::{Extent, LONGEST_SECONDS, riff, tags};
+use super::{Extent, LONGEST_SECONDS, ogg, riff, tags};
 use crate::Waveform;
 use crate::reading::Reading;
 
@@ -120,6 +120,7 @@ fn open_source(
             let end = tags::begin_at_end(&mut file)?;
             Ok(Box::new(Track::open(Section::new(Vec::new(), file, content.place..end))?))
         }
+        Reader::Ogg | Reader::Ffmpeg("ogg", _) if ogg::is_cut(&mut file)? => Err(Refusal::cut()),
         Reader::Ogg => {
             file.rewind()?;
             Ok(Box::new(Track::open(file)?))

@@ -39,7 +39,11 @@ fn read(bytes: &[u8]) -> Result<Waveform, MediaError> {
     let decoded = decode_sound(bytes.to_vec(), Path::new("shard.tar: any"));
     match (&read, decoded) {
         (Ok(read), Ok(decoded)) => assert_eq!(*read, decoded),
-        (Err(read), Err(decoded)) => assert_eq!(read.reason, decoded.reason),
+        (Err(read), Err(decoded)) => {
+            // Which of its complaints FFmpeg comes to make varies.
+            let own = |error: &MediaError| error.reason.split("; FFmpeg").next().map(str::to_owned);
+            assert_eq!(own(read), own(&decoded));
+        }
         (read, decoded) => panic!("{read:?} from a file, {decoded:?} from memory"),
     }
     if let Ok(whole) = &read {
@@ -312,6 +316,9 @@ fn tags_around_a_flac_are_no_part_of_it() {
     for bytes in [joined(&[tag, &flac]), joined(&[&flac, &old]), joined(&[tag, &flac, &old])] {
         assert_eq!(read(&bytes).unwrap(), expected);
     }
+    // Through FFmpeg, which finds the end of the last frame.
+    let text = b"and then something else entirely ".repeat(99);
+    assert_eq!(read(&joined(&[&flac, &text])).unwrap(), expected);
 }
 
 #[test]
@@ -345,6 +352,7 @@ fn what_is_no_sound_is_called_what_it_is() {
         (&noise[..], "is no known format: noise, or samples without a header"),
         (page.as_bytes(), "is an HTML page, no sound"),
         (b"{\"error\": 404}", "is a text in JSON, no sound"),
+        (b"the wide world", "is a text, no sound"),
         (b"version https://git-lfs.github.com/spec/v1\n", "is a pointer of Git LFS, no sound"),
         (b"#EXTM3U\nfile:///etc/passwd\n", "is a playlist, no sound"),
         (&[0; 5_000], "is nothing but zero bytes, no sound"),
