@@ -28,7 +28,14 @@ fn branch(store: &nn::VarStore, suffix: &str, input: InputConfig) -> Branch {
         suffix: suffix.to_owned(),
         input,
         vector: VECTOR,
-        encoder: EncoderConfig { width: WIDTH, depth: 4, heads: 3, patch: 16, mlp: MLP },
+        encoder: EncoderConfig {
+            width: WIDTH,
+            depth: 4,
+            heads: 3,
+            patch: 16,
+            mlp: MLP,
+            mask_padding: false,
+        },
         predictor: attention(),
         intra_head: head.clone(),
         inter_head: head,
@@ -47,6 +54,7 @@ fn views(channels: i64, input: InputConfig) -> Views {
         augmented: view(),
         vectors: random(&[CLIPS, VECTOR]),
         centroid: random(&[CLIPS, 16, VECTOR]),
+        material: None,
     }
 }
 

@@ -101,7 +101,14 @@ fn config(suffix: &str, input: InputConfig) -> BranchConfig {
         suffix: suffix.to_owned(),
         input,
         vector: VECTOR,
-        encoder: EncoderConfig { width: 768, depth: 12, heads: 12, patch: 16, mlp: MLP },
+        encoder: EncoderConfig {
+            width: 768,
+            depth: 12,
+            heads: 12,
+            patch: 16,
+            mlp: MLP,
+            mask_padding: false,
+        },
         predictor: PredictorConfig::Attention { hidden: 256, heads: 8, head_width: 64, mlp: MLP },
         intra_head: head.clone(),
         inter_head: head,
@@ -116,6 +123,7 @@ fn views(clips: i64, channels: i64, input: InputConfig) -> Views {
         augmented: view(),
         vectors: random(&[clips, VECTOR]),
         centroid: random(&[clips, 16, VECTOR]),
+        material: None,
     }
 }
 

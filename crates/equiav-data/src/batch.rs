@@ -64,6 +64,17 @@ pub struct Part {
     pub centroid: Array3<f32>,
     /// How many columns of each plain view hold material, see [`ExamplePart::valid`](crate::ExamplePart::valid).
     pub valid: Vec<usize>,
+    /// Which columns of the views hold material.
+    pub material: Material,
+}
+
+/// Which columns of views hold material, `[b, width]`; the others hold padding alone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Material {
+    /// Of the plain views.
+    pub plain: Array2<bool>,
+    /// Of the augmented views: where rolls, crops and flips have moved it.
+    pub augmented: Array2<bool>,
 }
 
 /// A batch in evaluation.
@@ -108,6 +119,10 @@ impl Part {
             vectors: Array2::zeros((count, vector)),
             centroid: Array3::zeros((count, centroid, vector)),
             valid: vec![0; count],
+            material: Material {
+                plain: Array2::from_elem((count, width), true),
+                augmented: Array2::from_elem((count, width), true),
+            },
         }
     }
 
@@ -118,7 +133,11 @@ impl Part {
             augmented: self.augmented.slice_axis(Axis(0), at.clone().into()).to_owned(),
             vectors: self.vectors.slice_axis(Axis(0), at.clone().into()).to_owned(),
             centroid: self.centroid.slice_axis(Axis(0), at.into()).to_owned(),
-            valid: self.valid[rows].to_vec(),
+            valid: self.valid[rows.clone()].to_vec(),
+            material: Material {
+                plain: self.material.plain.slice_axis(Axis(0), rows.clone().into()).to_owned(),
+                augmented: self.material.augmented.slice_axis(Axis(0), rows.into()).to_owned(),
+            },
         }
     }
 
@@ -127,20 +146,23 @@ impl Part {
         let count = self.valid.len();
         let vectors = rows(&mut self.vectors, count).zip(rows(&mut self.centroid, count));
         let views = rows(&mut self.plain, count).zip(rows(&mut self.augmented, count));
-        views.zip(vectors).zip(&mut self.valid).map(
-            |(((plain, augmented), (vector, centroid)), valid)| Row {
+        let Material { plain, augmented } = &mut self.material;
+        let material = self.valid.iter_mut().zip(rows(plain, count).zip(rows(augmented, count)));
+        views.zip(vectors).zip(material).map(
+            |(((plain, augmented), (vector, centroid)), (valid, material))| Row {
                 plain,
                 augmented,
                 vector,
                 centroid,
                 valid,
+                material: material.into(),
             },
         )
     }
 }
 
 /// The memory of an array, cut along its first axis of length `count`.
-fn rows<D: Dimension>(array: &mut Array<f32, D>, count: usize) -> impl Iterator<Item = &mut [f32]> {
+fn rows<T, D: Dimension>(array: &mut Array<T, D>, count: usize) -> impl Iterator<Item = &mut [T]> {
     let values = array.as_slice_mut().expect("parts are stored row by row");
     let length = values.len() / count.max(1);
     // Without vectors there is nothing to cut, yet a row for everyone.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use equiav_augment::{Image, Modality, Purpose, Spectrogram, transpose};
+use equiav_augment::{AudioAugment, Image, Modality, Purpose, Spectrogram, View, transpose};
 use ndarray::{Array2, Array3, Axis};
 use rand::Rng;
 
@@ -37,8 +37,10 @@ pub struct ExamplePart {
     pub centroid: Array2<f32>,
     /// How many columns of the plain view hold material, from the start; the others are padding.
     ///
-    /// A common roll of both views, where it is on, is not followed.
+    /// A common roll of both views, where it is on, is not followed; `material` does.
     pub valid: usize,
+    /// Which columns of the plain and of the augmented view hold material; the others hold padding alone.
+    pub material: [Vec<bool>; 2],
 }
 
 impl ExamplePart {
@@ -51,6 +53,8 @@ impl ExamplePart {
             vector: part.vectors.into_raw_vec_and_offset().0,
             centroid: part.centroid.index_axis_move(first, 0),
             valid: part.valid[0],
+            material: [part.material.plain, part.material.augmented]
+                .map(|columns| columns.into_raw_vec_and_offset().0),
         }
     }
 }
@@ -75,6 +79,8 @@ pub(crate) struct Row<'a> {
     pub(crate) vector: &'a mut [f32],
     pub(crate) centroid: &'a mut [f32],
     pub(crate) valid: &'a mut usize,
+    /// Of the plain and of the augmented view.
+    pub(crate) material: [&'a mut [bool]; 2],
 }
 
 /// Writes the part of a sound to `row`.
@@ -85,10 +91,17 @@ pub(crate) fn audio<R: Rng>(
     row: &mut Row<'_>,
 ) {
     let augment = &config.audio;
-    *row.valid = sound.valid;
+    let valid = sound.valid;
+    *row.valid = valid;
     let mut rng = random(Purpose::Augmentation(Modality::Audio));
     let plain = Arc::unwrap_or_clone(sound).spectrogram;
-    let views = stage::at(Stage::AugmentAudio, || augment.views(plain, &mut rng));
+    let views = stage::at(Stage::AugmentAudio, || {
+        let drawn = augment.draw(View::size(&plain), &mut rng);
+        for (row, material) in row.material.iter_mut().zip(drawn.material(valid)) {
+            row.copy_from_slice(&material);
+        }
+        AudioAugment::views_of(&drawn, plain)
+    });
     write_spectrogram(&views.plain, row.plain);
     write_spectrogram(&views.augmented, row.augmented);
     row.vector.copy_from_slice(views.vector.as_slice());
@@ -108,6 +121,7 @@ pub(crate) fn visual<R: Rng>(
 ) {
     let (augment, size) = (&config.visual, config.front_end.image_size());
     *row.valid = size.width;
+    row.material.iter_mut().for_each(|columns| columns.fill(true));
     let mut rng = random(Purpose::Augmentation(Modality::Visual));
     let (augmented, vector) =
         stage::at(Stage::AugmentVisual, || augment.augmented(plain, augmented, size, &mut rng));

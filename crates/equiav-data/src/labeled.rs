@@ -72,6 +72,8 @@ pub struct LabeledExample {
     pub clip: usize,
     /// Its views, `[1, mels, frames]` or `[3, height, width]`.
     pub parts: BTreeMap<Modality, Array3<f32>>,
+    /// Which frames of the sound's view hold any of it, the others being padding; empty where no sound is heard.
+    pub material: Vec<bool>,
     /// How much of each class is in it, in [0, 1].
     pub target: Vec<f32>,
 }
@@ -137,12 +139,15 @@ impl Labeled {
             |purpose| stream(config.dataset.seed(), visit.key(), visit.clip as u64, purpose);
         let clips = config.dataset.clips();
         let partner = config.augment.partner(&config.train, clips, &mut random(Purpose::Mix));
+        let mut material = Vec::new();
         let part = |modality: &Modality| {
             let view = match modality {
                 Modality::Audio => {
                     let sound = self.mixed_sound(visit.clip, partner)?;
                     let mut rng = random(Purpose::Augmentation(Modality::Audio));
-                    audio_view(&config.augment.masked(sound, &mut rng))
+                    let (sound, heard) = config.augment.masked(sound, &mut rng);
+                    material = heard;
+                    audio_view(&sound)
                 }
                 Modality::Visual => {
                     let frame = below(clips.frames(visit.clip), &mut random(Purpose::Frame));
@@ -157,12 +162,13 @@ impl Labeled {
             partner.map(|partner| (partner.clip, partner.share)),
             config.augment.label_smoothing,
         );
-        Ok(LabeledExample { clip: visit.clip, parts, target })
+        Ok(LabeledExample { clip: visit.clip, parts, material, target })
     }
 
-    /// The spectrogram of `clip` for evaluation, `[1, mels, frames]`.
-    fn plain_sound(&self, clip: usize) -> Result<Array3<f32>, ClipError> {
-        Ok(audio_view(&self.sound(clip)?.spectrogram))
+    /// The spectrogram of `clip` for evaluation, `[1, mels, frames]`, and how many of its frames hold sound.
+    fn plain_sound(&self, clip: usize) -> Result<(Array3<f32>, usize), ClipError> {
+        let sound = self.sound(clip)?;
+        Ok((audio_view(&sound.spectrogram), sound.valid))
     }
 
     /// Frame `frame` of `clip` as it is, `[3, height, width]`.
@@ -176,16 +182,20 @@ impl Labeled {
     }
 
     /// The spectrogram of `clip`, mixed with the partner's as sounds.
-    fn mixed_sound(&self, clip: usize, partner: Option<Partner>) -> Result<Spectrogram, ClipError> {
+    fn mixed_sound(
+        &self,
+        clip: usize,
+        partner: Option<Partner>,
+    ) -> Result<PaddedSpectrogram, ClipError> {
         let Some(Partner { clip: other, share, .. }) = partner else {
-            return Ok(self.sound(clip)?.spectrogram.clone());
+            return Ok(PaddedSpectrogram::clone(&*self.sound(clip)?));
         };
         let rate = self.config.dataset.front_end().sample_rate;
         let first = self.waveform(clip)?;
         let second = self.waveform(other)?;
         let mixed = mix::sounds(&first, &second, share, rate);
         let spectrogram = self.analyzer.spectrogram(&mixed);
-        Ok(spectrogram.map_err(|reason| self.broken_sound(clip, &reason))?.spectrogram)
+        spectrogram.map_err(|reason| self.broken_sound(clip, &reason))
     }
 
     /// Frame `frame` of `clip`, mixed with the partner's frame.

@@ -53,7 +53,7 @@ mod unreadable;
 mod weights;
 mod whole;
 
-pub use batch::{Batch, Part, PlainBatch, Replaced};
+pub use batch::{Batch, Material, Part, PlainBatch, Replaced};
 pub use cache_folder::cache_folder;
 pub use clips::Clips;
 pub use dataset::{Dataset, DatasetConfig};

@@ -41,33 +41,69 @@ pub(crate) fn quotas(portions: &[Portion]) -> Vec<usize> {
     portions.iter().map(quota).collect()
 }
 
-/// The clips of an epoch: each at most once, of every portion its quota.
+/// The clips of an epoch: each at most once, of every portion its quota, spread over the epoch.
 pub(crate) fn clips(order: Order, portions: &[Portion], rng: &mut impl Rng) -> Vec<usize> {
-    let total = portions.iter().map(Portion::clips).sum();
-    let all = match order {
-        Order::Shuffled => permutation(total, rng),
-        Order::Streamed { buffer } => {
-            let shards = portions.iter().flat_map(|portion| portion.shards.iter().copied());
-            streamed(&shards.collect::<Vec<_>>(), buffer, rng)
-        }
-    };
-    mixed(all, portions)
+    let quotas = quotas(portions);
+    let whole = portions.iter().zip(&quotas).all(|(portion, quota)| portion.clips() == *quota);
+    if whole {
+        let shards = portions.iter().flat_map(|portion| portion.shards.iter().copied());
+        return ordered(order, &shards.collect::<Vec<_>>(), rng);
+    }
+    let mut first = 0;
+    let mut parts = Vec::with_capacity(portions.len());
+    for (portion, quota) in portions.iter().zip(quotas) {
+        let all = ordered(order, &portion.shards, rng);
+        parts.push(chosen(all.into_iter().map(|clip| first + clip), quota, rng));
+        first += portion.clips();
+    }
+    merged(parts, rng)
 }
 
-/// Leaves out of `all` what comes of a portion beyond its quota; what comes first is random already.
-fn mixed(mut all: Vec<usize>, portions: &[Portion]) -> Vec<usize> {
-    let mut left = quotas(portions);
-    let mut ends = Vec::with_capacity(portions.len());
-    for portion in portions {
-        ends.push(ends.last().copied().unwrap_or(0) + portion.clips());
+/// All clips of such shards, numbered from 0.
+fn ordered(order: Order, shards: &[usize], rng: &mut impl Rng) -> Vec<usize> {
+    match order {
+        Order::Shuffled => permutation(shards.iter().sum(), rng),
+        Order::Streamed { buffer } => streamed(shards, buffer, rng),
     }
-    all.retain(|clip| {
-        let left = &mut left[ends.partition_point(|end| end <= clip)];
-        let kept = *left > 0;
-        *left -= usize::from(kept);
-        kept
-    });
-    all
+}
+
+/// `quota` of `all` in their order; every choice of so many is equally likely, so that the end of a shard comes
+/// as often as its beginning.
+fn chosen(
+    all: impl ExactSizeIterator<Item = usize>,
+    quota: usize,
+    rng: &mut impl Rng,
+) -> Vec<usize> {
+    let (mut left, mut wanted) = (all.len(), quota);
+    let mut chosen = Vec::with_capacity(quota);
+    for clip in all {
+        if below(left, rng) < wanted {
+            chosen.push(clip);
+            wanted -= 1;
+        }
+        left -= 1;
+    }
+    chosen
+}
+
+/// All of `parts`, each in its order; every way to mix them is equally likely, so that each part is spread over
+/// the whole.
+fn merged(parts: Vec<Vec<usize>>, rng: &mut impl Rng) -> Vec<usize> {
+    let total = parts.iter().map(Vec::len).sum();
+    let mut order = Vec::with_capacity(total);
+    let mut parts: Vec<_> = parts.into_iter().map(Vec::into_iter).collect();
+    for left in (1..=total).rev() {
+        let mut place = below(left, rng);
+        let next = parts.iter_mut().find_map(|part| match place.checked_sub(part.len()) {
+            None => part.next(),
+            Some(behind) => {
+                place = behind;
+                None
+            }
+        });
+        order.extend(next);
+    }
+    order
 }
 
 /// All of 0 to `len`, by Fisher and Yates.
@@ -158,6 +194,43 @@ mod tests {
                 all.dedup();
                 prop_assert_eq!(all.len(), a + quotas(&portions)[1]);
             }
+        }
+    }
+
+    #[test]
+    fn a_light_portion_is_spread_over_the_epoch_and_over_its_shards() {
+        const EPOCHS: u64 = 40;
+        // 2,000 clips of full weight, 2,000 of a tenth of it: 200 an epoch.
+        for light in [&[2_000][..], &[100; 20]] {
+            let portions = [portion(&[500; 4], 2.0), portion(light, 0.2)];
+            for order in [Order::Shuffled, Order::Streamed { buffer: 50 }] {
+                let mut tenths = [0u32; 10];
+                let mut seen = std::collections::BTreeSet::new();
+                for epoch in 0..EPOCHS {
+                    let all = clips(order, &portions, &mut order_stream(11, epoch));
+                    assert_eq!(all, clips(order, &portions, &mut order_stream(11, epoch)));
+                    for (place, clip) in all.iter().enumerate().filter(|(_, clip)| **clip >= 2_000)
+                    {
+                        tenths[place * 10 / all.len()] += 1;
+                        seen.insert(*clip);
+                    }
+                }
+                // 20 expected in a tenth of an epoch: 800 in all, standard deviation 25.
+                assert!(tenths.iter().all(|count| (650..950).contains(count)), "{tenths:?}");
+                // A clip is missed by all epochs with a chance of 0.9⁴⁰: 30 of them, deviation 5.
+                assert!(seen.len() > 1_930, "{order:?}, {light:?}: {} were seen", seen.len());
+            }
+        }
+    }
+
+    #[test]
+    fn equal_weights_leave_the_order_as_it_was() {
+        for (order, expected) in [
+            (Order::Shuffled, [5, 6, 0, 3, 2, 4, 1, 7, 8]),
+            (Order::Streamed { buffer: 3 }, [0, 2, 1, 4, 3, 6, 8, 7, 5]),
+        ] {
+            let portions = [portion(&[3, 2], 0.5), portion(&[4], 0.5)];
+            assert_eq!(clips(order, &portions, &mut order_stream(5, 2)), expected);
         }
     }
 

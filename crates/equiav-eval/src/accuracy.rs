@@ -4,23 +4,23 @@ use ndarray::{Array1, ArrayView2, Axis};
 use serde::Serialize;
 
 use crate::precision::{Curve, mean};
-use crate::{Bootstrap, EvalError, Interval, check_values, intervals};
+use crate::{Bootstrap, EvalError, Interval, Rank, check_values, intervals};
 
 /// How often the right class is among the best `k`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct TopK {
     /// How many classes an example may name.
     pub k: usize,
-    /// The share of the examples whose class is among them, in [0, 1].
+    /// The share of the examples whose class is among them, in [0, 1]; of classes with equal scores the mean over
+    /// all of their orders counts, see [`Rank`].
     pub share: f64,
-    /// How many examples score a wrong class exactly as high as the right one; such a tie counts as
-    /// won.
+    /// How many examples score a wrong class exactly as high as the right one.
     pub ties: usize,
     /// How many examples were measured.
     pub examples: usize,
 }
 
-/// Counts the examples for which fewer than `k` classes score strictly higher than the right one.
+/// How often fewer than `k` classes stand before the right one.
 ///
 /// # Shapes
 ///
@@ -60,7 +60,7 @@ pub struct Exclusive {
 pub struct ExclusiveClass {
     /// How many examples belong to it.
     pub support: usize,
-    /// The share of them whose best class it is, in [0, 1]; none without an example.
+    /// The share of them whose best class it is, in [0, 1], a tie by its part; none without an example.
     pub accuracy: Option<f64>,
     /// Average precision of its scores in [0, 1]; none without an example.
     pub average_precision: Option<f64>,
@@ -132,8 +132,7 @@ pub fn exclusive_intervals(
 struct Places<'l> {
     labels: &'l [usize],
     classes: usize,
-    /// How many classes score higher, and whether another one scores the same.
-    places: Vec<(usize, bool)>,
+    places: Vec<Rank>,
 }
 
 impl<'l> Places<'l> {
@@ -146,22 +145,20 @@ impl<'l> Places<'l> {
         }
         let mut places = Vec::with_capacity(examples);
         for (row, (scores, &label)) in scores.axis_iter(Axis(0)).zip(labels).enumerate() {
-            let right = *scores.get(label).ok_or(EvalError::NoSuchClass { row, label, classes })?;
-            let above = scores.iter().filter(|score| **score > right).count();
-            places.push((above, scores.iter().filter(|score| **score == right).count() > 1));
+            let place = Rank::of(scores, |class| class == label);
+            places.push(place.ok_or(EvalError::NoSuchClass { row, label, classes })?);
         }
         Ok(Self { labels, classes, places })
     }
 
     fn top_k(&self, k: usize, counts: &[u32]) -> TopK {
-        let (mut found, mut ties, mut examples) = (0, 0, 0);
-        for ((above, tied), count) in self.places.iter().zip(counts) {
-            let count = *count as usize;
-            found += if *above < k { count } else { 0 };
-            ties += if *tied { count } else { 0 };
-            examples += count;
+        let (mut found, mut ties, mut examples) = (0.0, 0, 0);
+        for (place, count) in self.places.iter().zip(counts) {
+            found += place.within(k) * f64::from(*count);
+            ties += if place.tied > 0 { *count as usize } else { 0 };
+            examples += *count as usize;
         }
-        TopK { k, share: found as f64 / examples as f64, ties, examples }
+        TopK { k, share: found / examples as f64, ties, examples }
     }
 
     fn curves(&self, scores: ArrayView2<'_, f32>) -> Vec<Curve> {
@@ -173,17 +170,17 @@ impl<'l> Places<'l> {
     }
 
     fn exclusive(&self, curves: &[Curve], counts: &[u32]) -> Exclusive {
-        let (mut support, mut right) = (vec![0_usize; self.classes], vec![0_usize; self.classes]);
-        for ((label, (above, _)), count) in self.labels.iter().zip(&self.places).zip(counts) {
+        let (mut support, mut right) = (vec![0_usize; self.classes], vec![0.0; self.classes]);
+        for ((label, place), count) in self.labels.iter().zip(&self.places).zip(counts) {
             support[*label] += *count as usize;
-            right[*label] += if *above == 0 { *count as usize } else { 0 };
+            right[*label] += place.within(1) * f64::from(*count);
         }
         let class = |(class, curve): (usize, &Curve)| {
             let metrics = curve.metrics(counts);
             let support = support[class];
             ExclusiveClass {
                 support,
-                accuracy: (support > 0).then(|| right[class] as f64 / support as f64),
+                accuracy: (support > 0).then(|| right[class] / support as f64),
                 average_precision: metrics.average_precision,
                 roc_auc: metrics.roc_auc,
                 d_prime: metrics.d_prime,
@@ -223,10 +220,30 @@ mod tests {
     }
 
     #[test]
-    fn ties_are_won_and_told() {
+    fn ties_count_by_their_part_and_are_told() {
         let scores = array![[1.0, 1.0, 0.0], [0.0, 2.0, 3.0]];
         let ours = top_k_accuracy(scores.view(), &[1, 1], 1).expect("finite");
-        assert_eq!(ours, TopK { k: 1, share: 0.5, ties: 1, examples: 2 });
+        assert_eq!(ours, TopK { k: 1, share: 0.25, ties: 1, examples: 2 });
+        let ours = exclusive(scores.view(), &[1, 1]).expect("finite");
+        assert_eq!((ours.top1.share, ours.top5.share), (0.25, 1.0));
+        assert_eq!(ours.classes[1].accuracy, Some(0.25));
+    }
+
+    #[test]
+    fn classes_without_a_vote_are_guessed_at() {
+        // One neighbor votes for one of 24 classes; the other 23 tie at 0.
+        let labels: Vec<usize> = (0..240).map(|row| row % 24).collect();
+        let votes = Array2::from_shape_fn((240, 24), |(row, class)| {
+            let voted = if row < 60 { labels[row] } else { (labels[row] + 1) % 24 };
+            f32::from(u8::from(class == voted))
+        });
+        let ours = exclusive(votes.view(), &labels).expect("finite");
+        assert_eq!((ours.top1.share, ours.top5.ties), (0.25, 180));
+        // Behind the one that was voted for, 4 of 23 places are among the first five.
+        assert!((ours.top5.share - (0.25 + 0.75 * 4.0 / 23.0)).abs() < 1e-12, "{:?}", ours.top5);
+        let found = exclusive_intervals(votes.view(), &labels, &Bootstrap::usual(1));
+        let top5 = found.expect("intervals").top5.expect("an interval");
+        assert!(top5.low < ours.top5.share && ours.top5.share < top5.high && top5.high < 0.5);
     }
 
     #[test]

@@ -65,7 +65,7 @@ impl Bootstrap {
 }
 
 /// An interval for each of the figures that `figures` takes of a resample; none for one that no resample
-/// has.
+/// has, and none of a single clip: all of its resamples are alike, which says nothing of other clips.
 ///
 /// `figures` is told how often each of the `clips` was drawn, so that what is expensive, such as sorting, can
 /// be done once before. It returns equally many figures each time, and none for what a resample does not
@@ -89,6 +89,9 @@ where
     F: Fn(&[u32]) -> Vec<Option<f64>> + Sync,
 {
     how.check(clips)?;
+    if clips == 1 {
+        return Ok(vec![None; figures(&[1]).len()]);
+    }
     let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let figures = &figures;
     let some = |first: usize| {
@@ -162,6 +165,14 @@ mod tests {
         assert_eq!(intervals(400, &how, mean).expect("figures"), ours);
         let other = intervals(400, &Bootstrap { seed: 4, ..how }, mean).expect("figures");
         assert_ne!(other[0], ours[0]);
+    }
+
+    #[test]
+    fn one_clip_says_nothing_of_others() {
+        let figures = |counts: &[u32]| vec![Some(f64::from(counts[0])), Some(0.5)];
+        assert_eq!(intervals(1, &Bootstrap::usual(0), figures), Ok(vec![None, None]));
+        let two = intervals(2, &Bootstrap::usual(0), figures).expect("figures");
+        assert!(two.iter().all(Option::is_some), "{two:?}");
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub struct CalibrationBin {
     pub decisions: u64,
     /// Their mean confidence; none without a decision.
     pub confidence: Option<f64>,
-    /// The share of them that came true; none without a decision.
+    /// The share of them that came true, a tie by its part; none without a decision.
     pub accuracy: Option<f64>,
 }
 
@@ -55,11 +55,13 @@ pub struct Decisions {
 struct Decision {
     bin: usize,
     confidence: f64,
-    true_: bool,
+    /// How much of it came true: 0 or 1, or between for one of several classes that are equally probable.
+    true_: f64,
 }
 
 impl Decisions {
-    /// For exclusive classes: the decision for the most probable one, the first of equals, of each clip.
+    /// For exclusive classes: the decision for the most probable one of each clip; of equally probable ones for
+    /// each by its part.
     ///
     /// # Shapes
     ///
@@ -88,9 +90,10 @@ impl Decisions {
             if label >= classes {
                 return Err(EvalError::NoSuchClass { row, label, classes });
             }
-            let most =
-                (1..classes).fold(0, |best, at| if each[at] > each[best] { at } else { best });
-            clips.push(vec![Decision::new(each[most], most == label, bins)]);
+            let most = each.iter().copied().fold(0.0, f32::max);
+            let equal = each.iter().filter(|p| **p == most).count();
+            let true_ = if each[label] == most { 1.0 / equal as f64 } else { 0.0 };
+            clips.push(vec![Decision::new(most, true_, bins)]);
             let off =
                 |(at, p): (usize, &f32)| (f64::from(*p) - f64::from(u8::from(at == label))).powi(2);
             squares.push(each.iter().enumerate().map(off).sum());
@@ -118,10 +121,10 @@ impl Decisions {
             return Err(EvalError::Sizes { scores, targets });
         }
         let rows = probabilities.axis_iter(Axis(0)).zip(targets.axis_iter(Axis(0)));
-        let decide = |(p, t): (&f32, &bool)| Decision::new(*p, *t, bins);
+        let decide = |(p, t): (&f32, &bool)| Decision::new(*p, f64::from(u8::from(*t)), bins);
         let clips: Vec<Vec<Decision>> =
             rows.map(|(p, t)| p.iter().zip(t).map(decide).collect()).collect();
-        let square = |one: &Decision| (one.confidence - f64::from(u8::from(one.true_))).powi(2);
+        let square = |one: &Decision| (one.confidence - one.true_).powi(2);
         let mean = |clip: &Vec<Decision>| clip.iter().map(square).sum::<f64>() / clip.len() as f64;
         Ok(Self { bins, squares: clips.iter().map(mean).collect(), clips })
     }
@@ -155,7 +158,7 @@ impl Decisions {
                 let (number, confidence, true_) = &mut sums[decision.bin];
                 *number += u64::from(count);
                 *confidence += weight * decision.confidence;
-                *true_ += if decision.true_ { weight } else { 0.0 };
+                *true_ += weight * decision.true_;
             }
         }
         let all: u64 = sums.iter().map(|(number, _, _)| number).sum();
@@ -173,7 +176,7 @@ impl Decisions {
 }
 
 impl Decision {
-    fn new(probability: f32, true_: bool, bins: usize) -> Self {
+    fn new(probability: f32, true_: f64, bins: usize) -> Self {
         let confidence = f64::from(probability);
         let bin = (confidence * bins as f64).ceil() as usize;
         Self { bin: bin.clamp(1, bins) - 1, confidence, true_ }
@@ -209,6 +212,17 @@ mod tests {
         assert_eq!((wrong.expected_error, wrong.brier), (1.0, 2.0));
         let last = CalibrationBin { decisions: 2, confidence: Some(1.0), accuracy: Some(1.0) };
         assert_eq!((right.bins[9], right.bins[0]), (last, CalibrationBin::default()));
+    }
+
+    #[test]
+    fn what_tells_nothing_is_right_as_often_as_guessing() {
+        let equal = Array2::from_elem((3, 4), 0.25);
+        for labels in [[0, 0, 0], [3, 3, 3]] {
+            let all = Decisions::exclusive(equal.view(), &labels, 10).expect("probabilities");
+            let all = all.calibration();
+            assert_eq!((all.bins[2].accuracy, all.bins[2].confidence), (Some(0.25), Some(0.25)));
+            assert_eq!(all.expected_error, 0.0);
+        }
     }
 
     #[test]

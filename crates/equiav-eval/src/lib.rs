@@ -1,7 +1,8 @@
 //! Retrieval, classification and localization metrics from plain arrays; no model is run and no file is read.
 //!
 //! Higher scores are better everywhere. Scores must be finite: a metric of a broken model is an
-//! error, never a number.
+//! error, never a number. Equal scores stand in no order: a figure is the mean over all orders of them, so
+//! that a model which tells nothing apart gets what guessing gets ([`Rank`]). One clip alone has no interval.
 
 mod accuracy;
 mod answers;
@@ -16,6 +17,7 @@ mod normal;
 mod per_depth;
 mod precision;
 mod product;
+mod rank;
 mod retrieval;
 mod significance;
 mod tally;
@@ -31,15 +33,16 @@ pub use calibration::{Calibration, CalibrationBin, CalibrationIntervals, Decisio
 pub use clusters::{normalized_mutual_information, normalized_mutual_information_interval};
 pub use coverage::Coverage;
 pub use nearest::{Nearest, top_k};
-pub use neighbors::neighbor_votes;
+pub use neighbors::{multilabel_neighbor_votes, neighbor_votes};
 pub use per_depth::PerDepth;
 pub use precision::{
     ClassIntervals, ClassMetrics, Classification, ClassificationIntervals, average_precision,
     classification, classification_intervals, d_prime, roc_auc,
 };
 pub use product::{Blocks, Plain, Product};
+pub use rank::Rank;
 pub use retrieval::{
-    BothWays, Rank, Retrieval, RetrievalIntervals, ranks, retrieval, retrieval_of_embeddings, same,
+    BothWays, Retrieval, RetrievalIntervals, ranks, retrieval, retrieval_of_embeddings, same,
     same_group,
 };
 pub use significance::{binomial_tail, chance_of_recall};

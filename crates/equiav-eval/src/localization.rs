@@ -194,10 +194,10 @@ pub fn center_map(size: [usize; 2]) -> Array2<f32> {
 pub struct Figure {
     /// Over all clips.
     pub value: f64,
-    /// The 2.5 % quantile over resamples.
-    pub low: f64,
-    /// The 97.5 % quantile.
-    pub high: f64,
+    /// The 2.5 % quantile over resamples; none of a single clip, which says nothing of others.
+    pub low: Option<f64>,
+    /// The 97.5 % quantile; none as above.
+    pub high: Option<f64>,
 }
 
 impl Figure {
@@ -207,7 +207,7 @@ impl Figure {
     ///
     /// # Panics
     ///
-    /// If there are no values, or `statistic` is a number of no resample.
+    /// If there are no values.
     #[track_caller]
     pub fn of(values: &[f64], seed: u64, statistic: impl Fn(&[f64]) -> f64 + Sync) -> Self {
         assert!(!values.is_empty(), "Figure::of: there are no values");
@@ -218,7 +218,7 @@ impl Figure {
         };
         let how = Bootstrap { resamples: RESAMPLES, ..Bootstrap::usual(seed) };
         let found = intervals(values.len(), &how, of_resample).expect("clips and resamples");
-        let Interval { low, high, .. } = found[0].expect("Figure::of: some statistic is a number");
+        let (low, high) = found[0].map(|Interval { low, high, .. }| (low, high)).unzip();
         Self { value: statistic(values), low, high }
     }
 }
@@ -371,18 +371,23 @@ mod tests {
     fn intervals_hold_their_value_and_narrow_with_more_clips() {
         let values = |count: u32| (0..count).map(|n| f64::from(n % 2)).collect::<Vec<_>>();
         let (few, many) = (Figure::of(&values(40), 7, mean), Figure::of(&values(1_000), 7, mean));
-        for figure in [few, many] {
-            assert!(figure.low < figure.value && figure.value < figure.high, "{figure:?}");
-        }
+        let ends = |figure: Figure| {
+            let (low, high) = figure.low.zip(figure.high).expect("an interval");
+            assert!(low <= figure.value + 1e-12 && figure.value <= high + 1e-12, "{figure:?}");
+            [low, high]
+        };
         // The standard error of a share of a half is 0.5 / √n; 1.96 of them each way.
         for (figure, count) in [(few, 40.0f64), (many, 1_000.0)] {
             let expected = 2.0 * 1.96 * 0.5 / count.sqrt();
-            let ratio = (figure.high - figure.low) / expected;
+            let [low, high] = ends(figure);
+            let ratio = (high - low) / expected;
             assert!((0.85..1.15).contains(&ratio), "{figure:?}: {ratio}");
         }
         assert_eq!(few, Figure::of(&values(40), 7, mean), "the seed decides");
         let same = Figure::of(&[0.3; 9], 1, mean);
-        assert!((same.low - 0.3).abs() < 1e-12 && (same.high - 0.3).abs() < 1e-12, "{same:?}");
+        assert!(ends(same).iter().all(|end| (end - 0.3).abs() < 1e-12), "{same:?}");
+        let one = Figure::of(&[1.0], 1, mean);
+        assert_eq!((one.value, one.low, one.high), (1.0, None, None));
     }
 
     /// By sets of positions, one at a time.

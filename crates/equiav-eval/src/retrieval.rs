@@ -1,25 +1,14 @@
 //! Cross-modal retrieval: where the right candidate stands among all, both ways.
 
-use ndarray::{ArrayView1, ArrayView2, Axis};
+use ndarray::{ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Answers, Blocks, Bootstrap, EvalError, Interval, PerDepth, Plain, UnitRows, binomial_tail,
-    chance_of_recall, check_values, intervals, ranks_both_ways,
+    Answers, Blocks, Bootstrap, EvalError, Interval, PerDepth, Plain, Rank, UnitRows,
+    binomial_tail, chance_of_recall, check_values, intervals, ranks_both_ways,
 };
 
-/// Where a query's best-ranked correct candidate stands.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Rank {
-    /// 1 + the number of candidates that score strictly higher; 1 is best.
-    pub rank: usize,
-    /// How many wrong candidates score exactly the same: ties, which `rank` counts as won.
-    pub tied: usize,
-    /// How many candidates are correct.
-    pub correct: usize,
-}
-
-/// Retrieval in one direction.
+/// Retrieval in one direction; of equal scores the mean over all of their orders counts, see [`Rank`].
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Retrieval {
     /// Share of the queries with a correct candidate at rank 1, in [0, 1].
@@ -32,9 +21,14 @@ pub struct Retrieval {
     pub median_rank: f64,
     /// Mean rank, from 1.
     pub mean_rank: f64,
-    /// How many queries score a wrong candidate exactly as high as their best correct one. Ranks
-    /// count such a tie as won; `p_value` counts it as lost.
+    /// How many queries score a wrong candidate exactly as high as their best correct one. `p_value` counts
+    /// such a tie as lost.
     pub ties: usize,
+    /// The share of wrong candidates that score exactly as high as a query's best correct one, in [0, 1], the mean
+    /// over the queries: 1 where scores tell nothing apart. None in figures of earlier versions, which counted
+    /// ties as won.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tied_share: Option<f64>,
     /// How many queries were asked.
     pub queries: usize,
     /// How many candidates each was compared with.
@@ -44,8 +38,8 @@ pub struct Retrieval {
     /// The probability that guessing reaches that recall or more: one-sided binomial test against
     /// `chance`, which takes the queries as independent.
     pub p_value: PerDepth,
-    /// How far the figures may be from those of other queries like these; none in figures of earlier
-    /// versions.
+    /// How far the figures may be from those of other queries like these; none of a single query, nor in figures
+    /// of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intervals: Option<RetrievalIntervals>,
 }
@@ -160,7 +154,12 @@ pub fn ranks(
 ) -> Result<Vec<Rank>, EvalError> {
     check_values("similarities", similarity)?;
     let rows = similarity.axis_iter(Axis(0)).enumerate();
-    rows.map(|(query, scores)| rank(query, scores, |candidate| correct(query, candidate))).collect()
+    let gallery = similarity.ncols();
+    rows.map(|(query, scores)| {
+        let rank = Rank::of(scores, |candidate| correct(query, candidate));
+        rank.ok_or(EvalError::NothingCorrect { query, gallery })
+    })
+    .collect()
 }
 
 impl Retrieval {
@@ -172,106 +171,86 @@ impl Retrieval {
     #[track_caller]
     pub fn of_ranks(ranks: &[Rank], gallery: usize) -> Self {
         assert!(!ranks.is_empty(), "retrieval without a query");
-        let recall = |depth| share(ranks, |rank| rank.rank <= depth);
-        let chance = PerDepth::of(|depth| chance(ranks, gallery, depth));
-        let places: Vec<usize> = ranks.iter().map(|rank| rank.rank).collect();
+        let mean = |figure: &dyn Fn(&Rank) -> f64| {
+            ranks.iter().map(figure).sum::<f64>() / ranks.len() as f64
+        };
+        let recall = |depth| mean(&|rank| rank.within(depth));
+        let chance = PerDepth::of(|depth| {
+            mean(&|rank| chance_of_recall(gallery, rank.correct, depth)).min(1.0)
+        });
         Self {
             r1: recall(1),
             r5: recall(5),
             r10: recall(10),
-            median_rank: median(&places),
-            mean_rank: places.iter().sum::<usize>() as f64 / places.len() as f64,
+            median_rank: median(ranks),
+            mean_rank: mean(&Rank::mean),
             ties: ranks.iter().filter(|rank| rank.tied > 0).count(),
+            tied_share: Some(mean(&|rank| rank.tied_share(gallery))),
             queries: ranks.len(),
             gallery,
             chance,
             p_value: PerDepth::of(|depth| {
-                let hits = ranks.iter().filter(|rank| rank.rank + rank.tied <= depth).count();
+                let hits = ranks.iter().filter(|rank| rank.above + rank.tied < depth).count();
                 binomial_tail(hits, ranks.len(), chance.at(depth))
             }),
             intervals: None,
         }
     }
 
-    /// Adds the intervals, over the queries of these `ranks`.
+    /// Adds the intervals, over the queries of these `ranks`; a single query has none.
     ///
     /// # Errors
     ///
     /// If there are no ranks or `how` gives no interval.
     pub fn with_intervals(self, ranks: &[Rank], how: &Bootstrap) -> Result<Self, EvalError> {
-        let mut places: Vec<usize> = ranks.iter().map(|rank| rank.rank).collect();
-        places.sort_unstable();
+        let mut places: Vec<Place> = ranks.iter().map(Place::of).collect();
+        places.sort_unstable_by(|a, b| a.rank.total_cmp(&b.rank));
         let found = intervals(places.len(), how, |counts| figures_of_sorted(&places, counts))?;
-        let none = || EvalError::NoInterval { resamples: how.resamples, level: how.level };
-        let at = |figure: usize| found[figure].ok_or_else(none);
-        let intervals = RetrievalIntervals {
-            bootstrap: *how,
-            r1: at(0)?,
-            r5: at(1)?,
-            r10: at(2)?,
-            median_rank: at(3)?,
-            mean_rank: at(4)?,
+        let [Some(r1), Some(r5), Some(r10), Some(median_rank), Some(mean_rank)] = found[..] else {
+            return Ok(Self { intervals: None, ..self });
         };
+        let intervals = RetrievalIntervals { bootstrap: *how, r1, r5, r10, median_rank, mean_rank };
         Ok(Self { intervals: Some(intervals), ..self })
     }
 }
 
+/// What figures need of a [`Rank`].
+struct Place {
+    rank: f64,
+    /// By how much it is among the first 1, 5 and 10.
+    within: [f64; 3],
+}
+
+impl Place {
+    fn of(rank: &Rank) -> Self {
+        Self { rank: rank.mean(), within: [1, 5, 10].map(|depth| rank.within(depth)) }
+    }
+}
+
 /// Recall at 1, 5 and 10, median and mean of sorted `places`, each as often as `counts` says.
-fn figures_of_sorted(places: &[usize], counts: &[u32]) -> Vec<Option<f64>> {
+fn figures_of_sorted(places: &[Place], counts: &[u32]) -> Vec<Option<f64>> {
     let all: usize = counts.iter().map(|count| *count as usize).sum();
-    let (mut within, mut sum, mut seen) = ([0_usize; 3], 0_usize, 0_usize);
+    let (mut within, mut sum, mut seen) = ([0.0; 3], 0.0, 0_usize);
     let mut middle = [None; 2];
     for (place, count) in places.iter().zip(counts).filter(|(_, count)| **count > 0) {
-        let count = *count as usize;
-        for (within, depth) in within.iter_mut().zip([1, 5, 10]) {
-            *within += if *place <= depth { count } else { 0 };
+        let times = f64::from(*count);
+        for (sum, within) in within.iter_mut().zip(place.within) {
+            *sum += within * times;
         }
-        (sum, seen) = (sum + place * count, seen + count);
+        (sum, seen) = (sum + place.rank * times, seen + *count as usize);
         for (middle, position) in middle.iter_mut().zip([(all - 1) / 2, all / 2]) {
-            *middle = middle.or((seen > position).then_some(*place));
+            *middle = middle.or((seen > position).then_some(place.rank));
         }
     }
-    let share = |count: usize| Some(count as f64 / all as f64);
-    let median = middle[0].zip(middle[1]).map(|(lower, upper)| (lower + upper) as f64 / 2.0);
+    let share = |sum: f64| Some(sum / all as f64);
+    let median = middle[0].zip(middle[1]).map(|(lower, upper)| (lower + upper) / 2.0);
     vec![share(within[0]), share(within[1]), share(within[2]), median, share(sum)]
 }
 
-/// The rank of the best correct one of `scores`.
-fn rank(
-    query: usize,
-    scores: ArrayView1<'_, f32>,
-    correct: impl Fn(usize) -> bool,
-) -> Result<Rank, EvalError> {
-    let (mut best, mut n_correct) = (f32::NEG_INFINITY, 0);
-    for (candidate, score) in scores.iter().enumerate() {
-        if correct(candidate) {
-            best = best.max(*score);
-            n_correct += 1;
-        }
-    }
-    if n_correct == 0 {
-        return Err(EvalError::NothingCorrect { query, gallery: scores.len() });
-    }
-    let above = scores.iter().filter(|score| **score > best).count();
-    let equal = scores.iter().enumerate().filter(|(_, score)| **score == best);
-    let tied = equal.filter(|(candidate, _)| !correct(*candidate)).count();
-    Ok(Rank { rank: above + 1, tied, correct: n_correct })
-}
-
-fn share(ranks: &[Rank], counts: impl Fn(&Rank) -> bool) -> f64 {
-    ranks.iter().filter(|rank| counts(rank)).count() as f64 / ranks.len() as f64
-}
-
-/// What guessing recalls within `depth`, averaged over the queries.
-fn chance(ranks: &[Rank], gallery: usize, depth: usize) -> f64 {
-    let each = ranks.iter().map(|rank| chance_of_recall(gallery, rank.correct, depth));
-    (each.sum::<f64>() / ranks.len() as f64).min(1.0)
-}
-
-fn median(places: &[usize]) -> f64 {
-    let mut sorted = places.to_vec();
-    sorted.sort_unstable();
-    (sorted[(sorted.len() - 1) / 2] + sorted[sorted.len() / 2]) as f64 / 2.0
+fn median(ranks: &[Rank]) -> f64 {
+    let mut sorted: Vec<f64> = ranks.iter().map(Rank::mean).collect();
+    sorted.sort_unstable_by(f64::total_cmp);
+    (sorted[(sorted.len() - 1) / 2] + sorted[sorted.len() / 2]) / 2.0
 }
 
 #[cfg(test)]
@@ -293,38 +272,23 @@ mod tests {
         })
     }
 
-    /// Sorts the candidates, correct ones first among equals, and looks for the first correct one.
-    fn naive_rank(scores: &[f32], correct: impl Fn(usize) -> bool) -> usize {
-        let mut order: Vec<usize> = (0..scores.len()).collect();
-        order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]).then(correct(*b).cmp(&correct(*a))));
-        let place = order.iter().position(|candidate| correct(*candidate)).expect("a correct one");
-        place + 1
+    /// A rank without ties.
+    fn place(rank: usize) -> Rank {
+        Rank { above: rank - 1, tied: 0, best: 1, correct: 1 }
     }
 
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
 
         #[test]
-        fn ranks_equal_sorting((scores, keys) in problems()) {
-            let ours = ranks(scores.view(), same_group(&keys, &keys)).expect("finite");
-            for (query, ours) in ours.iter().enumerate() {
-                // 0.0 and -0.0 do not occur both: no product here is negative and zero
-                let row = scores.row(query).to_vec();
-                let naive = naive_rank(&row, |candidate| keys[candidate] == keys[query]);
-                prop_assert_eq!(ours.rank, naive);
-                prop_assert_eq!(ours.correct, keys.iter().filter(|key| **key == keys[query]).count());
-            }
-        }
-
-        #[test]
         fn figures_equal_their_definitions((scores, keys) in problems()) {
             let all = ranks(scores.view(), same_group(&keys, &keys)).expect("finite");
             let ours = retrieval(scores.view(), same_group(&keys, &keys)).expect("finite").rows_to_columns;
             let n = keys.len() as f64;
-            let recall = |depth| all.iter().filter(|rank| rank.rank <= depth).count() as f64 / n;
+            let recall = |depth| all.iter().map(|rank| rank.within(depth)).sum::<f64>() / n;
             prop_assert_eq!((ours.r1, ours.r5, ours.r10), (recall(1), recall(5), recall(10)));
-            let below = all.iter().filter(|rank| (rank.rank as f64) < ours.median_rank).count() as f64;
-            let above = all.iter().filter(|rank| (rank.rank as f64) > ours.median_rank).count() as f64;
+            let below = all.iter().filter(|rank| rank.mean() < ours.median_rank).count() as f64;
+            let above = all.iter().filter(|rank| rank.mean() > ours.median_rank).count() as f64;
             prop_assert!(below <= n / 2.0 && above <= n / 2.0);
             prop_assert_eq!(ours.ties, all.iter().filter(|rank| rank.tied > 0).count());
         }
@@ -343,10 +307,10 @@ mod tests {
             ranks[0].1 += 1;
             ranks.sort_unstable();
             let (places, counts): (Vec<usize>, Vec<u32>) = ranks.into_iter().unzip();
-            let repeat = |(place, count): (&usize, &u32)| {
-                std::iter::repeat_n(Rank { rank: *place, tied: 0, correct: 1 }, *count as usize)
-            };
-            let repeated: Vec<Rank> = places.iter().zip(&counts).flat_map(repeat).collect();
+            let ranks: Vec<Rank> = places.into_iter().map(place).collect();
+            let repeat = |(rank, count): (&Rank, &u32)| std::iter::repeat_n(*rank, *count as usize);
+            let repeated: Vec<Rank> = ranks.iter().zip(&counts).flat_map(repeat).collect();
+            let places: Vec<Place> = ranks.iter().map(Place::of).collect();
             let figures = Retrieval::of_ranks(&repeated, 30);
             let expected = [figures.r1, figures.r5, figures.r10, figures.median_rank, figures.mean_rank];
             prop_assert_eq!(figures_of_sorted(&places, &counts), expected.map(Some).to_vec());
@@ -355,8 +319,7 @@ mod tests {
 
     #[test]
     fn intervals_are_those_of_the_binomial_distribution() {
-        let rank = |query: usize| Rank { rank: 1 + query % 4, tied: 0, correct: 1 };
-        let ranks: Vec<Rank> = (0..400).map(rank).collect();
+        let ranks: Vec<Rank> = (0..400).map(|query| place(1 + query % 4)).collect();
         let how = Bootstrap { resamples: 2000, ..Bootstrap::usual(9) };
         let ours =
             Retrieval::of_ranks(&ranks, 400).with_intervals(&ranks, &how).expect("intervals");
@@ -386,7 +349,7 @@ mod tests {
     fn the_best_ranked_duplicate_counts() {
         let scores = array![[0.1, 0.9, 0.5], [0.3, 0.2, 0.4], [0.0, 0.0, 1.0]];
         let ours = ranks(scores.view(), same).expect("finite");
-        assert_eq!(ours.iter().map(|rank| rank.rank).collect::<Vec<_>>(), [3, 3, 1]);
+        assert_eq!(ours.iter().map(Rank::mean).collect::<Vec<_>>(), [3.0, 3.0, 1.0]);
         let keys = ["word", "word", "other"];
         let ours = retrieval(scores.view(), same_group(&keys, &keys)).expect("finite");
         assert_eq!(ours.rows_to_columns.mean_rank, 4.0 / 3.0);
@@ -395,11 +358,29 @@ mod tests {
     }
 
     #[test]
-    fn a_collapsed_model_is_told_by_its_ties_and_is_not_significant() {
+    fn a_collapsed_model_has_what_guessing_has_and_is_not_significant() {
         let scores = Array2::zeros((50, 50));
         let ours = retrieval(scores.view(), same).expect("finite").rows_to_columns;
-        assert_eq!((ours.r1, ours.ties), (1.0, 50));
-        assert_eq!(ours.p_value.r1, 1.0);
+        assert_eq!((ours.r1, ours.r5, ours.r10), (ours.chance.r1, ours.chance.r5, ours.chance.r10));
+        assert!((ours.r1 - 0.02).abs() < 1e-12 && (ours.r10 - 0.2).abs() < 1e-12, "{ours:?}");
+        assert_eq!((ours.median_rank, ours.mean_rank), (25.5, 25.5));
+        assert_eq!((ours.ties, ours.tied_share, ours.p_value.r1), (50, Some(1.0), 1.0));
+    }
+
+    #[test]
+    fn a_tie_is_neither_won_nor_lost() {
+        let rank = Rank { above: 0, tied: 1, best: 1, correct: 1 };
+        let ours = Retrieval::of_ranks(&[place(1), rank], 3);
+        assert_eq!((ours.r1, ours.r5, ours.median_rank, ours.mean_rank), (0.75, 1.0, 1.25, 1.25));
+        assert_eq!((ours.ties, ours.tied_share), (1, Some(0.25)));
+    }
+
+    #[test]
+    fn one_query_has_no_interval() {
+        let ours = Retrieval::of_ranks(&[place(1)], 9);
+        let with = ours.with_intervals(&[place(1)], &Bootstrap::usual(0)).expect("figures");
+        assert_eq!(with, ours);
+        assert!(ours.with_intervals(&[], &Bootstrap::usual(0)).is_err());
     }
 
     #[test]

@@ -178,8 +178,9 @@ impl Queries {
 
     fn ranks(&self) -> Vec<Rank> {
         let rank = |query: usize| Rank {
-            rank: self.counts.above[query] as usize + 1,
+            above: self.counts.above[query] as usize,
             tied: (self.counts.equal[query] - self.correct_at_best[query]) as usize,
+            best: self.correct_at_best[query] as usize,
             correct: self.correct[query] as usize,
         };
         (0..self.best.len()).map(rank).collect()

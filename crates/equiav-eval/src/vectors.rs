@@ -71,6 +71,18 @@ impl UnitRows {
         &self.values[rows.start * self.width..rows.end * self.width]
     }
 
+    /// How far rows lie from their mean, in the mean square: 0 where all are one, 1 where they point to all sides.
+    pub fn spread(&self) -> f64 {
+        let mut mean = vec![0.0; self.width];
+        for row in self.values.chunks(self.width) {
+            mean.iter_mut().zip(row).for_each(|(sum, value)| *sum += f64::from(*value));
+        }
+        mean.iter_mut().for_each(|sum| *sum /= self.rows as f64);
+        let rows = self.values.chunks(self.width);
+        let each = rows.flat_map(|row| row.iter().zip(&mean));
+        each.map(|(value, mean)| (f64::from(*value) - mean).powi(2)).sum::<f64>() / self.rows as f64
+    }
+
     /// Fails if `other` has another width.
     pub(crate) fn check_width(&self, other: &Self) -> Result<(), EvalError> {
         if self.width == other.width {
@@ -166,6 +178,15 @@ mod tests {
         assert_eq!(score(&a, &b), expected as f32);
         // in 32 bits the small one would be lost
         assert_eq!(score(&[1e8, 1.0, -1e8], &[1.0, 1.0, 1.0]), 1.0);
+    }
+
+    #[test]
+    fn rows_spread_as_far_as_they_differ() {
+        let spread =
+            |rows: Array2<f32>| UnitRows::new("vectors", rows.view()).expect("finite").spread();
+        assert_eq!(spread(array![[3.0, 4.0], [6.0, 8.0]]), 0.0);
+        assert!((spread(array![[1.0, 0.0], [-2.0, 0.0]]) - 1.0).abs() < 1e-12);
+        assert!((spread(array![[1.0, 0.0], [0.0, 1.0]]) - 0.5).abs() < 1e-12);
     }
 
     #[test]

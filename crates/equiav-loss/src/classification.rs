@@ -10,7 +10,7 @@ use crate::Contrast;
 /// loss = meanᵢ meanₖ −tᵢₖ log σ(sᵢₖ) − (1 − tᵢₖ) log (1 − σ(sᵢₖ))
 /// ```
 ///
-/// `top1` counts the rows whose best score is at a class with their largest target.
+/// `top1` counts the rows whose best score is at a class with their largest target; rows of no class are missed.
 ///
 /// # Shapes
 ///
@@ -33,7 +33,7 @@ pub fn binary_cross_entropy(scores: &Tensor, targets: &Tensor) -> Contrast {
 /// loss = meanᵢ −Σₖ tᵢₖ log softmaxₖ sᵢ
 /// ```
 ///
-/// `top1` counts the rows whose best score is at a class with their largest target.
+/// `top1` counts the rows whose best score is at a class with their largest target; rows of no class are missed.
 ///
 /// # Shapes
 ///
@@ -67,7 +67,8 @@ fn top1(scores: &Tensor, targets: &Tensor) -> Tensor {
     let best = scores.detach().argmax(-1, true);
     let found = targets.gather(1, &best, false);
     let largest = targets.amax([1i64].as_slice(), true);
-    found.eq_tensor(&largest).to_kind(Kind::Float).mean(Kind::Float)
+    let right = found.eq_tensor(&largest).logical_and(&largest.gt(0.0));
+    right.to_kind(Kind::Float).mean(Kind::Float)
 }
 
 #[cfg(test)]
@@ -141,6 +142,8 @@ mod tests {
         for loss in [binary_cross_entropy, cross_entropy] {
             let top1 = loss(&scores, &targets).top1.double_value(&[]);
             assert!((top1 - 2.0 / 3.0).abs() < 1e-6, "{top1}");
+            let nothing = loss(&scores, &targets.zeros_like()).top1.double_value(&[]);
+            assert_eq!(nothing, 0.0, "a row of no class is not right whatever it says");
         }
     }
 

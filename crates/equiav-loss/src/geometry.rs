@@ -38,28 +38,27 @@ pub fn alignment(a: &Tensor, b: &Tensor) -> Tensor {
 /// uniformity = log meanᵢ≠ⱼ exp(−2 ‖xᵢ − xⱼ‖²)        x: the rows, scaled to unit length
 /// ```
 ///
-/// The result is a scalar `[]` without gradient, in at least 32 bits. Memory grows with `n`, time with
-/// its square. Call it outside any autocast region.
+/// The result is a scalar `[]` without gradient, in at least 32 bits; none where there is no pair: of fewer
+/// than 2 rows. Memory grows with `n`, time with its square. Call it outside any autocast region.
 ///
 /// # Shapes
 ///
-/// - `x`: `[n, d]` of at least 2 rows
+/// - `x`: `[n, d]`
 ///
 /// # Panics
 ///
 /// If the size differs from that.
 #[track_caller]
-pub fn uniformity(x: &Tensor) -> Tensor {
+pub fn uniformity(x: &Tensor) -> Option<Tensor> {
     let size = x.size();
     let [n, _] = size[..] else { panic!("uniformity: rows are [n, d], not {size:?}") };
-    assert!(n > 1, "uniformity: {n} rows make no pair");
-    no_grad(|| {
+    let pairs = (n > 1).then(|| (n * (n - 1)) as f64)?;
+    Some(no_grad(|| {
         let x = unit(x);
         let blocks: Vec<Tensor> =
             (0..n).step_by(ROWS_PER_BLOCK as usize).map(|first| nearness(&x, first)).collect();
-        let pairs = (n * (n - 1)) as f64;
         (Tensor::cat(&blocks, 0).sum(Kind::Double) / pairs).log().to_kind(x.kind())
-    })
+    }))
 }
 
 /// `Σⱼ exp(−2 ‖xᵢ − xⱼ‖²)` over `j ≠ i` for each row `i` of the block that begins at `first`.
@@ -120,15 +119,25 @@ mod tests {
                 sum += others.map(|(_, other)| (-2.0 * distance(row, other)).exp()).sum::<f64>();
             }
             let expected = (sum / (n * (n - 1)) as f64).ln();
-            assert!((value(&uniformity(&x)) - expected).abs() < 1e-9, "{n} rows");
+            let found = value(&uniformity(&x).expect("pairs"));
+            assert!((found - expected).abs() < 1e-9, "{n} rows");
         }
+    }
+
+    #[test]
+    fn one_row_is_aligned_but_makes_no_pair() {
+        let (a, b) = (rows(1, 0.0), rows(1, 2.0));
+        assert!(uniformity(&a).is_none() && uniformity(&a.narrow(0, 0, 0)).is_none());
+        let expected = distance(&plain(&a)[0], &plain(&b)[0]);
+        assert!((value(&alignment(&a, &b)) - expected).abs() < 1e-12);
     }
 
     #[test]
     fn equal_rows_are_not_uniform_and_opposite_ones_are() {
         let ones = Tensor::ones([4, 3], (Kind::Float, Device::Cpu));
-        assert!(value(&uniformity(&ones)).abs() < 1e-5);
+        let found = |rows: &Tensor| value(&uniformity(rows).expect("pairs"));
+        assert!(found(&ones).abs() < 1e-5);
         let opposite = Tensor::from_slice(&[1f32, 0.0, -1.0, 0.0]).reshape([2, 2]);
-        assert!((value(&uniformity(&opposite)) + 8.0).abs() < 1e-5);
+        assert!((found(&opposite) + 8.0).abs() < 1e-5);
     }
 }

@@ -24,12 +24,12 @@ impl SelfAttention {
     }
 }
 
-impl nn::Module for SelfAttention {
-    /// `[b, n, width]` to `[b, n, width]`.
-    fn forward(&self, tokens: &Tensor) -> Tensor {
+impl SelfAttention {
+    /// `[b, n, width]` to `[b, n, width]`; with `counted`, `[b, n]`, no token attends to others than those.
+    pub(crate) fn forward(&self, tokens: &Tensor, counted: Option<&Tensor>) -> Tensor {
         let qkv = tokens.apply(&self.qkv).chunk(3, -1);
         let [q, k, v] = [0, 1, 2].map(|part: usize| split_heads(&qkv[part], self.heads));
-        join_heads(&attend(&q, &k, &v)).apply(&self.proj)
+        join_heads(&attend(&q, &k, &v, counted)).apply(&self.proj)
     }
 }
 
@@ -74,31 +74,41 @@ impl CrossAttention {
         }
     }
 
-    /// `queries` `[b, q, query]` and `tokens` `[b, n, width]` to `[b, q, width]`.
-    pub(crate) fn forward(&self, queries: &Tensor, tokens: &Tensor) -> Tensor {
+    /// `queries` `[b, q, query]` and `tokens` `[b, n, width]` to `[b, q, width]`; with `counted`, `[b, n]`, no
+    /// query attends to others than those.
+    pub(crate) fn forward(
+        &self,
+        queries: &Tensor,
+        tokens: &Tensor,
+        counted: Option<&Tensor>,
+    ) -> Tensor {
         let q = split_heads(&queries.apply(&self.to_q), self.heads);
         let k = split_heads(&tokens.apply(&self.to_k), self.heads);
         let v = split_heads(&tokens.apply(&self.to_v), self.heads);
-        join_heads(&attend(&q, &k, &v)).apply(&self.to_out)
+        join_heads(&attend(&q, &k, &v, counted)).apply(&self.to_out)
     }
 }
 
 /// The most scores of a head that are kept in narrow numbers on a processor: those of 256 tokens.
 const NARROW_SCORES: i64 = 1 << 16;
 
-/// `softmax(q kᵀ / √d) v`, all `[b, heads, _, d]`.
+/// `softmax(q kᵀ / √d) v`, all `[b, heads, _, d]`, over the keys that `counted`, `[b, n]`, names, or over all.
 ///
 /// On a processor libtorch's fused kernel multiplies narrow numbers in pieces that cost more to set up
 /// than to multiply, so that few scores take twice the time of whole products, which keep them.
-fn attend(q: &Tensor, k: &Tensor, v: &Tensor) -> Tensor {
+fn attend(q: &Tensor, k: &Tensor, v: &Tensor, counted: Option<&Tensor>) -> Tensor {
+    let mask = counted.map(|counted| counted.unsqueeze(1).unsqueeze(1)); // [b, 1, 1, n]
     let narrow = matches!(q.kind(), Kind::Half | Kind::BFloat16) && q.device() == Device::Cpu;
     if narrow && q.size()[2] * k.size()[2] <= NARROW_SCORES {
         let scale = (q.size()[3] as f64).powf(-0.5);
         let scores = (q * scale).matmul(&k.transpose(-2, -1));
+        let scores = match &mask {
+            None => scores,
+            Some(mask) => scores.masked_fill(&mask.logical_not(), f64::NEG_INFINITY),
+        };
         return scores.softmax(-1, scores.kind()).matmul(v);
     }
-    let no_mask = None::<Tensor>;
-    Tensor::scaled_dot_product_attention(q, k, v, no_mask, 0.0, false, None, false)
+    Tensor::scaled_dot_product_attention(q, k, v, mask, 0.0, false, None, false)
 }
 
 /// `[b, n, heads · d]` to `[b, heads, n, d]`.

@@ -30,22 +30,26 @@ impl Block {
     }
 }
 
-impl nn::Module for Block {
-    /// `[b, n, width]` to `[b, n, width]`.
-    fn forward(&self, tokens: &Tensor) -> Tensor {
-        let tokens = tokens + tokens.apply(&self.norm1).apply(&self.attention);
-        let moved = tokens.apply(&self.norm2).apply(&self.mlp);
-        tokens + moved
-    }
+/// What a pass of a block is told beside its tokens.
+#[derive(Debug, Default)]
+pub(crate) struct Pass {
+    /// What both residual branches of each sample are multiplied by, `[2, b]`.
+    pub(crate) factors: Option<Tensor>,
+    /// The tokens that are attended to, `[b, n]`; absent, all.
+    pub(crate) counted: Option<Tensor>,
 }
 
 impl Block {
-    /// As its pass, with both residual branches of each sample multiplied by its `factors`, `[2, b]`.
-    pub(crate) fn forward_scaled(&self, tokens: &Tensor, factors: &Tensor) -> Tensor {
-        let factor = |branch| factors.get(branch).reshape([-1, 1, 1]);
-        let tokens = tokens + tokens.apply(&self.norm1).apply(&self.attention) * factor(0);
-        let moved = tokens.apply(&self.norm2).apply(&self.mlp) * factor(1);
-        tokens + moved
+    /// `[b, n, width]` to `[b, n, width]`.
+    pub(crate) fn forward(&self, tokens: &Tensor, pass: &Pass) -> Tensor {
+        let scaled = |branch: i64, moved: Tensor| match &pass.factors {
+            None => moved,
+            Some(factors) => moved * factors.get(branch).reshape([-1, 1, 1]),
+        };
+        let attended = self.attention.forward(&tokens.apply(&self.norm1), pass.counted.as_ref());
+        let tokens = tokens + scaled(0, attended);
+        let moved = tokens.apply(&self.norm2).apply(&self.mlp);
+        &tokens + scaled(1, moved)
     }
 }
 

@@ -4,42 +4,11 @@ use tch::{Tensor, nn};
 
 use crate::checkpoint::Checkpoint;
 use crate::config::BranchConfig;
-use crate::encoder::{Encoder, Tokens, View};
+use crate::encoder::{Encoder, Tokens, View, mean_token};
 use crate::head::Head;
 use crate::predictor::Predict;
 use crate::variant::{Inter, Intra};
-
-/// The views of one modality of a batch.
-#[derive(Debug)]
-pub struct Views {
-    /// As recorded, `[b, c, height, width]`, of 1 or 3 channels.
-    pub plain: Tensor,
-    /// Transformed, the same shape.
-    pub augmented: Tensor,
-    /// The parameter vectors of those transformations, `[b, vector]`.
-    pub vectors: Tensor,
-    /// Sampled parameter vectors of which no view was made, `[b, S, vector]`.
-    pub centroid: Tensor,
-}
-
-/// The embeddings of one modality of a batch.
-#[derive(Debug)]
-pub struct Embeddings {
-    /// What the intra-modal loss compares; nothing without one.
-    pub intra: Option<IntraPair>,
-    /// What is compared with the other modality, z̄ in the paper, `[b, out]`.
-    pub inter: Tensor,
-}
-
-/// The two embeddings that the intra-modal loss pulls together.
-#[derive(Debug)]
-pub struct IntraPair {
-    /// Where the augmented view should land, ẑ in the paper, `[b, out]`; without equivariance, where
-    /// the plain view lands.
-    pub predicted: Tensor,
-    /// Where the augmented view lands, z' in the paper, `[b, out]`.
-    pub augmented: Tensor,
-}
+use crate::views::{Embeddings, IntraPair, Views};
 
 /// The network of one modality: encoder, predictor and two heads.
 #[derive(Debug)]
@@ -139,20 +108,23 @@ impl Branch {
     /// there are none.
     #[track_caller]
     pub fn forward(&self, views: &Views, intra: Intra, inter: Inter) -> Embeddings {
-        let tokens = self.tokens(views, intra, inter);
-        let predictions = self.predictions(&tokens, views, intra, inter);
+        let counted = self.counted(views);
+        let tokens = self.tokens(views, intra, inter, &counted);
+        let predictions = self.predictions(&tokens, views, (intra, inter), counted[0].as_ref());
+        let mean_plain = || tokens.plain.as_ref().map(|all| mean_token(all, counted[0].as_ref()));
         let predicted = match intra {
             Intra::Equivariant => predictions.own,
-            Intra::Invariant => tokens.plain.as_ref().map(mean),
+            Intra::Invariant => mean_plain(),
             Intra::None => None,
         };
-        let augmented = tokens.augmented.as_ref().map(mean);
+        let augmented = tokens.augmented.as_ref();
+        let augmented = augmented.map(|all| mean_token(all, counted[1].as_ref()));
         let intra = predicted.zip(augmented.as_ref()).map(|(predicted, augmented)| IntraPair {
             predicted: predicted.apply(&self.intra_head),
             augmented: augmented.apply(&self.intra_head),
         });
         let inter = match inter {
-            Inter::CleanPair => tokens.plain.as_ref().map(mean),
+            Inter::CleanPair => mean_plain(),
             Inter::AugmentedPair => augmented,
             Inter::SinglePrediction | Inter::Centroid => predictions.sampled,
         };
@@ -169,6 +141,7 @@ impl Branch {
     ///
     /// - `plain`: `[b, c, height, width]`
     /// - `vectors`: `[S, vector]`
+    /// - `material`: `[b, width]`, see [`Encoder::counted`]
     /// - returns: `[b, out]`, of any length
     ///
     /// # Panics
@@ -177,11 +150,37 @@ impl Branch {
     // PUBLISHED: retrieval-unseeded the published code samples 16 unseeded vectors for each clip; here
     // one set, chosen by the caller, serves all clips.
     #[track_caller]
-    pub fn embed(&self, plain: &Tensor, vectors: Option<&Tensor>) -> Tensor {
-        let tokens = self.encode(plain, View::Plain);
-        let Some(vectors) = vectors else { return mean(&tokens).apply(&self.inter_head) };
+    pub fn embed(
+        &self,
+        plain: &Tensor,
+        vectors: Option<&Tensor>,
+        material: Option<&Tensor>,
+    ) -> Tensor {
+        let counted = self.encoder.counted(material);
+        let tokens = self.encoder.forward_counted(plain, View::Plain, counted.as_ref());
+        let Some(vectors) = vectors else {
+            return mean_token(&tokens, counted.as_ref()).apply(&self.inter_head);
+        };
         let queries = vectors.unsqueeze(0).expand([tokens.size()[0], -1, -1], false);
-        mean(&self.predict(&tokens, &queries)).apply(&self.inter_head)
+        mean(&self.predict_counted(&tokens, &queries, counted.as_ref())).apply(&self.inter_head)
+    }
+
+    /// The mean of the tokens of plain views.
+    ///
+    /// # Shapes
+    ///
+    /// - `plain`: `[b, c, height, width]`
+    /// - `material`: `[b, width]`, see [`Encoder::counted`]
+    /// - returns: `[b, width]` of tokens
+    ///
+    /// # Panics
+    ///
+    /// If the sizes differ from those the branch was made for.
+    #[track_caller]
+    pub fn pooled(&self, plain: &Tensor, material: Option<&Tensor>) -> Tensor {
+        let counted = self.encoder.counted(material);
+        let tokens = self.encoder.forward_counted(plain, View::Plain, counted.as_ref());
+        mean_token(&tokens, counted.as_ref())
     }
 
     /// How many rows and columns of tokens there are, row by row in their order.
@@ -214,22 +213,50 @@ impl Branch {
     /// If the sizes differ from those, or there are no vectors.
     #[track_caller]
     pub fn predict(&self, tokens: &Tensor, vectors: &Tensor) -> Tensor {
+        self.predict_counted(tokens, vectors, None)
+    }
+
+    #[track_caller]
+    fn predict_counted(
+        &self,
+        tokens: &Tensor,
+        vectors: &Tensor,
+        counted: Option<&Tensor>,
+    ) -> Tensor {
         let (b, size) = (tokens.size()[0], vectors.size());
         let fits = matches!(size[..], [batch, queries, numbers]
             if batch == b && queries > 0 && numbers == self.config.vector);
         let expected = self.config.vector;
         assert!(fits, "parameter vectors are [{b}, at least 1, {expected}], not {size:?}");
-        let predictions = self.predictor.predict(tokens, vectors);
+        let predictions = self.predictor.predict_counted(tokens, vectors, counted);
         let expected = [b, size[1], self.config.encoder.width];
         assert_eq!(predictions.size(), expected, "the predictor's result has another shape");
         predictions
     }
 
+    /// The tokens of the plain and of the augmented views that count; none for all.
     #[track_caller]
-    fn tokens(&self, views: &Views, intra: Intra, inter: Inter) -> Tokens {
+    fn counted(&self, views: &Views) -> [Option<Tensor>; 2] {
+        let material = views.material.as_ref();
+        let of = |columns: Option<&Tensor>| self.encoder.counted(columns);
+        [of(material.map(|all| &all.plain)), of(material.map(|all| &all.augmented))]
+    }
+
+    #[track_caller]
+    fn tokens(
+        &self,
+        views: &Views,
+        intra: Intra,
+        inter: Inter,
+        counted: &[Option<Tensor>; 2],
+    ) -> Tokens {
         let plain = intra.needs_views() || inter.needs_plain();
         let augmented = intra.needs_views() || !inter.needs_plain();
-        self.encoder.both(plain.then_some(&views.plain), augmented.then_some(&views.augmented))
+        self.encoder.both(
+            plain.then_some(&views.plain),
+            augmented.then_some(&views.augmented),
+            counted.each_ref().map(Option::as_ref),
+        )
     }
 
     /// All predictions in one call of the predictor, so that keys and values are computed once.
@@ -238,8 +265,8 @@ impl Branch {
         &self,
         tokens: &Tokens,
         views: &Views,
-        intra: Intra,
-        inter: Inter,
+        (intra, inter): (Intra, Inter),
+        counted: Option<&Tensor>,
     ) -> Predictions {
         let own = i64::from(intra == Intra::Equivariant);
         let sampled = inter.predictions(views.centroid.size()[1]);
@@ -250,7 +277,8 @@ impl Branch {
         };
         let queries =
             [views.vectors.unsqueeze(1).narrow(1, 0, own), views.centroid.narrow(1, 0, sampled)];
-        let all = self.predict(plain, &Tensor::cat(&queries, 1)); // [b, own + sampled, width]
+        // [b, own + sampled, width]
+        let all = self.predict_counted(plain, &Tensor::cat(&queries, 1), counted);
         Predictions {
             own: (own > 0).then(|| all.select(1, 0)),
             sampled: (sampled > 0).then(|| mean(&all.narrow(1, own, sampled))),

@@ -8,7 +8,7 @@ use tch::{Tensor, nn};
 
 use crate::checkpoint::Checkpoint;
 use crate::config::{InputConfig, size};
-use crate::encoder::{Encoder, EncoderConfig, View};
+use crate::encoder::{Encoder, EncoderConfig, View, mean_token};
 use crate::init;
 
 /// How the names of the last linear map's parameters begin.
@@ -111,20 +111,30 @@ impl Classifier {
     ///
     /// - `input`: `[b, c, height, width]`, of 1 or 3 channels
     /// - `factors`: `[depth, 2, b]`, see [`Encoder::forward_scaled`]; absent, every branch counts
+    /// - `material`: `[b, width]`, see [`Encoder::counted`]
     /// - returns: `[b, projection]`
     ///
     /// # Panics
     ///
     /// If there is no such modality, or the sizes differ from those it was made for.
+    // PUBLISHED: head-of-one-modality, the published map to the classes takes the mean token of a picture alone.
     #[track_caller]
-    pub fn project(&self, modality: &str, input: &Tensor, factors: Option<&Tensor>) -> Tensor {
+    pub fn project(
+        &self,
+        modality: &str,
+        input: &Tensor,
+        factors: Option<&Tensor>,
+        material: Option<&Tensor>,
+    ) -> Tensor {
         let trunk = self.trunks.get(modality);
         let trunk = trunk.unwrap_or_else(|| panic!("the classifier has no modality {modality}"));
+        let counted = trunk.encoder.counted(material);
+        let counted = counted.as_ref();
         let tokens = match factors {
-            None => trunk.encoder.forward(input, View::Plain),
-            Some(factors) => trunk.encoder.forward_scaled(input, factors),
+            None => trunk.encoder.forward_counted(input, View::Plain, counted),
+            Some(factors) => trunk.encoder.forward_scaled(input, factors, counted),
         };
-        tokens.mean_dim([1i64].as_slice(), false, None).apply(&trunk.projection)
+        mean_token(&tokens, counted).apply(&trunk.projection)
     }
 
     /// The scores of the classes, from the projections of every modality.

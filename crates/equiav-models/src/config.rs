@@ -80,7 +80,7 @@ impl BranchConfig {
 
 impl EncoderConfig {
     pub(crate) fn check(&self, input: InputConfig) -> anyhow::Result<()> {
-        let Self { width, depth, heads, patch, mlp } = *self;
+        let Self { width, depth, heads, patch, mlp, mask_padding: _ } = *self;
         size("width", width)?;
         size("depth", depth)?;
         size("heads", heads)?;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tch::{Tensor, nn};
 
-use crate::block::Block;
+use crate::block::{Block, Pass};
 use crate::checkpoint::Checkpoint;
 use crate::config::InputConfig;
 use crate::init;
@@ -27,6 +27,9 @@ pub struct EncoderConfig {
     pub patch: i64,
     /// What follows the attention in a block.
     pub mlp: MlpConfig,
+    /// Whether tokens that hold padding alone are left out of attention and of means; as published, they are not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mask_padding: bool,
 }
 
 /// Which kind of view an input is; each has a final norm of its own.
@@ -49,6 +52,8 @@ pub struct Encoder {
     checkpoint: Option<Checkpoint>,
     norm: Norm,
     norm_augmented: Norm,
+    patch: i64,
+    mask_padding: bool,
 }
 
 /// The tokens of the views that were asked for, each `[b, n, width]`.
@@ -82,6 +87,8 @@ impl EncoderConfig {
             checkpoint: None,
             norm: init::norm(named("norm"), self.width),
             norm_augmented: init::norm(root / format!("norm_{suffix}_aug"), self.width),
+            patch: self.patch,
+            mask_padding: self.mask_padding,
         }
     }
 }
@@ -107,7 +114,54 @@ impl Encoder {
     /// If the sizes differ from those the encoder was made for.
     #[track_caller]
     pub fn forward(&self, input: &Tensor, view: View) -> Tensor {
-        self.norm_of(view, &self.before_norm(input, None))
+        self.forward_counted(input, view, None)
+    }
+
+    /// As [`forward`](Self::forward), of whose tokens those `counted` alone are attended to; the others are of no
+    /// meaning afterwards.
+    ///
+    /// # Shapes
+    ///
+    /// - `input`: `[b, c, height, width]`
+    /// - `counted`: `[b, n]`, as [`counted`](Self::counted) tells; absent, all
+    /// - returns: `[b, n, width]`, row by row
+    ///
+    /// # Panics
+    ///
+    /// If the sizes differ from those.
+    #[track_caller]
+    pub fn forward_counted(&self, input: &Tensor, view: View, counted: Option<&Tensor>) -> Tensor {
+        self.norm_of(view, &self.before_norm(input, None, counted))
+    }
+
+    /// Which tokens count where the columns of the input that hold `material` are known: those with a column of it.
+    /// None, for all, where the encoder masks no padding.
+    ///
+    /// An input without any material counts as a whole.
+    ///
+    /// # Shapes
+    ///
+    /// - `material`: `[b, width]` of the input, true where a column holds material
+    /// - returns: `[b, n]`, row by row
+    ///
+    /// # Panics
+    ///
+    /// If the size differs from that.
+    #[track_caller]
+    pub fn counted(&self, material: Option<&Tensor>) -> Option<Tensor> {
+        // PUBLISHED: padding-attended, the published code has no mask; here one is a setting.
+        let material = material.filter(|_| self.mask_padding)?;
+        let InputConfig { height, width } = self.input;
+        let size = material.size();
+        assert!(
+            matches!(size[..], [_, columns] if columns == width),
+            "this encoder's material is [b, {width}], not {size:?}"
+        );
+        let columns = material.unflatten(-1, [width / self.patch, self.patch]).any_dim(-1, false);
+        let nothing = columns.any_dim(-1, true).logical_not();
+        let columns = columns.logical_or(&nothing); // [b, columns]
+        let rows = height / self.patch;
+        Some(columns.unsqueeze(1).expand([-1, rows, -1], false).flatten(1, 2))
     }
 
     /// The tokens of plain `input` with the residual branches of every block multiplied by `factors`,
@@ -117,16 +171,22 @@ impl Encoder {
     ///
     /// - `input`: `[b, c, height, width]`, of 1 or 3 channels
     /// - `factors`: `[depth, 2, b]`, for attention and feed-forward network
+    /// - `counted`: `[b, n]`, see [`forward_counted`](Self::forward_counted)
     /// - returns: `[b, n, width]`, row by row
     ///
     /// # Panics
     ///
     /// If the sizes differ from those.
     #[track_caller]
-    pub fn forward_scaled(&self, input: &Tensor, factors: &Tensor) -> Tensor {
+    pub fn forward_scaled(
+        &self,
+        input: &Tensor,
+        factors: &Tensor,
+        counted: Option<&Tensor>,
+    ) -> Tensor {
         let expected = [self.blocks.len() as i64, 2, input.size()[0]];
         assert_eq!(factors.size(), expected, "factors are [depth, 2, b]");
-        self.norm_of(View::Plain, &self.before_norm(input, Some(factors)))
+        self.norm_of(View::Plain, &self.before_norm(input, Some(factors), counted))
     }
 
     /// The tokens of the given views, in one pass of the blocks.
@@ -134,15 +194,24 @@ impl Encoder {
     /// Blocks treat each sample by itself, so one pass over both views gives what two would, with
     /// matrix products of twice the rows.
     #[track_caller]
-    pub(crate) fn both(&self, plain: Option<&Tensor>, augmented: Option<&Tensor>) -> Tokens {
+    pub(crate) fn both(
+        &self,
+        plain: Option<&Tensor>,
+        augmented: Option<&Tensor>,
+        counted: [Option<&Tensor>; 2],
+    ) -> Tokens {
         let (Some(clean), Some(changed)) = (plain, augmented) else {
+            let tokens = |input, view, counted| self.forward_counted(input, view, counted);
             return Tokens {
-                plain: plain.map(|input| self.forward(input, View::Plain)),
-                augmented: augmented.map(|input| self.forward(input, View::Augmented)),
+                plain: plain.map(|input| tokens(input, View::Plain, counted[0])),
+                augmented: augmented.map(|input| tokens(input, View::Augmented, counted[1])),
             };
         };
         let (first, second) = (clean.size()[0], changed.size()[0]);
-        let tokens = self.before_norm(&Tensor::cat(&[clean, changed], 0), None);
+        let counted = counted[0].zip(counted[1]);
+        let counted = counted.map(|(plain, augmented)| Tensor::cat(&[plain, augmented], 0));
+        let both = Tensor::cat(&[clean, changed], 0);
+        let tokens = self.before_norm(&both, None, counted.as_ref());
         Tokens {
             plain: Some(self.norm_of(View::Plain, &tokens.narrow(0, 0, first))),
             augmented: Some(self.norm_of(View::Augmented, &tokens.narrow(0, first, second))),
@@ -150,7 +219,12 @@ impl Encoder {
     }
 
     #[track_caller]
-    fn before_norm(&self, input: &Tensor, factors: Option<&Tensor>) -> Tensor {
+    fn before_norm(
+        &self,
+        input: &Tensor,
+        factors: Option<&Tensor>,
+        counted: Option<&Tensor>,
+    ) -> Tensor {
         let InputConfig { height, width } = self.input;
         let size = input.size();
         // Transposed input may have as many patches; it must not pass for the right one.
@@ -162,18 +236,18 @@ impl Encoder {
         let tokens = tokens + &self.position + &self.modality;
         let blocks = self.blocks.iter().zip(0..);
         blocks.fold(tokens, |tokens, (block, number)| {
-            self.run(block, &tokens, factors.map(|factors| factors.get(number)))
+            let pass = Pass {
+                factors: factors.map(|factors| factors.get(number)),
+                counted: counted.map(Tensor::shallow_clone),
+            };
+            self.run(block, &tokens, pass)
         })
     }
 
-    fn run(&self, block: &Block, tokens: &Tensor, factors: Option<Tensor>) -> Tensor {
-        let pass = move |block: &Block, tokens: &Tensor| match &factors {
-            None => tokens.apply(block),
-            Some(factors) => block.forward_scaled(tokens, factors),
-        };
-        let Some(checkpoint) = self.checkpoint else { return pass(block, tokens) };
+    fn run(&self, block: &Block, tokens: &Tensor, pass: Pass) -> Tensor {
+        let Some(checkpoint) = self.checkpoint else { return block.forward(tokens, &pass) };
         let block = block.share();
-        checkpoint(tokens, Box::new(move |tokens| pass(&block, tokens)))
+        checkpoint(tokens, Box::new(move |tokens| block.forward(tokens, &pass)))
     }
 
     fn norm_of(&self, view: View, tokens: &Tensor) -> Tensor {
@@ -182,6 +256,14 @@ impl Encoder {
             View::Augmented => tokens.apply(&self.norm_augmented),
         }
     }
+}
+
+/// The mean over those of `tokens` `[b, n, width]` that are `counted`, `[b, n]`, or over all, to `[b, width]`.
+pub(crate) fn mean_token(tokens: &Tensor, counted: Option<&Tensor>) -> Tensor {
+    let Some(counted) = counted else { return tokens.mean_dim([1i64].as_slice(), false, None) };
+    let counted = counted.unsqueeze(-1); // [b, n, 1]
+    let sum = tokens.masked_fill(&counted.logical_not(), 0.0).sum_dim_intlist(1i64, false, None);
+    sum / counted.sum_dim_intlist(1i64, false, tokens.kind())
 }
 
 /// The table as a variable that is saved and moved with the others but not trained.

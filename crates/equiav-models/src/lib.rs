@@ -16,7 +16,7 @@
 //!     suffix: "a".to_owned(),
 //!     input: InputConfig { height: 32, width: 64 },
 //!     vector: 24,
-//!     encoder: EncoderConfig { width: 48, depth: 2, heads: 3, patch: 16, mlp },
+//!     encoder: EncoderConfig { width: 48, depth: 2, heads: 3, patch: 16, mlp, mask_padding: false },
 //!     predictor: PredictorConfig::Attention { hidden: 16, heads: 8, head_width: 64, mlp },
 //!     intra_head: HeadConfig { hidden: 64, out: 32 },
 //!     inter_head: HeadConfig { hidden: 64, out: 32 },
@@ -30,6 +30,7 @@
 //!     augmented: random(&[2, 1, 32, 64]),
 //!     vectors: random(&[2, 24]),
 //!     centroid: random(&[2, 16, 24]),
+//!     material: None,
 //! };
 //! let embeddings = branch.forward(&views, Intra::Equivariant, Inter::Centroid);
 //! assert_eq!(embeddings.inter.size(), [2, 32]);
@@ -57,9 +58,10 @@ mod safetensor;
 mod share;
 mod variant;
 mod vector_encoder;
+mod views;
 mod weights;
 
-pub use branch::{Branch, Embeddings, IntraPair, Views};
+pub use branch::Branch;
 pub use checkpoint::{Checkpoint, Segment};
 pub use classifier::{Classifier, ClassifierConfig, TrunkConfig, is_head};
 pub use config::{BranchConfig, InputConfig, ModelConfig};
@@ -73,4 +75,5 @@ pub use predictor::{Predict, Predictor, PredictorConfig};
 pub use report::{ImportReport, WrongShape};
 pub use safetensor::to_safetensors;
 pub use variant::{Inter, Intra};
+pub use views::{Embeddings, IntraPair, Material, Views};
 pub use weights::{Weights, read_weights};

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Tensor, nn};
 
 use crate::attention::{CrossAttention, CrossAttentionSize};
+use crate::encoder::mean_token as mean_of;
 use crate::init;
 use crate::mlp::{Mlp, MlpConfig};
 use crate::norm::Norm;
@@ -23,6 +24,22 @@ pub trait Predict: std::fmt::Debug + Send {
     /// - `vectors`: `[b, q, vector]`, `q` parameter vectors per clip
     /// - returns: `[b, q, width]`, one prediction per vector, not averaged
     fn predict(&self, tokens: &Tensor, vectors: &Tensor) -> Tensor;
+
+    /// As [`predict`](Self::predict), from the tokens that are `counted`, `[b, n]`, alone; the others are of no
+    /// meaning. Needed where [`EncoderConfig::mask_padding`](crate::EncoderConfig::mask_padding) is set.
+    ///
+    /// # Panics
+    ///
+    /// Unless it is overridden, if there is such a choice.
+    fn predict_counted(
+        &self,
+        tokens: &Tensor,
+        vectors: &Tensor,
+        counted: Option<&Tensor>,
+    ) -> Tensor {
+        assert!(counted.is_none(), "mask_padding needs a predictor with `predict_counted`");
+        self.predict(tokens, vectors)
+    }
 }
 
 /// Which predictor, and its shape; quality rises in the order linear, hypernetwork, attention.
@@ -130,18 +147,36 @@ impl PredictorConfig {
 
 impl Predict for Predictor {
     fn predict(&self, tokens: &Tensor, vectors: &Tensor) -> Tensor {
+        self.predict_counted(tokens, vectors, None)
+    }
+
+    fn predict_counted(
+        &self,
+        tokens: &Tensor,
+        vectors: &Tensor,
+        counted: Option<&Tensor>,
+    ) -> Tensor {
         match self {
-            Self::Attention(predictor) => predictor.predict(tokens, vectors),
-            Self::Linear(predictor) => predictor.predict(tokens, vectors),
-            Self::Hypernetwork(predictor) => predictor.predict(tokens, vectors),
+            Self::Attention(predictor) => predictor.predict_counted(tokens, vectors, counted),
+            Self::Linear(predictor) => predictor.predict_counted(tokens, vectors, counted),
+            Self::Hypernetwork(predictor) => predictor.predict_counted(tokens, vectors, counted),
         }
     }
 }
 
 impl Predict for AttentionPredictor {
     fn predict(&self, tokens: &Tensor, vectors: &Tensor) -> Tensor {
+        self.predict_counted(tokens, vectors, None)
+    }
+
+    fn predict_counted(
+        &self,
+        tokens: &Tensor,
+        vectors: &Tensor,
+        counted: Option<&Tensor>,
+    ) -> Tensor {
         let queries = vectors.apply(&self.encoder).apply(&self.norm_vector); // [b, q, hidden]
-        let moved = mean_token(tokens) + self.attention.forward(&queries, tokens);
+        let moved = mean_token(tokens, counted) + self.attention.forward(&queries, tokens, counted);
         let change = moved.apply(&self.norm).apply(&self.mlp);
         moved + change
     }
@@ -149,16 +184,34 @@ impl Predict for AttentionPredictor {
 
 impl Predict for LinearPredictor {
     fn predict(&self, tokens: &Tensor, vectors: &Tensor) -> Tensor {
+        self.predict_counted(tokens, vectors, None)
+    }
+
+    fn predict_counted(
+        &self,
+        tokens: &Tensor,
+        vectors: &Tensor,
+        counted: Option<&Tensor>,
+    ) -> Tensor {
         let queries = vectors.size()[1];
-        let mean = mean_token(tokens).expand([-1, queries, -1], false);
+        let mean = mean_token(tokens, counted).expand([-1, queries, -1], false);
         Tensor::cat(&[&mean, vectors], -1).apply(&self.map)
     }
 }
 
 impl Predict for Hypernetwork {
     fn predict(&self, tokens: &Tensor, vectors: &Tensor) -> Tensor {
+        self.predict_counted(tokens, vectors, None)
+    }
+
+    fn predict_counted(
+        &self,
+        tokens: &Tensor,
+        vectors: &Tensor,
+        counted: Option<&Tensor>,
+    ) -> Tensor {
         let width = tokens.size()[2];
-        let mean = mean_token(tokens); // [b, 1, width]
+        let mean = mean_token(tokens, counted); // [b, 1, width]
         let generated = vectors.apply(&self.encoder).apply(&self.generate);
         let parts = generated.split_with_sizes([self.rank * width, self.rank * width, width], -1);
         let [down, up] = [0, 1].map(|part: usize| parts[part].unflatten(-1, [self.rank, width]));
@@ -169,6 +222,6 @@ impl Predict for Hypernetwork {
 }
 
 /// `[b, n, width]` to `[b, 1, width]`.
-fn mean_token(tokens: &Tensor) -> Tensor {
-    tokens.mean_dim([1i64].as_slice(), true, None)
+fn mean_token(tokens: &Tensor, counted: Option<&Tensor>) -> Tensor {
+    mean_of(tokens, counted).unsqueeze(1)
 }

@@ -193,7 +193,7 @@ fn each_variant_compares_what_it_names() {
     let branch = small::branch("a", small::ATTENTION).build(&store.root());
     let views = views(2, 5);
     let inter = |variant| branch.forward(&views, Intra::None, variant).inter;
-    let fixed = |vectors: Option<&Tensor>| branch.embed(&views.plain, vectors);
+    let fixed = |vectors: Option<&Tensor>| branch.embed(&views.plain, vectors, None);
     assert_close(&inter(Inter::CleanPair), &fixed(None));
     let first = views.centroid.narrow(0, 0, 1).narrow(1, 0, 1).squeeze_dim(0);
     let single = inter(Inter::SinglePrediction).narrow(0, 0, 1);
@@ -203,6 +203,7 @@ fn each_variant_compares_what_it_names() {
         augmented: views.plain.shallow_clone(),
         vectors: views.vectors.shallow_clone(),
         centroid: views.centroid.shallow_clone(),
+        material: None,
     };
     // Fresh final norms are equal, so swapping the views swaps the two variants.
     let other = branch.forward(&swapped, Intra::None, Inter::AugmentedPair).inter;
@@ -219,8 +220,8 @@ fn a_clip_is_embedded_alike_in_any_company() {
     let store = nn::VarStore::new(Device::Cpu);
     let branch = small::branch("a", small::ATTENTION).build(&store.root());
     let (clips, vectors) = (random(&[4, 3, 8, 12]), random(&[16, 7]));
-    let together = branch.embed(&clips, Some(&vectors));
-    let alone = branch.embed(&clips.narrow(0, 2, 1), Some(&vectors));
+    let together = branch.embed(&clips, Some(&vectors), None);
+    let alone = branch.embed(&clips.narrow(0, 2, 1), Some(&vectors), None);
     assert_close(&together.narrow(0, 2, 1), &alone);
 }
 

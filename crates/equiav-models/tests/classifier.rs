@@ -11,7 +11,7 @@ const INPUT: InputConfig = InputConfig { height: 8, width: 12 };
 
 fn encoder() -> EncoderConfig {
     let mlp = MlpConfig::Gelu { ratio: 2 };
-    EncoderConfig { width: 8, depth: 2, heads: 2, patch: 4, mlp }
+    EncoderConfig { width: 8, depth: 2, heads: 2, patch: 4, mlp, mask_padding: false }
 }
 
 /// A classifier of five classes that sees the given modalities.
@@ -28,8 +28,9 @@ fn random(shape: &[i64]) -> Tensor {
 }
 
 fn scores(classifier: &Classifier, inputs: &[(&str, &Tensor)]) -> Tensor {
-    let project =
-        |(name, input): &(&str, &Tensor)| (name.to_string(), classifier.project(name, input, None));
+    let project = |(name, input): &(&str, &Tensor)| {
+        (name.to_string(), classifier.project(name, input, None, None))
+    };
     classifier.classify(&inputs.iter().map(project).collect())
 }
 
@@ -100,12 +101,12 @@ fn a_sample_that_skips_every_branch_is_its_patches_and_kept_ones_are_scaled() {
     let input = random(&[2, 3, 8, 12]);
     let plain = encoder.forward(&input, View::Plain);
     let ones = Tensor::ones([2, 2, 2], (Kind::Float, Device::Cpu));
-    assert!(encoder.forward_scaled(&input, &ones).equal(&plain));
+    assert!(encoder.forward_scaled(&input, &ones, None).equal(&plain));
 
     // The second sample skips all branches: blocks do not matter to it, and to the first they do.
     let factors = ones.copy();
     let _ = factors.narrow(2, 1, 1).fill_(0.0);
-    let skipped = encoder.forward_scaled(&input, &factors);
+    let skipped = encoder.forward_scaled(&input, &factors, None);
     assert!(skipped.get(0).equal(&plain.get(0)), "samples do not touch each other");
     for (name, mut variable) in store.variables() {
         if name.starts_with("blocks_") {

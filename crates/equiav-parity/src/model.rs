@@ -122,6 +122,7 @@ impl Network {
             augmented: view(2 + 2 * visual),
             vectors: hashed(5 + visual, &[batch, vector]),
             centroid: hashed(7 + visual, &[batch, trajectory.centroid, vector]),
+            material: None,
         }
     }
 

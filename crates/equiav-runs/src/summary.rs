@@ -1,6 +1,6 @@
 //! What a run comes to in a few figures.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -45,7 +45,7 @@ pub struct Summary {
 /// R@1 of one list and way, 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Recall {
-    /// The largest.
+    /// The largest; of epochs that have collapsed only where there are no others.
     pub best: f64,
     /// The update after which it was first measured.
     pub best_step: u64,
@@ -87,16 +87,24 @@ fn recall(run: &Run) -> BTreeMap<String, Recall> {
         let Some(name) = key.strip_prefix("val/").and_then(|key| key.strip_suffix("/r1")) else {
             continue;
         };
-        for (step, value) in run.log.series(key) {
-            let first = Recall { best: value, best_step: step, last: value };
-            let recall = all.entry(name.to_owned()).or_insert(first);
-            if value > recall.best {
-                (recall.best, recall.best_step) = (value, step);
-            }
-            recall.last = value;
+        let series = run.log.series(key);
+        let list = name.rsplit_once('/').map_or(name, |(list, _)| list);
+        let collapsed = collapsed(run, list);
+        // An epoch whose embeddings tell nothing apart is the best only where there is no other.
+        let sound = series.iter().filter(|(step, _)| !collapsed.contains(step));
+        let best = |best: (u64, f64), next: (u64, f64)| if next.1 > best.1 { next } else { best };
+        let best = sound.copied().reduce(best).or(series.first().copied());
+        if let (Some((best_step, best)), Some((_, last))) = (best, series.last().copied()) {
+            all.insert(name.to_owned(), Recall { best, best_step, last });
         }
     }
     all
+}
+
+/// The steps at which the embeddings of `list` had collapsed.
+fn collapsed(run: &Run, list: &str) -> BTreeSet<u64> {
+    let series = run.log.series(&format!("val/{list}/collapsed")).into_iter();
+    series.filter(|(_, value)| *value > 0.0).map(|(step, _)| step).collect()
 }
 
 fn data_wait(run: &Run) -> Option<f64> {

@@ -90,6 +90,27 @@ fn figures_are_those_of_the_log() {
 }
 
 #[test]
+fn a_collapsed_epoch_is_the_best_only_where_there_is_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = |collapsed: [u8; 3]| {
+        let line = |(epoch, r1): (usize, f64)| {
+            let collapsed = collapsed[epoch];
+            let (step, key) = (epoch + 1, "val/a/b/visual_to_audio/r1");
+            format!(
+                "{{\"step\":{step},\"epoch\":{step},\"{key}\":{r1},\"val/a/b/collapsed\":{collapsed}}}\n"
+            )
+        };
+        [0.5, 0.125, 0.25].into_iter().enumerate().map(line).collect::<String>()
+    };
+    run(&folder.path().join("a"), "0.1", 3, &log([1, 0, 0]));
+    run(&folder.path().join("b"), "0.1", 3, &log([1, 1, 1]));
+    let found = found(folder.path());
+    let recall = |run: usize| Summary::of(&found.runs[run]).recall["a/b/visual_to_audio"];
+    assert_eq!(recall(0), Recall { best: 0.25, best_step: 3, last: 0.25 });
+    assert_eq!(recall(1), Recall { best: 0.5, best_step: 1, last: 0.25 });
+}
+
+#[test]
 fn the_table_compares_and_names_what_is_broken() {
     let folder = zoo();
     let text = table(&found(folder.path()));

@@ -33,7 +33,7 @@ fn report() -> Report {
         Answer { item: item(), right: true, similarity: 0.25 },
         Answer { item: item(), right: false, similarity: 0.125 },
     ];
-    let query = Query { item: item(), answers, rank: 1, candidates: 9 };
+    let query = Query { item: item(), answers, rank: 1.0, candidates: 9 };
     let map = Map { name: text(), pictures: vec![(text(), picture())], sound: None, note: text() };
     Report {
         title: text(),

@@ -32,10 +32,18 @@ pub struct Classified {
     pub map: f64,
     /// Mean area under the ROC curve, in [0, 1]; none where no class has a clip that is not of it.
     pub roc_auc: Option<f64>,
-    /// The share of clips whose best class is theirs, in [0, 1]; none where a clip has several classes.
+    /// The share of clips whose best class is theirs, in [0, 1]; of classes with equal scores the mean over all of
+    /// their orders counts. None where a clip has several classes.
     pub top1: Option<f64>,
     /// The share of clips whose class is among the best five, in [0, 1]; none as above.
     pub top5: Option<f64>,
+    /// The share of clips that score a wrong class exactly as high as the right one, in [0, 1]; none where a clip has
+    /// several classes, and in figures of earlier versions, which counted such ties as won.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tied_share: Option<f64>,
+    /// In what the scores have collapsed, so that they tell clips apart no more; none where they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collapsed: Option<String>,
     /// Limits that hold 95 % of the bootstrap's figures, by the figure's name; where they were drawn.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub intervals: BTreeMap<String, (f64, f64)>,
@@ -80,6 +88,8 @@ impl Scored {
             roc_auc: figures.roc_auc,
             top1: figures.top1,
             top5: figures.top5,
+            tied_share: figures.tied_share,
+            collapsed: collapse(self.scores.view()),
             intervals: BTreeMap::new(),
         })
     }
@@ -151,6 +161,7 @@ struct Figures {
     roc_auc: Option<f64>,
     top1: Option<f64>,
     top5: Option<f64>,
+    tied_share: Option<f64>,
 }
 
 impl Figures {
@@ -159,19 +170,25 @@ impl Figures {
         let truth = truth(scores, labels);
         let all = classification(scores, truth.view())?;
         let exclusive = exclusive(labels);
-        let top = |k| {
-            let labels = exclusive.as_deref();
-            labels.map(|labels| Ok(top_k_accuracy(scores, labels, k)?.share)).transpose()
-        };
-        let (top1, top5): (anyhow::Result<_>, anyhow::Result<_>) = (top(1), top(5));
+        let labels = exclusive.as_deref();
+        let top = |k| labels.map(|labels| top_k_accuracy(scores, labels, k)).transpose();
+        let (top1, top5) = (top(1)?, top(5)?);
         Ok(Self {
             with_positives: all.with_positives,
             map: all.mean_average_precision.context("no class has a clip")?,
             roc_auc: all.mean_roc_auc,
-            top1: top1?,
-            top5: top5?,
+            top1: top1.map(|top| top.share),
+            top5: top5.map(|top| top.share),
+            tied_share: top1.map(|top| top.ties as f64 / top.examples as f64),
         })
     }
+}
+
+/// In what scores, `[clips, classes]`, have collapsed: every clip has the same. A single clip cannot.
+fn collapse(scores: ArrayView2<'_, f32>) -> Option<String> {
+    let mut rows = scores.rows().into_iter();
+    let first = rows.next().filter(|_| scores.nrows() > 1)?;
+    rows.all(|row| row == first).then(|| "every clip has the same scores".to_owned())
 }
 
 /// Which clip is of which class, `[clips, classes]`.
@@ -208,6 +225,19 @@ mod tests {
         let multiple = Figures::of(scores.view(), &[&[0, 2], &[1], &[2]]).expect("figures");
         assert_eq!((multiple.top1, multiple.top5), (None, None));
         assert_eq!(multiple.map, 1.0);
+    }
+
+    #[test]
+    fn equal_scores_are_neither_right_nor_wrong_and_have_collapsed() {
+        let equal = Array2::from_elem((3, 4), 0.25);
+        let figures = Figures::of(equal.view(), &[&[0], &[1], &[2]]).expect("figures");
+        assert_eq!(
+            (figures.top1, figures.top5, figures.tied_share),
+            (Some(0.25), Some(1.0), Some(1.0))
+        );
+        assert_eq!(collapse(equal.view()).as_deref(), Some("every clip has the same scores"));
+        assert_eq!(collapse(array![[0.1, 0.2], [0.1, 0.3]].view()), None);
+        assert_eq!(collapse(array![[0.1, 0.2]].view()), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use equiav_augment::{Modality, Purpose, stream};
 use equiav_data::{Dataset, Evaluation, PlainBatch};
 use equiav_models::{Branch, Inter};
-use ndarray::{Array2, ArrayD, ArrayView2, Axis, concatenate};
+use ndarray::{Array2, Array4, ArrayD, ArrayView2, Axis, concatenate};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
@@ -142,9 +142,11 @@ fn embed_batch(
     recipe: &Settings,
 ) -> anyhow::Result<BTreeMap<Modality, Array2<f32>>> {
     let device = network.store.device();
-    let embed = |(modality, plain)| {
+    let embed = |(modality, plain): (&Modality, &Array4<f32>)| {
+        let material = feed::heard(batch, *modality, device);
         let plain = feed::tensor(plain, device);
-        let embed = || network.branches[modality].embed(&plain, vectors.get(modality));
+        let embed =
+            || network.branches[modality].embed(&plain, vectors.get(modality), material.as_ref());
         let embedding = tch::no_grad(|| network.narrowed(recipe.compute.precision, embed));
         let embedding = embedding.to_kind(Kind::Float).to_device(Device::Cpu);
         let rows: ArrayD<f32> = (&embedding).try_into()?;

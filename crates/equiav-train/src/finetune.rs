@@ -194,6 +194,7 @@ impl Task for Finetuning<'_> {
             return Ok(Measured::Classified(Vec::new(), None));
         };
         let processes = &self.learner.processes;
+        // PUBLISHED: metrics-of-one-shard, the published code measures a process's shard of the test list.
         let scored = self
             .learner
             .measured(|network| scores(network, list, Frames::Middle, self.recipe, processes))?;

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use anyhow::Context;
 use equiav_augment::Modality;
-use equiav_data::{Batch, Part};
+use equiav_data::{Batch, Material, Part};
 use equiav_models::{BranchConfig, to_safetensors};
-use ndarray::{Array, Dimension, IntoDimension};
+use ndarray::{Array, Array2, Dimension, IntoDimension};
 use serde_json::json;
 use tch::{Device, Tensor};
 
@@ -83,6 +83,10 @@ fn batch_part(recipe: &Settings, modality: Modality, branch: &BranchConfig) -> P
         vectors: array(seed(5 + visual), (b, vector)),
         centroid: array(seed(7 + visual), (b, s, vector)),
         valid: vec![width; b],
+        material: Material {
+            plain: Array2::from_elem((b, width), true),
+            augmented: Array2::from_elem((b, width), true),
+        },
     }
 }
 

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use equiav_augment::Modality;
 use equiav_data::Clips;
-use equiav_eval::localization::mean;
-use ndarray::{Array2, Axis};
+use equiav_eval::{Answers, Rank, UnitRows};
 
 use crate::embedding::Embedded;
+use crate::ranking;
 
 /// A query with its answers; clips are positions in the list.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,36 +16,36 @@ pub struct Answered {
     pub query: usize,
     /// The best answers with their cosines, best first.
     pub answers: Vec<(usize, f64)>,
-    /// The rank of the query's own clip, from 1; equal cosines of other clips count as better.
-    pub rank: usize,
+    /// Where the query's own clip stands.
+    pub rank: Rank,
 }
 
-/// Asks with `from` of every clip for `to`, and keeps the `best` answers to each.
+/// Asks with `from` of every clip for `to`, and keeps the `best` answers to each, at least one.
+///
+/// # Errors
+///
+/// If an embedding is not finite, there is none, or libtorch fails.
 ///
 /// # Panics
 ///
 /// If `embedded` lacks one of both.
-pub fn answered(embedded: &Embedded, from: Modality, to: Modality, best: usize) -> Vec<Answered> {
-    let (queries, gallery) = (unit(&embedded.rows[&from]), unit(&embedded.rows[&to]));
-    let ask = |(row, query): (usize, ndarray::ArrayView1<'_, f32>)| {
-        let cosines = gallery.dot(&query);
-        let mut order: Vec<usize> = (0..cosines.len()).collect();
-        order.sort_by(|a, b| cosines[*b].total_cmp(&cosines[*a]));
-        let rank = cosines.iter().filter(|cosine| **cosine >= cosines[row]).count();
-        let answer = |place: &usize| (embedded.clips[*place], f64::from(cosines[*place]));
-        let answers = order.iter().take(best).map(answer).collect();
-        Answered { query: embedded.clips[row], answers, rank }
+pub fn answered(
+    embedded: &Embedded,
+    from: Modality,
+    to: Modality,
+    best: usize,
+) -> anyhow::Result<Vec<Answered>> {
+    let unit = |modality| UnitRows::new("embeddings", embedded.rows[&modality].view());
+    let (queries, gallery) = (unit(from)?, unit(to)?);
+    let ranks = ranking::ranks(&queries, &gallery, &Answers::same(queries.len()))?.rows_to_columns;
+    let nearest = ranking::top_k(&queries, &gallery, best)?;
+    let answer = |(place, cosine): (&usize, &f32)| (embedded.clips[*place], f64::from(*cosine));
+    let answered = |(row, rank)| Answered {
+        query: embedded.clips[row],
+        answers: nearest.indices.row(row).iter().zip(nearest.scores.row(row)).map(answer).collect(),
+        rank,
     };
-    queries.axis_iter(Axis(0)).enumerate().map(ask).collect()
-}
-
-fn unit(rows: &Array2<f32>) -> Array2<f32> {
-    let mut rows = rows.clone();
-    for mut row in rows.axis_iter_mut(Axis(0)) {
-        let length = row.iter().map(|value| value * value).sum::<f32>().sqrt().max(1e-12);
-        row /= length;
-    }
-    rows
+    Ok(ranks.into_iter().enumerate().map(answered).collect())
 }
 
 /// One class of a list.
@@ -61,7 +61,7 @@ pub struct ClassRecall {
 
 /// How well clips of each label are found, by label; `ways` are two directions over the same clips.
 pub fn by_class(clips: &Clips, ways: [&[Answered]; 2]) -> BTreeMap<String, ClassRecall> {
-    let mut ranks: BTreeMap<String, [Vec<usize>; 2]> = BTreeMap::new();
+    let mut ranks: BTreeMap<String, [Vec<Rank>; 2]> = BTreeMap::new();
     for (way, answered) in ways.into_iter().enumerate() {
         for one in answered {
             for label in clips.labels(one.query) {
@@ -69,11 +69,10 @@ pub fn by_class(clips: &Clips, ways: [&[Answered]; 2]) -> BTreeMap<String, Class
             }
         }
     }
-    let recall = |(label, ranks): (String, [Vec<usize>; 2])| {
+    let recall = |(label, ranks): (String, [Vec<Rank>; 2])| {
         let within = |depth: usize| {
             ranks.each_ref().map(|ranks| {
-                let hits = ranks.iter().map(|rank| f64::from(u8::from(*rank <= depth)));
-                mean(&hits.collect::<Vec<_>>())
+                ranks.iter().map(|rank| rank.within(depth)).sum::<f64>() / ranks.len() as f64
             })
         };
         (label, ClassRecall { clips: ranks[0].len(), first: within(1), tenth: within(10) })
@@ -88,15 +87,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_come_best_first_and_ties_count_against_the_query() {
+    fn answers_come_best_first_and_ties_are_neither_won_nor_lost() {
         let audio = array![[2.0f32, 0.0], [0.0, 1.0], [0.0, 3.0]];
         let visual = array![[1.0f32, 0.1], [0.0, 1.0], [0.0, 9.0]];
         let rows = [(Modality::Audio, audio), (Modality::Visual, visual)].into();
         let embedded = Embedded { clips: vec![4, 5, 7], left_out: BTreeMap::new(), rows };
-        let asked = answered(&embedded, Modality::Audio, Modality::Visual, 2);
+        let asked = answered(&embedded, Modality::Audio, Modality::Visual, 2).expect("answers");
         assert_eq!(asked[0].answers[0].0, 4);
         assert!((asked[0].answers[0].1 - 1.0 / 1.01f64.sqrt()).abs() < 1e-6);
-        assert_eq!(asked.iter().map(|one| one.rank).collect::<Vec<_>>(), [1, 2, 2]);
+        let ranks = asked.iter().map(|one| one.rank.mean());
+        assert_eq!(ranks.collect::<Vec<_>>(), [1.0, 1.5, 1.5]);
         assert_eq!(asked.iter().map(|one| one.query).collect::<Vec<_>>(), [4, 5, 7]);
         assert!(asked.iter().all(|one| one.answers.len() == 2));
     }

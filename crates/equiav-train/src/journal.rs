@@ -97,15 +97,19 @@ fn recalls(figures: &Retrieved) -> Vec<(String, f64)> {
             ("r10", found.r10),
             ("median_rank", found.median_rank),
             ("mean_rank", found.mean_rank),
+            ("tied_share", found.tied_share.unwrap_or(0.0)),
         ] {
             values.push((format!("val/{list}/{way}/{name}"), value));
         }
     }
+    let collapsed = f64::from(u8::from(figures.collapsed.is_some()));
+    values.push((format!("val/{list}/collapsed"), collapsed));
     values
 }
 
 /// The figures of one list of a fine-tuning run.
 fn classes(figures: &Classified) -> Vec<(String, f64)> {
-    let named = figures.named().into_iter();
+    let collapsed = f64::from(u8::from(figures.collapsed.is_some()));
+    let named = figures.named().into_iter().chain([("collapsed", collapsed)]);
     named.map(|(name, value)| (format!("val/{}/{name}", figures.list), value)).collect()
 }

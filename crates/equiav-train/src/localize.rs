@@ -122,8 +122,10 @@ impl<'a> Localizer<'a> {
     /// If it is shorter than a frame of the filterbank.
     pub fn sound(&self, sound: &Waveform) -> anyhow::Result<Heard> {
         let spectrogram = self.analyzer.spectrogram(sound).map_err(anyhow::Error::msg)?;
-        let input = sound_input(&spectrogram.spectrogram);
-        Ok(Heard(self.sounds(&self.tensor(&input)).squeeze_dim(0)))
+        let (input, frames) = (sound_input(&spectrogram.spectrogram), self.recipe.front_end.frames);
+        let device = self.network.store.device();
+        let material = feed::valid_frames(&[spectrogram.valid], frames, device);
+        Ok(Heard(self.sounds(&self.tensor(&input), material.as_ref()).squeeze_dim(0)))
     }
 
     /// As [`sound`](Self::sound) of digital silence that fills the front end.
@@ -184,11 +186,11 @@ impl<'a> Localizer<'a> {
         pixels(cells, self.side(), blur)
     }
 
-    /// `[b, 1, mels, frames]` to unit embeddings `[b, out]`.
-    fn sounds(&self, inputs: &Tensor) -> Tensor {
+    /// `[b, 1, mels, frames]`, of which the frames that hold `material` count, to unit embeddings `[b, out]`.
+    fn sounds(&self, inputs: &Tensor, material: Option<&Tensor>) -> Tensor {
         let embed = || {
             let branch = &self.network.branches[&Modality::Audio];
-            unit(&branch.embed(inputs, self.vectors.get(&Modality::Audio)))
+            unit(&branch.embed(inputs, self.vectors.get(&Modality::Audio), material))
         };
         self.run(embed)
     }
@@ -200,7 +202,7 @@ impl<'a> Localizer<'a> {
         let [rows, columns] = branch.grid();
         let whole = self.run(|| {
             let vectors = self.vectors.get(&Modality::Visual);
-            unit(&branch.embed(inputs, vectors))
+            unit(&branch.embed(inputs, vectors, None))
         });
         let (patch, finer) = (self.recipe.model.encoder.patch, self.options.finer);
         let moved = moves(inputs, patch, finer);

@@ -15,7 +15,8 @@ const MOST_CLIPS: i64 = 256;
 /// - `similarity_MODALITY`: mean of cos(ẑ, z'), how well the predictor says where the augmented view
 ///   lands; 1 where it is exact, which is what equivariance means here. None without an intra-modal loss.
 /// - `alignment`: how far sound and picture of a clip lie apart, see [`alignment`]
-/// - `uniformity_MODALITY`: how evenly clips cover the sphere, see [`uniformity`]
+/// - `uniformity_MODALITY`: how evenly clips cover the sphere, see [`uniformity`]. None of a single clip, which
+///   makes no pair.
 pub fn measures(embeddings: &BTreeMap<Modality, Embeddings>) -> BTreeMap<String, Tensor> {
     let first = |rows: &Tensor| {
         rows.detach().to_kind(Kind::Float).narrow(0, 0, rows.size()[0].min(MOST_CLIPS))
@@ -27,7 +28,8 @@ pub fn measures(embeddings: &BTreeMap<Modality, Embeddings>) -> BTreeMap<String,
             let cosine = Tensor::cosine_similarity(&predicted, &augmented, 1, 1e-12);
             named.insert(format!("similarity_{modality}"), cosine.mean(Kind::Float));
         }
-        named.insert(format!("uniformity_{modality}"), uniformity(&first(&embedding.inter)));
+        let uniformity = uniformity(&first(&embedding.inter));
+        named.extend(uniformity.map(|value| (format!("uniformity_{modality}"), value)));
     }
     let inter: Vec<Tensor> = embeddings.values().map(|one| first(&one.inter)).collect();
     if let [a, b] = &inter[..] {

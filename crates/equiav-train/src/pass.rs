@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use equiav_augment::Modality;
-use equiav_models::{Embeddings, IntraPair, Views};
+use equiav_models::{Embeddings, IntraPair, Material, Views};
 use equiav_torch::{GradientAverage, GroupError, LossScaler};
 use tch::{Kind, Tensor};
 
@@ -87,6 +87,7 @@ fn losses(
     let gather = || Everyone::gather(group, embeddings, recipe);
     let everyone = phase::at(Phase::Gather, device, gather)?;
     let temperature = network.temperature();
+    // PUBLISHED: losses-in-autocast, the published losses are computed within the region that narrows products.
     Ok(phase::at(Phase::Losses, device, || {
         objective::terms(embeddings, &everyone, temperature.as_ref(), recipe)
     }))
@@ -117,8 +118,15 @@ fn split(views: &Each<Views>, size: i64) -> Vec<Each<Views>> {
                 .map(|tensor| tensor.split(size, 0));
         parts.resize_with(plain.len(), Each::new);
         let tensors = plain.into_iter().zip(augmented).zip(vectors.into_iter().zip(centroid));
+        let mut first = 0;
         for (part, ((plain, augmented), (vectors, centroid))) in parts.iter_mut().zip(tensors) {
-            part.insert(*modality, Views { plain, augmented, vectors, centroid });
+            let rows = plain.size()[0];
+            let material = views.material.as_ref().map(|all| Material {
+                plain: all.plain.narrow(0, first, rows),
+                augmented: all.augmented.narrow(0, first, rows),
+            });
+            first += rows;
+            part.insert(*modality, Views { plain, augmented, vectors, centroid, material });
         }
     }
     parts

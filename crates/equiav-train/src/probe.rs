@@ -29,6 +29,10 @@ use features::Features;
 /// What is probed, and on how much.
 #[derive(Clone, Debug)]
 pub struct Probe {
+    /// Clips to learn from, a manifest or shards; none for the recipe's own.
+    pub train: Option<String>,
+    /// Lists to test on, each a manifest or shards; none for the recipe's own.
+    pub lists: Vec<String>,
     /// The table of classes; none for that of a corpus made on the spot.
     pub labels: Option<PathBuf>,
     /// The share of the training list that choices are made on, above 0 and below 1.
@@ -76,7 +80,7 @@ pub(crate) struct Part {
     pub(crate) targets: Array2<f32>,
 }
 
-/// Probes the network of `trained`, whose run folder is `run`: features are kept there, under
+/// Probes the network of `trained`, whose run or export is the folder `run`: features are kept there, under
 /// `features/`.
 ///
 /// # Errors
@@ -91,18 +95,18 @@ pub fn probe(
     let share = options.validation;
     ensure!(share > 0.0 && share < 1.0, "--validation {share}: expected above 0 and below 1");
     let recipe = &*trained.recipe;
-    let corpus = recipe.data.source.prepare(watch)?;
+    let (clips, lists) = options.clips(recipe, watch)?;
     let labels = labels(options.labels.as_deref(), &recipe.data.source)?;
     let fresh = if options.random { Some(untrained(recipe, &trained.network)?) } else { None };
     let network = fresh.as_ref().unwrap_or(&trained.network);
     let cache = match options.random {
         true => Cache::untrained(run, recipe),
-        false => Cache::of(run, &trained.checkpoint, recipe)?,
+        false => Cache::of(run, trained)?,
     };
     let frozen = Frozen { network, recipe, labels, cache };
     let mut known = |name: &str, clips: Clips| frozen.known(name, clips, watch);
-    let train = known("train", corpus.train)?;
-    let test = corpus.evaluate.into_iter().map(|(name, clips)| known(&name, clips));
+    let train = known("train", clips)?;
+    let test = lists.into_iter().map(|(name, clips)| known(&name, clips));
     let test: Vec<Known> = test.collect::<anyhow::Result<_>>()?;
     let split = Split::draw(&train.targets, options.seed, share, options.per_class);
     let mut all = Vec::new();
@@ -116,6 +120,27 @@ pub fn probe(
         all.push(parts.probed(input, "neighbors", &neighbors::SWEEP, neighbors::fit)?);
     }
     Ok(all)
+}
+
+impl Probe {
+    /// What is learned from, and the named lists that are tested on.
+    fn clips(
+        &self,
+        recipe: &Settings,
+        watch: &mut dyn Watch,
+    ) -> anyhow::Result<(Clips, Vec<(String, Clips)>)> {
+        let open = |list: &String| Ok((list.clone(), Clips::open(list)?));
+        let own = self.lists.iter().map(open).collect::<anyhow::Result<Vec<_>>>()?;
+        if let (Some(train), false) = (&self.train, own.is_empty()) {
+            return Ok((Clips::open(train)?, own));
+        }
+        let corpus = recipe.data.source.prepare(watch).context(
+            "the recipe's own lists (help: an exported model names none; give --train and --list)",
+        )?;
+        let train = self.train.as_ref().map(|train| Clips::open(train)).transpose()?;
+        let test = if own.is_empty() { corpus.evaluate } else { own };
+        Ok((train.unwrap_or(corpus.train), test))
+    }
 }
 
 /// A fresh network of `recipe` where that of the run is.

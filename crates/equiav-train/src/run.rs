@@ -210,6 +210,14 @@ impl<T: Task> Run<T> {
         if let Some(journal) = &mut self.journal {
             journal.measured(step, epoch, &measured)?;
         }
+        for (list, collapsed) in measured.collapsed() {
+            if self.task.shared().processes.leads() {
+                watch.note(&Event::Warning(format!(
+                    "epoch {epoch}, `{list}`: {collapsed}: the network has collapsed, and this epoch is no candidate \
+                     for the best"
+                )));
+            }
+        }
         watch.note(&match measured.clone() {
             Measured::Retrieved(retrieved) => Event::Evaluated { epoch, retrieved },
             Measured::Classified(classified, _) => Event::Classified { epoch, classified },

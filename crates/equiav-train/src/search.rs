@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use equiav_augment::Modality;
+use equiav_eval::{Rank, score};
+use ndarray::Array1;
 use serde::Serialize;
 use tch::{Device, Tensor};
 
@@ -18,6 +20,9 @@ pub use measure::{Found, Recall, measure};
 
 /// Rows of the gallery that are compared at once: 256 MB of 1024 numbers each; a few in tests.
 const BLOCK: i64 = if cfg!(test) { 50 } else { 1 << 16 };
+
+/// How far a product may be from its score: beyond that two scores are in the order of their products.
+const NEAR: f32 = 1e-4;
 
 /// One content that was found.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -112,6 +117,42 @@ impl Gallery {
         }
         best.sort_unstable_by(nearer);
         best.into_iter().map(|best| self.hit(best, query)).collect()
+    }
+
+    /// Where the content `right` stands among all for `query`; none where there is no such content.
+    ///
+    /// The last bits of a product depend on what stands beside it. So contents about as near as `right` are
+    /// compared by their [`score`]s: equal rows are tied.
+    ///
+    /// # Panics
+    ///
+    /// If a row of `query` has another width than the index.
+    pub(crate) fn rank(&self, query: &[&Row], right: Content) -> Option<Rank> {
+        let best = self.best(query);
+        let about = best.iter().find(|best| best.content == right)?.score;
+        let scores: Array1<f32> = best
+            .iter()
+            .map(|best| match (best.score - about).abs() > NEAR {
+                true => best.score,
+                false => self.exact(best, query),
+            })
+            .collect();
+        Rank::of(scores.view(), |place| best[place].content == right)
+    }
+
+    /// The best score of the windows of one content.
+    fn exact(&self, best: &Best, query: &[&Row]) -> f32 {
+        let own = |row: &usize| self.owners[*row].0 == best.content;
+        let rows = (0..best.row)
+            .rev()
+            .take_while(own)
+            .chain((best.row..self.owners.len()).take_while(own));
+        let scores = rows.flat_map(|row| {
+            let values = self.rows.get(row as i64).to_device(Device::Cpu);
+            let values = Vec::<f32>::try_from(values).expect("numbers");
+            query.iter().map(move |query| score(&query.vector, &values))
+        });
+        scores.fold(f32::NEG_INFINITY, f32::max)
     }
 
     /// The best pair of windows of every content.
@@ -256,6 +297,26 @@ mod tests {
         let found = gallery.search(&[&query], 3).into_iter().flat_map(|hit| hit.files);
         let expected = [0, 1, 2].map(|number| format!("/Picture/{number}"));
         assert_eq!(found.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn equal_rows_are_tied_wherever_they_stand() {
+        let mut contents = contents(40);
+        for (number, rows) in contents.rows.values_mut().enumerate() {
+            let vector = crate::hashed(if number % 4 < 2 { 1 } else { 3 }, 4);
+            rows.iter_mut().for_each(|row| row.vector.clone_from(&vector));
+        }
+        let gallery = Gallery::new(&contents, Modality::Visual, Device::Cpu);
+        let query = Row { modality: Modality::Audio, span: None, vector: crate::hashed(3, 4) };
+        let pictures = contents.rows.keys().filter(|content| content.medium == Medium::Picture);
+        for content in pictures {
+            // 20 pictures are equally near, 20 equally far: the middle of the first 20 places and of the others.
+            let near = contents.rows[content][0].vector == crate::hashed(3, 4);
+            let rank = gallery.rank(&[&query], *content).expect("a picture");
+            assert_eq!(rank.mean(), if near { 10.5 } else { 30.5 });
+        }
+        let missing = Content { medium: Medium::Picture, digest: [9; 32] };
+        assert!(gallery.rank(&[&query], missing).is_none());
     }
 
     #[test]

@@ -58,3 +58,41 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use equiav_eval::{Coverage, Rank, Retrieval};
+
+    use super::*;
+
+    fn retrieved(ranks: &[Rank], collapsed: bool) -> Measured {
+        let figures = Retrieval::of_ranks(ranks, 20);
+        Measured::Retrieved(vec![Retrieved {
+            list: "held-out".to_owned(),
+            coverage: Coverage { found: 20, listed: 20, digest: String::new() },
+            left_out: Vec::new(),
+            variant: None,
+            collapsed: collapsed.then(|| "every sound has the same embedding".to_owned()),
+            visual_to_audio: figures,
+            audio_to_visual: figures,
+        }])
+    }
+
+    #[test]
+    fn a_collapsed_epoch_is_never_the_best() {
+        let ranks = |above, tied| [Rank { above, tied, best: 1, correct: 1 }; 20];
+        let mut state = State { step: 1, ..State::default() };
+        state.measured(retrieved(&ranks(0, 19), true));
+        assert_eq!(state.best, None, "not even where there is no other");
+        assert!(state.retrieved[0].collapsed.is_some());
+        state.step = 2;
+        state.measured(retrieved(&ranks(4, 0), false));
+        assert_eq!(state.best, Some(Best { step: 2, score: 0.0 }));
+        state.step = 3;
+        state.measured(retrieved(&ranks(0, 19), true));
+        assert_eq!(state.best, Some(Best { step: 2, score: 0.0 }), "chance is above it");
+        state.step = 4;
+        state.measured(retrieved(&ranks(0, 0), false));
+        assert_eq!(state.best, Some(Best { step: 4, score: 1.0 }));
+    }
+}

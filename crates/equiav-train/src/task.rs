@@ -97,8 +97,12 @@ pub(crate) enum Measured {
 }
 
 impl Measured {
-    /// By how much it is good: the mean R@1 over lists and directions, or what the recipe chooses by.
+    /// By how much it is good: the mean R@1 over lists and directions, or what the recipe chooses by; none where
+    /// anything has collapsed, which is never the best.
     pub(crate) fn score(&self) -> Option<f64> {
+        if !self.collapsed().is_empty() {
+            return None;
+        }
         match self {
             Self::Retrieved(retrieved) => {
                 let ways = |one: &Retrieved| [one.visual_to_audio.r1, one.audio_to_visual.r1];
@@ -106,6 +110,18 @@ impl Measured {
                 (!all.is_empty()).then(|| all.iter().sum::<f64>() / all.len() as f64)
             }
             Self::Classified(_, score) => *score,
+        }
+    }
+
+    /// The lists whose clips are told apart no more, with what has collapsed.
+    pub(crate) fn collapsed(&self) -> Vec<(&str, &str)> {
+        match self {
+            Self::Retrieved(all) => {
+                all.iter().filter_map(|one| Some((&*one.list, one.collapsed.as_deref()?))).collect()
+            }
+            Self::Classified(all, _) => {
+                all.iter().filter_map(|one| Some((&*one.list, one.collapsed.as_deref()?))).collect()
+            }
         }
     }
 }

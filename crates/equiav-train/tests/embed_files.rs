@@ -174,8 +174,14 @@ fn an_export_is_the_same_model_and_embeds_to_the_same_bits() {
 
 #[test]
 fn rows_are_written_for_python_and_the_embeddings_are_those_of_retrieval() {
+    // Sounds of 98 frames, in windows of 96 and of 160.
+    embeddings_are_those_of_retrieval(&[]);
+    embeddings_are_those_of_retrieval(&["front_end.frames=160", "model.encoder.mask_padding=true"]);
+}
+
+fn embeddings_are_those_of_retrieval(changes: &[&str]) {
     let folder = tempfile::tempdir().expect("a folder");
-    let run = train(folder.path(), &[]);
+    let run = train(folder.path(), changes);
     let embedder = embedder(&run, 2);
     let list = folder.path().join("corpus/valid.json");
     let files = Files::find(&[], std::slice::from_ref(&list)).expect("files").files;

@@ -6,10 +6,12 @@ mod tiny;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use equiav_augment::Modality;
 use equiav_data::{Batch, Loader};
 use equiav_train::learner::Learner;
 use equiav_train::step::{Position, step};
 use equiav_train::{Recipe, Silent, StepReport};
+use ndarray::s;
 use tch::{Device, Tensor};
 
 /// A batch of the training clips of `recipe`.
@@ -98,6 +100,50 @@ fn blocks_that_are_computed_twice_have_the_gradient_of_those_that_are_kept() {
     }
     let all = ["compute.recompute_blocks=true", "objective.rows=5", "run.micro_batch=3"];
     check(folder.path(), VARIANTS[0], &all, 1e-5);
+}
+
+/// Other numbers in the place of what only tokens without material hold.
+fn refilled(mut batch: Batch, patch: usize) -> Batch {
+    let part = batch.parts.get_mut(&Modality::Audio).expect("sounds");
+    let views =
+        [(&mut part.plain, &part.material.plain), (&mut part.augmented, &part.material.augmented)];
+    let mut changed = 0;
+    for (view, material) in views {
+        for (mut clip, material) in view.outer_iter_mut().zip(material.outer_iter()) {
+            let tokens = material.exact_chunks(patch).into_iter().enumerate();
+            let bare = tokens.filter(|(_, columns)| !columns.iter().any(|holds| *holds));
+            // A view without any material counts as a whole.
+            for (token, _) in bare.filter(|_| material.iter().any(|holds| *holds)) {
+                clip.slice_mut(s![.., .., token * patch..(token + 1) * patch]).fill(5.0);
+                changed += 1;
+            }
+        }
+    }
+    assert!(changed > 10, "{changed} columns of tokens hold padding alone");
+    batch
+}
+
+#[test]
+fn masked_padding_has_one_gradient_whatever_it_holds_and_however_it_is_computed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // 98 frames of sound in 160.
+    let masked =
+        ["front_end.frames=160", "model.encoder.mask_padding=true", "optimizer.clip_norm=1e9"];
+    let plain = tiny::tiny(folder.path(), &masked);
+    let batch = batch(&plain);
+    let (expected, _) = gradients(&plain, &batch);
+    for changes in [&["run.micro_batch=3"][..], &["compute.recompute_blocks=true"]] {
+        let recipe = tiny::tiny(folder.path(), &[&masked[..], changes].concat());
+        let apart = distance(&expected, &gradients(&recipe, &batch).0);
+        assert!(apart < 1e-5, "{changes:?}: {apart}");
+    }
+    let other = refilled(batch.clone(), plain.model.encoder.patch as usize);
+    let apart = distance(&expected, &gradients(&plain, &other).0);
+    assert!(apart < 1e-5, "{apart}");
+    let unmasked = tiny::tiny(folder.path(), &[masked[0], masked[2]]);
+    let without = gradients(&unmasked, &batch).0;
+    assert!(distance(&expected, &without) > 1e-2, "padding matters without a mask");
+    assert!(distance(&without, &gradients(&unmasked, &other).0) > 1e-2);
 }
 
 #[test]

@@ -144,6 +144,32 @@ fn a_list_is_scored_beside_what_must_do_worse() {
     assert!(json["controls"]["silence"]["map_auc"].is_number());
 }
 
+#[test]
+fn one_clip_has_figures_without_intervals_and_no_other_sound() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (trained, list) = fresh(folder.path());
+    let truths = Truths::of_corpus(&list).expect("the corpus knows");
+    let options = MapOptions { variant: Variant::Clean, finer: 1, blur: 0.0, dark: -1.0 };
+    let localizer = Localizer::new(&trained, options).expect("a localizer");
+    let mut clips = Manifest::read(&list).expect("a list");
+    clips.clips.truncate(1);
+    let dataset = equiav_train::dataset(&trained.recipe, Clips::from(clips)).expect("a clip");
+    let figures = localize("one", dataset, &localizer, &truths).expect("figures");
+    assert_eq!((figures.found, figures.listed), (1, 1));
+    for ruled in &figures.rules {
+        assert_eq!((ruled.beyond_center.low, ruled.beyond_center.high), (None, None));
+        assert!(!ruled.maps.contains_key(&Compared::OtherSound), "there is no other sound");
+        assert!(ruled.maps.contains_key(&Compared::Model));
+    }
+    let controls: Vec<&String> = figures.controls.keys().collect();
+    assert_eq!(controls, ["faint-noise", "silence"]);
+    let text = serde_json::to_string(&figures).expect("JSON");
+    assert_eq!(
+        serde_json::from_str::<equiav_train::localize::Localized>(&text).expect("figures"),
+        figures
+    );
+}
+
 /// Seven clips: sounds of the corpus with pictures of it that are half as wide again; the third has no box, and
 /// that of the fourth lies outside of the plain view.
 fn wide_clips(folder: &Path, list: &Path) -> (PathBuf, Truths) {

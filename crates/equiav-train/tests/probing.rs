@@ -26,12 +26,16 @@ fn probes_tell_classes_and_keep_their_features() {
     let mut warnings = Warnings(Vec::new());
     let trained = Trained::open(&run, &mut warnings).expect("a run");
     let options = Probe {
+        train: None,
+        lists: Vec::new(),
         labels: Some(folder.path().join("corpus/class_labels_indices.csv")),
         validation: 0.25,
         per_class: None,
         seed: 0,
         random: false,
     };
+    let export = folder.path().join("export");
+    trained.export(&export).expect("an export");
     let mut probed =
         |options: &Probe| probe(&trained, &run, options, &mut warnings).expect("probes");
     let first = probed(&options);
@@ -59,4 +63,27 @@ fn probes_tell_classes_and_keep_their_features() {
     probed(&Probe { random: true, ..options.clone() });
     assert_eq!(warnings.0.len(), 1, "{:?}", warnings.0);
     assert!(warnings.0[0].contains("computing it anew"), "{:?}", warnings.0);
+
+    // An export knows none of its own lists; with them its figures are those of the run.
+    let exported = Trained::open(&export, &mut warnings).expect("an export");
+    let refused = probe(&exported, &export, &options, &mut warnings).expect_err("no list");
+    assert!(format!("{refused:#}").contains("give --train and --list"), "{refused:#}");
+    let list = |name: &str| folder.path().join(name).display().to_string();
+    let with_lists = Probe {
+        train: Some(list("corpus/train.json")),
+        lists: vec![list("corpus/valid.json")],
+        ..options.clone()
+    };
+    for _ in 0..2 {
+        let found = probe(&exported, &export, &with_lists, &mut warnings).expect("probes");
+        for (ours, of_run) in found.iter().zip(&first) {
+            assert_eq!((ours.input, &ours.chosen), (of_run.input, &of_run.chosen));
+            assert_eq!(
+                (ours.test[0].map, ours.test[0].top1),
+                (of_run.test[0].map, of_run.test[0].top1)
+            );
+        }
+    }
+    let kept = fs::read_dir(export.join("features")).expect("features");
+    assert_eq!((kept.count(), warnings.0.len()), (2, 1), "{:?}", warnings.0);
 }

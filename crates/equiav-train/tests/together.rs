@@ -226,6 +226,21 @@ fn two_and_four_processes_learn_what_one_learns() {
     }
 }
 
+#[test]
+fn processes_of_one_clip_each_train() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let single = ["run.batch=2", "run.epochs=1", "compute.recompute_blocks=true"];
+    all_well(&finish(start("run", folder.path(), &[&single[..]; 2])));
+    let text = std::fs::read_to_string(folder.path().join("out/metrics.jsonl")).expect("a log");
+    let steps: Vec<&str> = text.lines().filter(|line| line.contains("train/loss\"")).collect();
+    assert_eq!(steps.len(), 16);
+    for step in steps {
+        assert!(step.contains("train/alignment\"") && step.contains("train/similarity_audio\""));
+        assert!(!step.contains("train/uniformity"), "one clip makes no pair: {step}");
+    }
+    assert!(text.contains("val/held-out/visual_to_audio/r1\""));
+}
+
 /// The weights after `epoch` epochs of the run in `folder`, and its figures without what is rounded.
 fn outcome(folder: &Path) -> (BTreeMap<String, Tensor>, String) {
     let text = std::fs::read_to_string(folder.join("metrics.jsonl")).expect("a log");

@@ -16,12 +16,22 @@ pub(crate) fn classification(all: &[Classified]) -> String {
         for reason in &figures.left_out {
             let _ = writeln!(table, "  left out: {reason}");
         }
+        if let Some(collapsed) = &figures.collapsed {
+            let _ = writeln!(table, "  collapsed: {collapsed}");
+        }
         for (name, value) in figures.named() {
             let interval = figures.intervals.get(name).map(|(low, high)| {
                 format!("  (95 %: {} to {})", shown(name, *low), shown(name, *high))
             });
             let (title, value) = (title(name), shown(name, value));
             let _ = writeln!(table, "  {title:<8} {value:>8}{}", interval.unwrap_or_default());
+        }
+        if let Some(tied) = figures.tied_share.filter(|tied| *tied > 0.0) {
+            let tied = 100.0 * tied;
+            let _ = writeln!(
+                table,
+                "  {tied:.1} % of the clips score a wrong class exactly as high as theirs; every order of those counts alike"
+            );
         }
     }
     table

@@ -95,8 +95,11 @@ pub(crate) fn name(map: Compared) -> &'static str {
     }
 }
 
-/// `50.4 % (47.1 to 53.6)`.
+/// `50.4 % (47.1 to 53.6)`; of a single clip without the interval.
 pub(crate) fn percent(figure: Figure) -> String {
-    let Figure { value, low, high } = figure;
-    format!("{:.1} % ({:.1} to {:.1})", 100.0 * value, 100.0 * low, 100.0 * high)
+    let value = format!("{:.1} %", 100.0 * figure.value);
+    match (figure.low, figure.high) {
+        (Some(low), Some(high)) => format!("{value} ({:.1} to {:.1})", 100.0 * low, 100.0 * high),
+        _ => value,
+    }
 }

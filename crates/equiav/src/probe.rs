@@ -8,15 +8,24 @@ use equiav_train::{Probe as Options, Probed, Trained};
 use crate::classes;
 use crate::progress::Progress;
 
-/// Tell classes from a run's frozen features: a linear probe and nearest neighbors
+/// Tell classes from a model's frozen features: a linear probe and nearest neighbors
 ///
 /// Features are the mean of the plain view's tokens, of sound, picture and both. Learning rate and number of
-/// neighbors are chosen on a part of the training list; the recipe's lists are measured once. Features are
-/// kept in the run folder, so that another probe of it takes seconds.
+/// neighbors are chosen on a part of the training list; the test lists are measured once. Classes with equal
+/// scores stand in no order: top-1 and top-5 are the mean over all orders. Features are kept in the run folder, so
+/// that another probe of it takes seconds.
 #[derive(clap::Args)]
 pub(crate) struct Probe {
-    /// The run folder
+    /// The run folder, or an exported model
     run: PathBuf,
+
+    /// Learn from these clips instead of the recipe's own: a manifest or shards
+    #[arg(long, value_name = "CLIPS")]
+    train: Option<String>,
+
+    /// Test on these clips instead of the recipe's own lists: a manifest or shards; may be repeated
+    #[arg(long = "list", value_name = "CLIPS")]
+    lists: Vec<String>,
 
     /// The table of classes, `index,mid,display_name` [default: that of the corpus]
     #[arg(long, value_name = "CSV")]
@@ -48,6 +57,8 @@ impl Probe {
         let mut progress = Progress::new();
         let trained = Trained::open(&self.run, &mut progress)?;
         let options = Options {
+            train: self.train,
+            lists: self.lists,
             labels: self.labels,
             validation: self.validation,
             per_class: self.per_class,

@@ -15,16 +15,19 @@ pub(crate) fn retrieval(all: &[Retrieved]) -> String {
         for reason in left_out {
             let _ = writeln!(table, "  left out: {reason}");
         }
+        if let Some(collapsed) = &figures.collapsed {
+            let _ = writeln!(table, "  collapsed: {collapsed}");
+        }
         let _ = writeln!(
             table,
-            "  {:<16} {:>26} {:>26} {:>26}  {:>22}  {:>20}  {:>5}  {:>9}",
+            "  {:<16} {:>26} {:>26} {:>26}  {:>22}  {:>20}  {:>12}  {:>9}",
             "",
             "R@1 % [95 %] (chance)",
             "R@5 % [95 %] (chance)",
             "R@10 % [95 %] (chance)",
             "median rank of gallery",
             "mean rank",
-            "ties",
+            "ties (share)",
             "p at R@10"
         );
         for (way, found) in ways(figures) {
@@ -49,15 +52,21 @@ fn row(found: &Retrieval) -> String {
     let median = within(|all| all.median_rank, 1.0);
     let mean = within(|all| all.mean_rank, 1.0);
     format!(
-        "{:>26} {:>26} {:>26}  {:>22}  {:>20}  {:>5}  {:>9.1e}",
+        "{:>26} {:>26} {:>26}  {:>22}  {:>20}  {:>12}  {:>9.1e}",
         recall(r1, chance.r1, within(|all| all.r1, 100.0)),
         recall(r5, chance.r5, within(|all| all.r5, 100.0)),
         recall(r10, chance.r10, within(|all| all.r10, 100.0)),
         format!("{:.1}{median} / {}", found.median_rank, found.gallery),
         format!("{:.1}{mean}", found.mean_rank),
-        found.ties,
+        tied(found),
         found.p_value.r10,
     )
+}
+
+/// Queries with a tie, and the share of wrong candidates that are tied with the right one.
+fn tied(found: &Retrieval) -> String {
+    let share = found.tied_share.map(|share| format!(" ({:.1} %)", 100.0 * share));
+    format!("{}{}", found.ties, share.unwrap_or_default())
 }
 
 /// Which embeddings were compared.
@@ -89,7 +98,8 @@ mod tests {
     use super::*;
 
     fn retrieved() -> Retrieved {
-        let ranks: Vec<Rank> = (1..=20).map(|rank| Rank { rank, tied: 0, correct: 1 }).collect();
+        let ranks: Vec<Rank> =
+            (0..20).map(|above| Rank { above, tied: 0, best: 1, correct: 1 }).collect();
         let figures = Retrieval::of_ranks(&ranks, 20);
         let with = figures.with_intervals(&ranks, &Bootstrap::usual(1)).expect("intervals");
         Retrieved {
@@ -97,6 +107,7 @@ mod tests {
             coverage: Coverage { found: 20, listed: 21, digest: "abc".to_owned() },
             left_out: vec!["clip `x`".to_owned()],
             variant: Some(Variant::Centroid { vectors: 4, seed: 7 }),
+            collapsed: None,
             visual_to_audio: with,
             audio_to_visual: figures,
         }
@@ -112,6 +123,21 @@ mod tests {
         assert!(lines[3].contains("5.0 [0.0, 15.0] (5.0)"), "{}", lines[3]);
         assert!(lines[4].contains("5.0 (5.0)") && !lines[4].contains('['), "{}", lines[4]);
         assert_eq!((lines[2].len(), lines[4].len()), (lines[3].len(), lines[3].len()));
+        assert!(lines[3].contains("  0 (0.0 %)  "), "{}", lines[3]);
+    }
+
+    #[test]
+    fn what_has_collapsed_says_so() {
+        let rank = Rank { above: 0, tied: 19, best: 1, correct: 1 };
+        let figures = Retrieval::of_ranks(&[rank; 20], 20);
+        let all = Retrieved {
+            collapsed: Some("every sound has the same embedding".to_owned()),
+            visual_to_audio: figures,
+            ..retrieved()
+        };
+        let text = retrieval(&[all]);
+        assert!(text.contains("\n  collapsed: every sound has the same embedding\n"), "{text}");
+        assert!(text.contains("5.0 (5.0)") && text.contains("  20 (100.0 %)  "), "{text}");
     }
 
     #[test]

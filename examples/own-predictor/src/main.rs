@@ -47,7 +47,7 @@ fn branch(store: &nn::VarStore, suffix: &str, input: InputConfig) -> Branch {
         suffix: suffix.to_owned(),
         input,
         vector: VECTOR,
-        encoder: EncoderConfig { width: WIDTH, depth: 2, heads: 3, patch: 16, mlp },
+        encoder: EncoderConfig { width: WIDTH, depth: 2, heads: 3, patch: 16, mlp, mask_padding: false },
         predictor: PredictorConfig::Linear, // not built: ours takes its place
         intra_head: head.clone(),
         inter_head: head,
@@ -64,6 +64,7 @@ fn views(channels: i64, input: InputConfig) -> Views {
         plain,
         vectors: random(&[CLIPS, VECTOR]),
         centroid: random(&[CLIPS, 16, VECTOR]),
+        material: None,
     }
 }
 

@@ -6,7 +6,7 @@ use equiav_augment::{Chance, Context, Family, Positive, Profile, Spectrogram};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::Clips;
+use crate::{Clips, PaddedSpectrogram};
 
 /// What happens to a labelled clip in training.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -64,16 +64,22 @@ impl LabeledAugment {
         Some(Partner { clip, frame, share: beta(mix.alpha.get(), rng) })
     }
 
-    /// `sound` rolled and masked, as drawn from `rng`.
-    pub(super) fn masked(&self, mut sound: Spectrogram, rng: &mut impl Rng) -> Spectrogram {
+    /// `sound` rolled and masked, as drawn from `rng`, and which of its frames hold any of it.
+    pub(super) fn masked(
+        &self,
+        PaddedSpectrogram { spectrogram: mut sound, valid }: PaddedSpectrogram,
+        rng: &mut impl Rng,
+    ) -> (Spectrogram, Vec<bool>) {
+        let mut material: Vec<bool> = (0..sound.frames()).map(|frame| frame < valid).collect();
         if self.roll {
             let shift = below(sound.frames(), rng);
             roll(&mut sound, shift as isize);
+            material.rotate_right(shift);
         }
         if let Some(masks) = self.masks.and_then(|masks| drawn(&masks, &sound, rng)) {
             mask(&mut sound, &masks);
         }
-        sound
+        (sound, material)
     }
 }
 

@@ -33,11 +33,15 @@ pub struct FramedBatch {
     pub parts: BTreeMap<Modality, Array4<f32>>,
     /// How many frames of each clip there are; 1 where no picture is seen.
     pub frames: Vec<usize>,
+    /// How many frames of each spectrogram hold sound, from the start, the others being padding; 0 where no sound
+    /// is heard.
+    pub valid: Vec<usize>,
 }
 
 /// One clip with its frames.
 struct Framed {
     clip: usize,
+    valid: usize,
     parts: BTreeMap<Modality, Vec<Array3<f32>>>,
     frames: usize,
 }
@@ -129,9 +133,14 @@ fn framed(labeled: &Labeled, clip: usize, frames: Frames) -> Result<Framed, Clip
     };
     let modalities = &labeled.config.modalities;
     let seen = modalities.contains(&Modality::Visual);
+    let mut valid = 0;
     let part = |modality: &Modality| {
         let views = match modality {
-            Modality::Audio => vec![labeled.plain_sound(clip)?],
+            Modality::Audio => {
+                let (sound, heard) = labeled.plain_sound(clip)?;
+                valid = heard;
+                vec![sound]
+            }
             Modality::Visual => {
                 let picture = |frame| labeled.plain_picture(clip, frame);
                 numbers.clone().map(picture).collect::<Result<_, _>>()?
@@ -140,7 +149,7 @@ fn framed(labeled: &Labeled, clip: usize, frames: Frames) -> Result<Framed, Clip
         Ok((*modality, views))
     };
     let parts = modalities.iter().map(part).collect::<Result<_, ClipError>>()?;
-    Ok(Framed { clip, parts, frames: if seen { numbers.len() } else { 1 } })
+    Ok(Framed { clip, valid, parts, frames: if seen { numbers.len() } else { 1 } })
 }
 
 /// Puts `examples`, at least one, side by side.
@@ -154,6 +163,7 @@ fn batch(examples: &[Framed]) -> FramedBatch {
         clips: examples.iter().map(|example| example.clip).collect(),
         parts: examples[0].parts.keys().map(part).collect(),
         frames: examples.iter().map(|example| example.frames).collect(),
+        valid: examples.iter().map(|example| example.valid).collect(),
     }
 }
 

@@ -19,6 +19,8 @@ pub struct LabeledBatch {
     pub visits: Vec<Visit>,
     /// The views, `[b, 1, mels, frames]` or `[b, 3, height, width]`.
     pub parts: BTreeMap<Modality, Array4<f32>>,
+    /// Which frames of the sounds' views hold any of them, `[b, frames]`; `[b, 0]` where no sound is heard.
+    pub material: Array2<bool>,
     /// How much of each class is in each clip, `[b, classes]`, in [0, 1].
     pub targets: Array2<f32>,
     /// The clips met here for the first time since the data set was made that could not be read.
@@ -100,7 +102,11 @@ impl LabeledLoader {
         let targets = examples.iter().flat_map(|example| &example.target).copied().collect();
         let shape = (size, self.labeled.targets().count());
         let targets = Array2::from_shape_vec(shape, targets).expect("a target per class");
-        Ok(LabeledBatch { visits, parts, targets, replaced, substituted })
+        let material: Vec<bool> =
+            examples.iter().flat_map(|example| &example.material).copied().collect();
+        let shape = (size, examples[0].material.len());
+        let material = Array2::from_shape_vec(shape, material).expect("one length of sounds");
+        Ok(LabeledBatch { visits, parts, material, targets, replaced, substituted })
     }
 }
 

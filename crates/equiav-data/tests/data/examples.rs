@@ -21,6 +21,11 @@ fn examples_have_their_shapes() {
         // 4100 samples are 24 frames.
         assert_eq!(example.parts[&Modality::Audio].valid, 24);
         assert_eq!(example.parts[&Modality::Visual].valid, 24);
+        let [plain, augmented] = &example.parts[&Modality::Audio].material;
+        assert_eq!(plain.iter().filter(|holds| **holds).count(), 24);
+        assert_eq!(plain.len(), augmented.len());
+        let all = &example.parts[&Modality::Visual].material;
+        assert!(all.iter().flatten().all(|holds| *holds), "pictures have no padding");
     }
 }
 

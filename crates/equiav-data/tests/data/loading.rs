@@ -71,6 +71,8 @@ fn a_batch_is_its_examples_side_by_side() {
                 assert_eq!(part.vectors.row(row).as_slice().unwrap(), one.vector);
                 assert_eq!(part.centroid.index_axis(ndarray::Axis(0), row), one.centroid);
                 assert_eq!(part.valid[row], one.valid);
+                let material = [&part.material.plain, &part.material.augmented];
+                assert_eq!(material.map(|columns| columns.row(row).to_vec()), one.material);
             }
         }
     }

@@ -20,7 +20,14 @@ pub(crate) fn branch(suffix: &str, predictor: PredictorConfig) -> BranchConfig {
         suffix: suffix.to_owned(),
         input: InputConfig { height: 8, width: 12 },
         vector: 7,
-        encoder: EncoderConfig { width: 8, depth: 2, heads: 2, patch: 4, mlp: MLP },
+        encoder: EncoderConfig {
+            width: 8,
+            depth: 2,
+            heads: 2,
+            patch: 4,
+            mlp: MLP,
+            mask_padding: false,
+        },
         predictor,
         intra_head: HeadConfig { hidden: 9, out: 5 },
         inter_head: HeadConfig { hidden: 10, out: 4 },
@@ -38,6 +45,7 @@ pub(crate) fn views(b: i64, s: i64) -> Views {
         augmented: random(&[b, 3, 8, 12]),
         vectors: random(&[b, 7]),
         centroid: random(&[b, s, 7]),
+        material: None,
     }
 }
 

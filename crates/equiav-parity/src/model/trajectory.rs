@@ -82,6 +82,7 @@ impl Model {
                 heads: self.num_heads,
                 patch: 16,
                 mlp,
+                mask_padding: false,
             },
             predictor: PredictorConfig::Attention { hidden, heads: 8, head_width: 64, mlp },
             intra_head: head(self.intra_proj_out_dim),

@@ -22,8 +22,8 @@ pub struct Query {
     pub item: Item,
     /// The best answers, best first.
     pub answers: Vec<Answer>,
-    /// The rank of the right one, from 1.
-    pub rank: usize,
+    /// The rank of the right one, from 1; between two where others are equally near.
+    pub rank: f64,
     /// How many candidates there were.
     pub candidates: usize,
 }
@@ -67,7 +67,7 @@ impl Query {
         html! {
             details.query open {
                 summary {
-                    (mark(self.rank == 1)) " " span.name { (self.item.name) }
+                    (mark(self.rank == 1.0)) " " span.name { (self.item.name) }
                     span.rank { " right answer at " (self.rank) " of " (self.candidates) }
                 }
                 div.row {

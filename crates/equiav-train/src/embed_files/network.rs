@@ -73,7 +73,12 @@ impl Idle {
         let device = self.network.store.device();
         let plain = feed::tensor(&view.input, device).unsqueeze(0);
         let branch = &self.network.branches[&view.modality];
-        let embed = || branch.embed(&plain, self.vectors.get(&view.modality));
+        let material = view.valid.and_then(|valid| {
+            let (.., frames) = view.input.dim();
+            feed::valid_frames(&[valid], frames, device)
+        });
+        let vectors = self.vectors.get(&view.modality);
+        let embed = || branch.embed(&plain, vectors, material.as_ref());
         let precision = self.recipe.compute.precision;
         let embedding = tch::no_grad(|| self.network.narrowed(precision, embed));
         let embedding = embedding.to_kind(Kind::Float).to_device(Device::Cpu).flatten(0, -1);

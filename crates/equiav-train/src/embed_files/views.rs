@@ -8,8 +8,8 @@ use equiav_augment::{Image, ImageSize, Modality, VisualAugment, transpose};
 use equiav_corpora::cache_folder;
 use equiav_data::ffmpeg::Ffmpeg;
 use equiav_data::{
-    Analyzer, Filterbank, IMAGE_MEAN, IMAGE_STD, Resampler, Waveform, one_line, read_picture,
-    read_sound_start,
+    Analyzer, Filterbank, IMAGE_MEAN, IMAGE_STD, PaddedSpectrogram, Resampler, Waveform, one_line,
+    read_picture, read_sound_start,
 };
 use equiav_ingest::Recording;
 use ndarray::Array3;
@@ -30,6 +30,8 @@ pub(super) struct View {
     pub(super) span: Option<Span>,
     /// `[channels, height, width]`
     pub(super) input: Array3<f32>,
+    /// How many columns of a spectrogram hold sound, from the start, the others being padding.
+    pub(super) valid: Option<usize>,
 }
 
 /// Gets the views of a file, one after another.
@@ -108,35 +110,35 @@ impl Reader {
         let frames = bank.frames(own.samples.len());
         if frames <= window {
             // Exactly what training and retrieval see, errors included.
-            let input = self.spectrogram(sound)?;
+            let (input, valid) = self.spectrogram(sound)?;
             let span = Some(Span { start: 0, end: milliseconds });
-            return take(View { modality: Modality::Audio, span, input });
+            return take(View { modality: Modality::Audio, span, input, valid });
         }
         let shift = (u64::from(rate) * FRAME / 1_000) as usize;
         let length = bank.samples(window);
         for first in self.cutting.starts(frames) {
             let samples = own.samples[first * shift..first * shift + length].to_vec();
-            let input = self.spectrogram(&Waveform { samples, rate })?;
+            let (input, valid) = self.spectrogram(&Waveform { samples, rate })?;
             let span = Some(self.cutting.span(first, milliseconds));
-            take(View { modality: Modality::Audio, span, input })?;
+            take(View { modality: Modality::Audio, span, input, valid })?;
         }
         Ok(())
     }
 
-    /// `[1, mels, frames]`
-    fn spectrogram(&self, sound: &Waveform) -> Result<Array3<f32>, String> {
-        let spectrogram = self.analyzer.spectrogram(sound)?.spectrogram;
+    /// `[1, mels, frames]`, and how many of the frames hold sound.
+    fn spectrogram(&self, sound: &Waveform) -> Result<(Array3<f32>, Option<usize>), String> {
+        let PaddedSpectrogram { spectrogram, valid } = self.analyzer.spectrogram(sound)?;
         let (frames, mels) = (spectrogram.frames(), spectrogram.mels());
         let mut values = vec![0.0; frames * mels];
         transpose(spectrogram.as_slice(), mels, &mut values);
         let values = Array3::from_shape_vec((1, mels, frames), values);
-        Ok(values.expect("one value per mel bin and frame"))
+        Ok((values.expect("one value per mel bin and frame"), Some(valid)))
     }
 
     fn picture(&self, image: &Image, span: Option<Span>) -> View {
         let plain = self.visual.plain(image, self.image);
         let input = plain.standardized(IMAGE_MEAN, IMAGE_STD);
-        View { modality: Modality::Visual, span, input }
+        View { modality: Modality::Visual, span, input, valid: None }
     }
 }
 

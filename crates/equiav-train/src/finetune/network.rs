@@ -21,6 +21,9 @@ use crate::recipe::Recipe;
 use crate::settings::Finetune;
 use crate::watch::{Event, Watch};
 
+/// The keys of a front end that describe the data set and not the inputs' shape.
+const STATISTICS: [&str; 2] = ["mean", "std"];
+
 /// A classifier and its variables.
 #[derive(Debug)]
 pub(crate) struct Labeler {
@@ -70,33 +73,41 @@ impl Labeler {
         recipe: &Finetune,
         watch: &mut dyn Watch,
     ) -> anyhow::Result<ImportReport> {
+        let mut differs = None;
         let weights = if path.join(folder::RECIPE).exists() {
             let text = std::fs::read_to_string(path.join(folder::RECIPE))?;
-            ensure_same_inputs(recipe, &toml_value(&text)?)?;
+            differs = ensure_same_inputs(recipe, &toml_value(&text)?)?;
             read_weights(&newest(path, watch)?)?
         } else if path.join("config.json").exists() {
             let exported = read_export(path)?;
             let extra = Value::Object(exported.config.extra.into_iter().collect());
-            ensure_same_inputs(recipe, &extra)?;
+            differs = ensure_same_inputs(recipe, &extra)?;
             exported.weights
         } else {
             read_weights(path)?
         };
+        if let Some(differs) = differs {
+            watch.note(&Event::Warning(format!("{}: {differs}", path.display())));
+        }
         import_weights(&self.store, &weights)
     }
 
     /// The scores of views, `[b, classes]`.
     ///
-    /// `frames` says how many pictures each clip has, where it is not one.
+    /// Of sounds the columns that hold `material` count, all where there is none. `frames` says how many pictures
+    /// each clip has, where it is not one.
     pub(crate) fn scores(
         &self,
         views: &BTreeMap<Modality, Tensor>,
+        material: Option<&Tensor>,
         factors: &BTreeMap<Modality, Tensor>,
         frames: Option<&[usize]>,
     ) -> Tensor {
         let project = |(modality, view): (&Modality, &Tensor)| {
             let name = modality.to_string();
-            let projected = self.classifier.project(&name, view, factors.get(modality));
+            let material = material.filter(|_| *modality == Modality::Audio);
+            let factors = factors.get(modality);
+            let projected = self.classifier.project(&name, view, factors, material);
             let projected = match (modality, frames) {
                 (Modality::Audio, Some(frames)) => repeated(&projected, frames),
                 _ => projected,
@@ -142,27 +153,40 @@ fn toml_value(text: &str) -> anyhow::Result<Value> {
     Ok(value)
 }
 
-/// Refuses weights that were trained on other inputs, or in other shapes, than `recipe` has.
-fn ensure_same_inputs(recipe: &Finetune, trained: &Value) -> anyhow::Result<()> {
+/// Refuses weights that were trained on other inputs, or in other shapes, than `recipe` has; says in what the
+/// statistics differ, which belong to the data set: each standardises its own.
+fn ensure_same_inputs(recipe: &Finetune, trained: &Value) -> anyhow::Result<Option<String>> {
+    let mut told = None;
     if let Some(front_end) = trained.get("front_end") {
         let front_end: FrontEnd = serde_json::from_value(front_end.clone())?;
-        let keys = differing(&front_end, &recipe.front_end)?;
+        let mut keys = differing(&front_end, &recipe.front_end)?;
+        keys.retain(|key| !STATISTICS.contains(&key.as_str()));
         ensure!(
             keys.is_empty(),
             "it was trained with another front_end (different: {}): put its values into the recipe",
             keys.join(", ")
         );
+        let of = |front_end: &FrontEnd| (front_end.mean, front_end.std);
+        let ((mean, std), (own_mean, own_std)) = (of(&front_end), of(&recipe.front_end));
+        told = ((mean, std) != (own_mean, own_std)).then(|| {
+            format!(
+                "it was pre-trained on sounds of mean {mean} and std {std}; here sounds are standardised by \
+                 front_end.mean = {own_mean} and front_end.std = {own_std}"
+            )
+        });
     }
     if let Some(encoder) = trained.get("model").and_then(|model| model.get("encoder")) {
         let encoder: EncoderConfig = serde_json::from_value(encoder.clone())?;
-        let keys = differing(&encoder, &recipe.model.encoder)?;
+        let mut keys = differing(&encoder, &recipe.model.encoder)?;
+        // No parameter depends on it.
+        keys.retain(|key| key != "mask_padding");
         ensure!(
             keys.is_empty(),
             "it has another model.encoder (different: {}): put its values into the recipe",
             keys.join(", ")
         );
     }
-    Ok(())
+    Ok(told)
 }
 
 /// The keys in which two settings of one type differ.
@@ -176,4 +200,56 @@ fn differing<S: serde::Serialize>(a: &S, b: &S) -> anyhow::Result<Vec<String>> {
     all.dedup();
     all.retain(|key| a.get(key) != b.get(key));
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipe::FinetuneRecipe;
+
+    const PRETRAINING: [&str; 2] = [
+        include_str!("../../../../recipes/audioset2m.toml"),
+        include_str!("../../../../recipes/vggsound.toml"),
+    ];
+    const FINETUNING: [&str; 2] = [
+        include_str!("../../../../recipes/finetune-audioset20k.toml"),
+        include_str!("../../../../recipes/finetune-vggsound.toml"),
+    ];
+
+    fn recipe(text: &str, changes: &[&str]) -> FinetuneRecipe {
+        let changes: Vec<_> = changes.iter().map(|one| one.parse().expect("KEY=VALUE")).collect();
+        FinetuneRecipe::parse(text, &changes).expect("a recipe")
+    }
+
+    #[test]
+    fn the_large_recipes_start_each_other() {
+        for (from, trained) in PRETRAINING.iter().enumerate() {
+            for (to, text) in FINETUNING.iter().enumerate() {
+                let trained = toml_value(trained).expect("a recipe");
+                let told =
+                    ensure_same_inputs(&recipe(text, &[]), &trained).expect("the same shapes");
+                assert_eq!(told.is_some(), from != to, "{told:?}");
+                let Some(told) = told else { continue };
+                assert!(told.contains("-4.346") && told.contains("-4.956"), "{told}");
+                assert!(told.contains("4.332") && told.contains("4.486"), "{told}");
+            }
+        }
+    }
+
+    #[test]
+    fn other_shapes_and_rates_are_refused() {
+        let trained = toml_value(PRETRAINING[0]).expect("a recipe");
+        for (change, key) in [
+            ("front_end.frames=512", "frames"),
+            ("front_end.mels=64", "mels"),
+            ("front_end.image=112", "image"),
+            ("front_end.sample_rate=22050", "sample_rate"),
+            ("front_end.profile=\"published\"", "profile"),
+            ("model.encoder.depth=6", "depth"),
+        ] {
+            let changed = recipe(FINETUNING[1], &[change]);
+            let refused = ensure_same_inputs(&changed, &trained).expect_err(change).to_string();
+            assert!(refused.contains(&format!("different: {key})")), "{refused}");
+        }
+    }
 }

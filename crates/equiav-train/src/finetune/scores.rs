@@ -92,7 +92,9 @@ fn probabilities(
     let view =
         |(modality, view): (&Modality, &Array4<f32>)| (*modality, feed::tensor(view, device));
     let views: BTreeMap<Modality, Tensor> = batch.parts.iter().map(view).collect();
-    let forward = || network.scores(&views, &BTreeMap::new(), Some(&batch.frames));
+    let material = feed::valid_frames(&batch.valid, recipe.front_end.frames, device);
+    let (none, frames) = (BTreeMap::new(), Some(&batch.frames[..]));
+    let forward = || network.scores(&views, material.as_ref(), &none, frames);
     let scores = narrowed(device, recipe.compute.precision, forward);
     let scores = scores.to_kind(Kind::Float).to_device(Device::Cpu);
     let each = match recipe.objective.loss {

@@ -53,6 +53,8 @@ pub(crate) fn step(
 /// A batch on the device.
 struct Fed {
     views: Each<Tensor>,
+    /// Which columns of the sounds hold material, `[b, frames]`; none where all do.
+    material: Option<Tensor>,
     /// What each clip's branches are multiplied by, `[depth, 2, b]`; empty without drop path.
     factors: Each<Tensor>,
     targets: Tensor,
@@ -67,6 +69,7 @@ impl Fed {
         };
         Self {
             views: batch.parts.iter().map(view).collect(),
+            material: feed::material(&batch.material, device),
             factors: batch.parts.keys().filter_map(factors).collect(),
             targets: feed::tensor(&batch.targets, device),
         }
@@ -82,6 +85,7 @@ impl Fed {
         };
         Self {
             views: cut(&self.views, 0),
+            material: self.material.as_ref().map(|all| all.narrow(0, first, rows)),
             factors: cut(&self.factors, 2),
             targets: self.targets.narrow(0, first, rows),
         }
@@ -143,9 +147,10 @@ fn part(
 ) -> Result<(Tensor, Tensor), GroupError> {
     let network = &learner.network;
     let device = network.store.device();
-    let forward = || network.scores(&fed.views, &fed.factors, None);
+    let forward = || network.scores(&fed.views, fed.material.as_ref(), &fed.factors, None);
     let scores =
         phase::at(Phase::Forward, device, || narrowed(device, recipe.compute.precision, forward));
+    // PUBLISHED: losses-in-autocast, the published loss is computed within the region that narrows products.
     let found = phase::at(Phase::Losses, device, || match recipe.objective.loss {
         ClassLoss::Bce => binary_cross_entropy(&scores, &fed.targets),
         ClassLoss::Ce => cross_entropy(&scores, &fed.targets),

@@ -57,10 +57,12 @@ pub fn localize(
     let recipe = localizer.recipe;
     let options = setup::loader_options(recipe);
     let mut loader = Loader::evaluation(dataset.clone(), recipe.evaluation.batch, options)?;
-    let (mut tally, mut previous) = (Tally::default(), None);
+    let (mut tally, mut previous, mut clips) = (Tally::default(), None, 0);
     for batch in loader.by_ref() {
         let batch = batch?;
-        let own = localizer.sounds(&part(&batch, Modality::Audio, localizer));
+        clips += batch.clips.len();
+        let heard = feed::heard(&batch, Modality::Audio, localizer.network.store.device());
+        let own = localizer.sounds(&part(&batch, Modality::Audio, localizer), heard.as_ref());
         let count = own.size()[0];
         let before = previous.unwrap_or_else(|| own.narrow(0, count - 1, 1));
         let other = Tensor::cat(&[&before, &own.narrow(0, 0, count - 1)], 0);
@@ -71,7 +73,12 @@ pub fn localize(
     ensure!(!tally.area.is_empty(), "no clip of `{list}` can be read and has a truth");
     let seed = recipe.evaluation.seed;
     let dark = localizer.options.dark;
-    let (own, controls) = tally.scores(dark)?;
+    let (own, mut controls) = tally.scores(dark)?;
+    if clips == 1 {
+        // The sound before the only one is itself.
+        tally.pointing.remove(&Compared::OtherSound);
+        controls.remove(SOUNDS[OTHER]);
+    }
     Ok(Localized {
         list: list.to_owned(),
         found: tally.area.len(),

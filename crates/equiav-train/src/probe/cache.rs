@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::features::Features;
 use crate::settings::Settings;
+use crate::trained::Trained;
 use crate::watch::{Event, Watch};
 
 /// Where features are kept, below the run folder.
@@ -40,12 +41,17 @@ struct Head {
 }
 
 impl Cache {
-    /// Of the weights in `checkpoint`, in the run folder `run`.
+    /// Of the weights of `trained`, whose run or export is the folder `run`.
     ///
     /// # Errors
     ///
-    /// If the checkpoint cannot be read.
-    pub(super) fn of(run: &Path, checkpoint: &Path, recipe: &Settings) -> anyhow::Result<Self> {
+    /// If the checkpoint of a run cannot be read.
+    pub(super) fn of(run: &Path, trained: &Trained) -> anyhow::Result<Self> {
+        let Trained { recipe, checkpoint, .. } = trained;
+        if checkpoint == run {
+            // An export has no checksums of a checkpoint.
+            return Ok(Self::new(run, format!("export {}", trained.identity().digest), recipe));
+        }
         let path = checkpoint.join("checksums.json");
         let sums = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
         let step = checkpoint.file_name().unwrap_or_default().to_string_lossy().into_owned();

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use equiav_augment::Modality;
 use equiav_data::{Dataset, Loader, PlainBatch};
-use equiav_models::View;
 use ndarray::{Array2, ArrayD, ArrayView2, Axis, concatenate};
 use tch::{Device, Kind, Tensor};
 
@@ -42,10 +41,11 @@ pub(crate) fn features(
     for batch in batches.by_ref() {
         let batch: PlainBatch = batch?;
         for (modality, plain) in &batch.parts {
+            let material = feed::heard(&batch, *modality, network.store.device());
             let plain = feed::tensor(plain, network.store.device());
             let pooled = || {
-                let tokens = network.branches[modality].encode(&plain, View::Plain);
-                tokens.mean_dim([1i64].as_slice(), false, Kind::Float)
+                let pooled = network.branches[modality].pooled(&plain, material.as_ref());
+                pooled.to_kind(Kind::Float)
             };
             let pooled = tch::no_grad(|| network.narrowed(recipe.compute.precision, pooled));
             rows.entry(*modality).or_default().push(array(&pooled)?);

@@ -1,10 +1,10 @@
 //! Nearest neighbors: the classes of the training clips whose features point the same way.
 
-use tch::{Device, Kind, Tensor};
+use equiav_eval::{UnitRows, multilabel_neighbor_votes};
+use ndarray::Axis;
 
-use super::features::array;
 use super::{Part, Score};
-use crate::feed;
+use crate::ranking;
 use crate::settings::ClassLoss;
 
 /// The numbers of neighbors that are tried.
@@ -12,7 +12,8 @@ pub(super) const SWEEP: [f64; 5] = [1.0, 3.0, 5.0, 10.0, 20.0];
 /// How much closer neighbors count more.
 const TEMPERATURE: f64 = 0.07;
 
-/// Scores clips by the `k` clips of `train` with the largest cosine, after the mean of all was taken off.
+/// Scores clips by the `k` clips of `train` with the largest cosine, after the mean of all was taken off; of equally
+/// near ones the first in the list.
 ///
 /// ```text
 /// score of a class = Σ over the k nearest clips of it of exp(cosine / 0.07) / the same sum over all k
@@ -20,27 +21,17 @@ const TEMPERATURE: f64 = 0.07;
 ///
 /// # Errors
 ///
-/// If libtorch fails.
+/// If there is no clip, a feature is not finite, or libtorch fails.
 pub(super) fn fit(train: &Part, _: ClassLoss, k: f64) -> anyhow::Result<Score> {
-    let rows = feed::tensor(&train.rows.as_standard_layout().to_owned(), Device::Cpu);
-    let mean = rows.mean_dim([0i64].as_slice(), true, Kind::Float);
-    let keys = unit(&(rows - &mean)).tr();
-    let targets = feed::tensor(&train.targets, Device::Cpu);
-    let k = (k as i64).min(targets.size()[0]);
+    let sum = train.rows.mapv(f64::from).sum_axis(Axis(0));
+    let mean = (sum / train.rows.nrows() as f64).mapv(|value| value as f32);
+    let gallery = UnitRows::new("training features", (&train.rows - &mean).view())?;
+    let targets = train.targets.clone();
     Ok(Box::new(move |part| {
-        let rows = feed::tensor(&part.rows.as_standard_layout().to_owned(), Device::Cpu);
-        let cosines = unit(&(rows - &mean)).matmul(&keys);
-        let (values, places) = cosines.topk(k, -1, true, true);
-        let weights = (values / TEMPERATURE).softmax(-1, Kind::Float); // [n, k]
-        let votes = targets.index_select(0, &places.flatten(0, 1)); // [n · k, classes]
-        let votes = votes.view([-1, k, targets.size()[1]]);
-        array(&weights.unsqueeze(1).matmul(&votes).squeeze_dim(1))
+        let queries = UnitRows::new("features", (&part.rows - &mean).view())?;
+        let nearest = ranking::top_k(&queries, &gallery, k as usize)?;
+        Ok(multilabel_neighbor_votes(&nearest, targets.view(), TEMPERATURE)?)
     }))
-}
-
-/// The rows of `x`, divided by their lengths.
-fn unit(x: &Tensor) -> Tensor {
-    x / x.norm_scalaropt_dim(2, [1i64].as_slice(), true).clamp_min(1e-12)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 use equiav_augment::Modality;
 use equiav_data::Manifest;
+use equiav_eval::{Rank, Retrieval};
 use serde::Serialize;
 use tch::Device;
 
@@ -12,8 +13,6 @@ use super::{Gallery, lookers};
 use crate::embed_files::{Broken, Embedder, MediumFile, Per, clip_picture};
 use crate::index::Contents;
 
-/// The ranks at which recall is told.
-const RANKS: [usize; 3] = [1, 5, 10];
 /// The number of standard deviations between which 95 % of a normal distribution lie.
 const Z: f64 = 1.959_963_984_540_054;
 
@@ -30,7 +29,7 @@ pub struct Recall {
     pub chance: f64,
 }
 
-/// What the sounds of one list found.
+/// What the sounds of one list found; pictures that are equally near stand in no order, see [`Rank`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Found {
     /// Queries: sounds of the list that can be read.
@@ -41,12 +40,17 @@ pub struct Found {
     pub recall: Vec<Recall>,
     /// The median rank of the right picture, from 1 on.
     pub median_rank: f64,
+    /// Queries with a wrong picture exactly as near as the right one.
+    pub ties: usize,
+    /// The share of wrong pictures that are, in [0, 1], the mean over the queries: 1 where embeddings tell nothing
+    /// apart.
+    pub tied_share: f64,
     /// Sounds that cannot be read.
     #[serde(skip)]
     pub broken: Vec<Broken>,
-    /// The rank of each query's right picture.
+    /// Where each query's right picture stands.
     #[serde(skip)]
-    ranks: Vec<usize>,
+    ranks: Vec<Rank>,
 }
 
 /// Searches with the sound of every clip of the manifest at `list` among the pictures of `contents`. The
@@ -76,10 +80,9 @@ pub fn measure(embedder: &Embedder, contents: &Contents, list: &Path) -> anyhow:
                 broken.push(Broken { file: sounds[position].path.clone(), reason });
             }
             Ok(rows) => {
-                let hits = gallery.search(&lookers(&rows, Modality::Visual), usize::MAX);
-                let right = |hit: &super::Hit| hit.files.contains(&answers[position]);
-                let rank = hits.iter().position(right).context("a picture without a row")?;
-                ranks.push(rank + 1);
+                let right = contents.files[&answers[position]];
+                let rank = gallery.rank(&lookers(&rows, Modality::Visual), right);
+                ranks.push(rank.context("a picture without a row")?);
             }
         }
         Ok(())
@@ -90,36 +93,36 @@ pub fn measure(embedder: &Embedder, contents: &Contents, list: &Path) -> anyhow:
 
 impl Found {
     /// The figures of right pictures at `ranks` in a gallery of so many.
-    fn of(mut ranks: Vec<usize>, gallery: usize, broken: Vec<Broken>) -> Self {
-        ranks.sort_unstable();
-        let queries = ranks.len();
-        let recall = RANKS.map(|at| {
-            let hits = ranks.iter().filter(|rank| **rank <= at).count();
-            let chance = at.min(gallery) as f64 / gallery as f64;
-            let (share, interval) = (hits as f64 / queries as f64, wilson(hits, queries));
-            Recall { at, share, interval, chance }
+    fn of(ranks: Vec<Rank>, gallery: usize, broken: Vec<Broken>) -> Self {
+        let all = Retrieval::of_ranks(&ranks, gallery);
+        let Retrieval { queries, median_rank, ties, tied_share, chance, .. } = all;
+        let recall = [(1, all.r1, chance.r1), (5, all.r5, chance.r5), (10, all.r10, chance.r10)];
+        let recall = recall.map(|(at, share, chance)| Recall {
+            at,
+            share,
+            interval: wilson(share, queries),
+            chance,
         });
-        let middle = [ranks[(queries - 1) / 2], ranks[queries / 2]];
-        let median_rank = (middle[0] + middle[1]) as f64 / 2.0;
-        Self { queries, gallery, recall: recall.to_vec(), median_rank, broken, ranks }
+        let (recall, tied_share) = (recall.to_vec(), tied_share.unwrap_or(0.0));
+        Self { queries, gallery, recall, median_rank, ties, tied_share, broken, ranks }
     }
 
     /// The figures of the queries of all `lists` together; `None` without one.
     pub fn together(lists: &[Self]) -> Option<Self> {
-        let ranks: Vec<usize> = lists.iter().flat_map(|found| found.ranks.clone()).collect();
+        let ranks: Vec<Rank> = lists.iter().flat_map(|found| found.ranks.clone()).collect();
         let broken = lists.iter().flat_map(|found| found.broken.clone()).collect();
         Some(Self::of(ranks, lists.first()?.gallery, broken))
     }
 }
 
-/// Wilson's interval of `hits` among `of`.
-fn wilson(hits: usize, of: usize) -> [f64; 2] {
-    let (n, share) = (of as f64, hits as f64 / of as f64);
+/// Wilson's interval of a `share` of so many queries.
+fn wilson(share: f64, of: usize) -> [f64; 2] {
+    let n = of as f64;
     let middle = (share + Z * Z / (2.0 * n)) / (1.0 + Z * Z / n);
     let half = Z / (1.0 + Z * Z / n) * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
     // The formula's own ends, but for rounding.
-    let low = if hits == 0 { 0.0 } else { middle - half };
-    let high = if hits == of { 1.0 } else { middle + half };
+    let low = if share == 0.0 { 0.0 } else { middle - half };
+    let high = if share == 1.0 { 1.0 } else { middle + half };
     [low, high]
 }
 
@@ -129,8 +132,9 @@ mod tests {
 
     #[test]
     fn recall_and_its_interval_are_those_of_the_ranks() {
-        let ranks: Vec<usize> =
-            (1..=20).map(|number| if number <= 4 { 1 } else { number }).collect();
+        let rank = |above: usize| Rank { above, tied: 0, best: 1, correct: 1 };
+        let ranks: Vec<Rank> =
+            (0..20).map(|number| rank(if number < 4 { 0 } else { number })).collect();
         let found = Found::of(ranks, 40, Vec::new());
         let share = |place: usize| found.recall[place].share;
         assert_eq!((share(0), share(1), share(2)), (0.2, 0.25, 0.5));
@@ -138,14 +142,25 @@ mod tests {
         // Wilson's interval of 4 among 20, as statsmodels gives it.
         let [low, high] = found.recall[0].interval;
         assert!((low - 0.080_657_658).abs() < 1e-6 && (high - 0.416_017_5).abs() < 1e-6);
-        assert_eq!(found.recall[1].chance, 0.125);
+        assert!((found.recall[1].chance - 0.125).abs() < 1e-12);
+        assert_eq!((found.ties, found.tied_share), (0, 0.0));
+    }
+
+    #[test]
+    fn equal_embeddings_find_what_chance_finds() {
+        let found =
+            Found::of(vec![Rank { above: 0, tied: 39, best: 1, correct: 1 }; 8], 40, Vec::new());
+        for recall in &found.recall {
+            assert!((recall.share - recall.chance).abs() < 1e-12, "{recall:?}");
+        }
+        assert_eq!((found.median_rank, found.ties, found.tied_share), (20.5, 8, 1.0));
     }
 
     #[test]
     fn intervals_stay_within_0_and_1() {
         for (hits, of) in [(0, 1), (1, 1), (0, 500), (500, 500)] {
-            let [low, high] = wilson(hits, of);
-            let share = hits as f64 / of as f64;
+            let share = f64::from(hits) / of as f64;
+            let [low, high] = wilson(share, of);
             assert!(0.0 <= low && low <= share && share <= high && high <= 1.0, "{hits} of {of}");
         }
     }

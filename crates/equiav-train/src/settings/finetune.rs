@@ -112,6 +112,7 @@ pub struct Labeling {
     pub head_factor: f64,
 }
 
+// PUBLISHED: bce-for-exclusive-classes, the published default is binary cross-entropy whatever the classes.
 /// Which loss.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]

@@ -89,7 +89,8 @@ fn shown(
     let retrieved = retrieve(list, dataset.clone(), &trained.network, &trained.recipe)?;
     let embedded = embed(dataset.clone(), &trained.network, &trained.recipe)?;
     let ways = [(Modality::Visual, Modality::Audio), (Modality::Audio, Modality::Visual)];
-    let ways = ways.map(|(from, to)| (from, answered(&embedded, from, to, BEST)));
+    let answer = |(from, to)| anyhow::Ok((from, answered(&embedded, from, to, BEST)?));
+    let ways = [answer(ways[0])?, answer(ways[1])?];
     for (from, answered) in &ways {
         report.galleries.push(gallery(&dataset, *from, answered, (&retrieved, asked.clips))?);
     }
@@ -154,7 +155,7 @@ fn query(
         Ok(Answer { item: item(to, *clip)?, right, similarity: *similarity })
     };
     let answers = answered.answers.iter().map(answer).collect::<anyhow::Result<_>>()?;
-    Ok(Query { item: item(from, answered.query)?, answers, rank: answered.rank, candidates })
+    Ok(Query { item: item(from, answered.query)?, answers, rank: answered.rank.mean(), candidates })
 }
 
 fn heat_maps(

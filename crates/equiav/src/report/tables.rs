@@ -55,6 +55,7 @@ pub(super) fn recalls(retrieved: &Retrieved) -> Table {
             cell(figures.r5, figures.chance.r5),
             cell(figures.r10, figures.chance.r10),
             format!("{:.1}", figures.median_rank),
+            format!("{:.1} %", 100.0 * figures.tied_share.unwrap_or(0.0)),
         ]
     };
     let ways = [
@@ -63,8 +64,10 @@ pub(super) fn recalls(retrieved: &Retrieved) -> Table {
     ];
     Table {
         title: format!("Retrieval on {}", retrieved.list),
-        note: "Recall with chance in brackets, and the median rank of the right answer.".to_owned(),
-        columns: ["", "R@1", "R@5", "R@10", "median rank"].map(str::to_owned).into(),
+        note: "Recall with chance in brackets, the median rank of the right answer, and the share of wrong ones tied \
+               with it, which are neither won nor lost."
+            .to_owned(),
+        columns: ["", "R@1", "R@5", "R@10", "median rank", "tied"].map(str::to_owned).into(),
         rows: ways.into_iter().map(row).collect(),
     }
 }

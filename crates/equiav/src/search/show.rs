@@ -50,7 +50,7 @@ pub(super) fn time(time: Option<[f64; 2]>) -> String {
 
 /// Names the columns of [`recall`].
 pub(super) const RECALL_HEAD: &str = "list                           queries  of pictures  \
-    R@1 (95 % interval; chance)  R@5                         R@10                        median rank";
+    R@1 (95 % interval; chance)  R@5                         R@10                        median rank  tied";
 
 /// One line for what the sounds of a list found.
 pub(super) fn recall(name: &str, found: &Found) -> String {
@@ -65,6 +65,6 @@ pub(super) fn recall(name: &str, found: &Found) -> String {
         );
         let _ = write!(line, "  {cell:<26}");
     }
-    let _ = write!(line, "  {:>11.1}", found.median_rank);
+    let _ = write!(line, "  {:>11.1}  {:>4.1}%", found.median_rank, 100.0 * found.tied_share);
     line
 }
