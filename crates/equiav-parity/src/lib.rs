@@ -15,6 +15,7 @@ mod tensors;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use tch::Device;
 
 /// One compared quantity.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,26 +56,35 @@ impl Report {
     }
 }
 
-/// How one kind of dump is compared.
-type Check = fn(&Path) -> anyhow::Result<Vec<Item>>;
+/// How one kind of dump is compared; what is no network computes on the processor.
+type Check = fn(&Path, Device) -> anyhow::Result<Vec<Item>>;
 
 /// The kinds of dump: the file that marks one, and what compares it.
 const KINDS: [(&str, Check); 6] = [
-    ("fbank.json", fbank::check),
-    ("spectrogram_ops.json", spectrogram_ops::check),
-    ("image_ops.json", image_ops::check),
-    ("metrics.json", metrics::check),
+    ("fbank.json", |folder, _| fbank::check(folder)),
+    ("spectrogram_ops.json", |folder, _| spectrogram_ops::check(folder)),
+    ("image_ops.json", |folder, _| image_ops::check(folder)),
+    ("metrics.json", |folder, _| metrics::check(folder)),
     ("trajectory.json", model::check),
-    ("expected.safetensors", checkpoints::check),
+    ("expected.safetensors", |folder, _| checkpoints::check(folder)),
 ];
 
-/// Compares `folder`, or each of its sub-folders when it is not itself a dump.
+/// Compares `folder`, or each of its sub-folders when it is not itself a dump, on the processor.
 ///
 /// # Errors
 ///
 /// If neither it nor any sub-folder is a dump, or a file of a dump cannot be read.
 pub fn check(folder: &Path) -> anyhow::Result<Vec<Report>> {
-    if let Some(report) = check_one(folder)? {
+    check_on(folder, Device::Cpu)
+}
+
+/// As [`check`], with networks on `device`.
+///
+/// # Errors
+///
+/// As [`check`].
+pub fn check_on(folder: &Path, device: Device) -> anyhow::Result<Vec<Report>> {
+    if let Some(report) = check_one(folder, device)? {
         return Ok(vec![report]);
     }
     let entries =
@@ -83,7 +93,7 @@ pub fn check(folder: &Path) -> anyhow::Result<Vec<Report>> {
     folders.sort();
     let mut reports = Vec::new();
     for inner in folders.iter().filter(|path| path.is_dir()) {
-        reports.extend(check_one(inner)?);
+        reports.extend(check_one(inner, device)?);
     }
     if reports.is_empty() {
         let names = KINDS.map(|(name, _)| name).join(", ");
@@ -93,11 +103,11 @@ pub fn check(folder: &Path) -> anyhow::Result<Vec<Report>> {
 }
 
 /// Compares `folder` if it is a dump.
-fn check_one(folder: &Path) -> anyhow::Result<Option<Report>> {
+fn check_one(folder: &Path, device: Device) -> anyhow::Result<Option<Report>> {
     let Some((_, check)) = KINDS.iter().find(|(marker, _)| folder.join(marker).is_file()) else {
         return Ok(None);
     };
-    let items = check(folder).with_context(|| format!("comparing {}", folder.display()))?;
+    let items = check(folder, device).with_context(|| format!("comparing {}", folder.display()))?;
     anyhow::ensure!(!items.is_empty(), "{} describes nothing to compare", folder.display());
     Ok(Some(Report { folder: folder.to_owned(), items }))
 }

@@ -38,14 +38,14 @@ struct Network {
     branches: BTreeMap<&'static str, Branch>,
 }
 
-/// Runs the steps of the dump in `folder` and compares everything that it holds.
-pub(crate) fn check(folder: &Path) -> anyhow::Result<Vec<Item>> {
+/// Runs the steps of the dump in `folder` on `device` and compares everything that it holds.
+pub(crate) fn check(folder: &Path, device: Device) -> anyhow::Result<Vec<Item>> {
     let path = folder.join("trajectory.json");
     let text = std::fs::read_to_string(&path)?;
     let trajectory: Trajectory =
         serde_json::from_str(&text).with_context(|| format!("in {}", path.display()))?;
     let read = |name: &str| read_weights(&folder.join(format!("{name}.safetensors")));
-    let network = Network::new(&trajectory, &read("weights")?)?;
+    let network = Network::new(&trajectory, &read("weights")?, device)?;
     let mut items = vec![network.position_tables(&read("weights")?)?];
     let views: BTreeMap<_, _> =
         INPUTS.iter().map(|input| (input.0, network.views(&trajectory, *input))).collect();
@@ -73,8 +73,8 @@ pub(crate) fn check(folder: &Path) -> anyhow::Result<Vec<Item>> {
 }
 
 impl Network {
-    fn new(trajectory: &Trajectory, weights: &Weights) -> anyhow::Result<Self> {
-        let store = nn::VarStore::new(Device::Cpu);
+    fn new(trajectory: &Trajectory, weights: &Weights, device: Device) -> anyhow::Result<Self> {
+        let store = nn::VarStore::new(device);
         let mut branches = BTreeMap::new();
         for (suffix, height, width, _) in INPUTS {
             let name = format!("aug_encoder_{suffix}.0.weight");
@@ -111,7 +111,9 @@ impl Network {
         let (suffix, height, width, channels) = input;
         let (batch, vector) = (trajectory.batch, self.branches[suffix].config().vector);
         let visual = u64::from(suffix == "v");
-        let hashed = |seed: u64, shape: &[i64]| hashed(trajectory.seed + seed, shape);
+        let device = self.store.device();
+        let hashed =
+            |seed: u64, shape: &[i64]| hashed(trajectory.seed + seed, shape).to_device(device);
         let view = |seed: u64| match channels {
             // The dump's spectrograms are [time, mel]; encoders take mel first.
             1 => hashed(seed, &[batch, 1, width, height]).transpose(2, 3),

@@ -274,6 +274,16 @@ fn parity_agrees_and_can_disagree() {
     fs::create_dir(folder.path().join("empty")).unwrap();
     let message = fails(folder.path(), &["parity", "empty"]);
     assert!(message.contains("empty holds no dump: expected one of"), "{message}");
+
+    // The network on a GPU where there is one, or the reason and the way out; the rest is arrays either way.
+    let metrics = metrics.to_string_lossy();
+    let output = equiav(folder.path(), &["parity", &metrics, "--device", "cuda"]);
+    if output.status.success() {
+        assert_eq!(String::from_utf8_lossy(&output.stdout), printed);
+    } else {
+        let message = fails(folder.path(), &["parity", &metrics, "--device", "cuda"]);
+        assert!(message.contains("help: --device cpu"), "{message}");
+    }
 }
 
 /// Measures the run in `folder` with embeddings that its recipe does not ask for.

@@ -55,9 +55,14 @@ pub(super) fn pack(workspace: &Workspace, options: &Options) -> Result<(), Strin
     strip(&workspace.target().join(profile).join("equiav"), &folder.join("bin/equiav"))?;
     let own = std::env::current_exe().map_err(|e| format!("this program: {e}"))?;
     strip(&own, &folder.join("bin/xtask"))?;
-    let features: &[&str] = if options.nccl { &["--features", "equiav-torch/nccl"] } else { &[] };
-    let binaries = built(workspace, features)?;
-    for binary in binaries.iter().filter(|binary| binary.package() == "equiav-torch") {
+    let mut selection = vec!["--package", "equiav-torch"];
+    if !options.dev {
+        selection.push("--release");
+    }
+    if options.nccl {
+        selection.extend(["--features", "equiav-torch/nccl"]);
+    }
+    for binary in built(workspace, &selection)? {
         strip(&binary.program, &folder.join("tests").join(&binary.name))?;
     }
     let dumps = DUMPS.map(|dump| format!("fixtures/{dump}"));

@@ -33,12 +33,10 @@ impl Binary {
     }
 }
 
-/// Those of the workspace, built where they are not. All crates are asked for, since a part of them would have
-/// their dependencies built again, with other features than those of the workspace and `features`.
-pub(crate) fn built(workspace: &Workspace, features: &[&str]) -> Result<Vec<Binary>, String> {
+/// Those of the packages that `selection`, options of `cargo test`, picks; built where they are not.
+pub(crate) fn built(workspace: &Workspace, selection: &[&str]) -> Result<Vec<Binary>, String> {
     let mut cargo = workspace.cargo();
-    cargo.args(["test", "--workspace", "--no-run", "--message-format", "json-render-diagnostics"]);
-    cargo.args(features);
+    cargo.args(["test", "--no-run", "--message-format", "json-render-diagnostics"]).args(selection);
     let text = process::capture(cargo.stderr(Stdio::inherit()))?;
     let binaries: Vec<Binary> = text.lines().filter_map(binary).collect();
     if binaries.is_empty() { Err("cargo named no test programs".to_owned()) } else { Ok(binaries) }

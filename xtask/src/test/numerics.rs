@@ -38,7 +38,8 @@ pub(super) fn run_all(workspace: &Workspace) -> Result<(), String> {
 
 fn under(workspace: &Workspace, settings: &[&[(&str, &str)]]) -> Result<(), String> {
     setup::ensure(workspace)?;
-    let binaries = binaries::built(workspace, &[])?;
+    // A part of the crates would have their dependencies built again, with other features.
+    let binaries = binaries::built(workspace, &["--workspace"])?;
     let numerical: Vec<&Binary> = binaries.iter().filter(|binary| is_numerical(binary)).collect();
     let mut failed = Vec::new();
     for setting in settings {

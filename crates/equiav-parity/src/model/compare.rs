@@ -81,7 +81,8 @@ pub(crate) fn difference(ours: &Tensor, theirs: &Tensor) -> f64 {
     if !ours.defined() || ours.size() != theirs.size() {
         return f64::INFINITY;
     }
-    let largest = magnitude(&(ours.detach().to_kind(Kind::Double) - theirs.to_kind(Kind::Double)));
+    let ours = ours.detach().to_device(theirs.device()).to_kind(Kind::Double);
+    let largest = magnitude(&(ours - theirs.to_kind(Kind::Double)));
     if largest.is_finite() { largest } else { f64::INFINITY }
 }
 
