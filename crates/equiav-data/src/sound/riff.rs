@@ -137,7 +137,7 @@ fn walk(source: &mut (impl Read + Seek), length: u64) -> Result<Chunks, Refusal>
 /// byte, or by none where its writer forgot.
 fn behind(source: &mut (impl Read + Seek), body: u64, size: u64) -> io::Result<u64> {
     let end = body + size;
-    if size % 2 == 0 {
+    if size.is_multiple_of(2) {
         return Ok(end);
     }
     let near = bytes_at(source, end, 5)?;
