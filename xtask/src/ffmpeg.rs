@@ -44,12 +44,20 @@ pub(crate) fn ensure() -> Result<(), String> {
     fetched(&Options::default()).map(drop)
 }
 
-/// The FFmpeg that `equiav` would use: its version line.
+/// The FFmpeg that `equiav` would use: its version line, and where it is.
 pub(crate) fn find() -> Option<String> {
-    let version = |program: &str| process::first_line(program, &["-version"]);
-    let own = std::env::var("EQUIAV_FFMPEG").ok().filter(|program| !program.is_empty());
-    let cached = || program().ok()?.to_str().and_then(version);
-    own.as_deref().and_then(version).or_else(|| version("ffmpeg")).or_else(cached)
+    let version = |program: PathBuf| {
+        let line = process::first_line(program.to_str()?, &["-version"])?;
+        let version = line.split(" Copyright").next().unwrap_or_default().trim().to_owned();
+        version.starts_with("ffmpeg").then(|| format!("{version} ({})", program.display()))
+    };
+    // As `equiav` does: one that is named and does not run is no reason to look on.
+    if let Some(own) = std::env::var_os("EQUIAV_FFMPEG").filter(|program| !program.is_empty()) {
+        return version(own.into());
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let on_path = std::env::split_paths(&path).map(|folder| folder.join("ffmpeg"));
+    on_path.chain(program()).filter(|program| program.is_file()).find_map(version)
 }
 
 fn program() -> Result<PathBuf, String> {

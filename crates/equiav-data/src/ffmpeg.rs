@@ -10,7 +10,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-pub use complaints::{Said, one_complaint};
+pub use complaints::{Said, is_of_container, one_complaint};
 
 /// Names an FFmpeg of one's own choice, before any other.
 const VARIABLE: &str = "EQUIAV_FFMPEG";

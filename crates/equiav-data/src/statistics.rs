@@ -87,7 +87,8 @@ struct Sums {
 ///
 /// # Errors
 ///
-/// If the front end makes no sense, no clip can be read, or the system gives no thread.
+/// If the front end makes no sense, no clip can be read, the machine cannot read one (too many open files,
+/// a disk that fails), or the system gives no thread.
 pub fn statistics(clips: &Clips, front_end: &FrontEnd) -> Result<Statistics, DataError> {
     let (analyzer, clips) = (Analyzer::new(front_end.clone())?, Arc::new(clips.clone()));
     let shared = Arc::clone(&clips);
@@ -107,6 +108,7 @@ pub fn statistics(clips: &Clips, front_end: &FrontEnd) -> Result<Statistics, Dat
     for (clip, result) in results.enumerate() {
         match result {
             Ok(Ok(one)) => sums.push(one),
+            Ok(Err(error)) if error.media.machine => return Err(DataError::Machine(error)),
             Ok(Err(error)) => skipped.push(error),
             Err(message) => return Err(clips.panicked(clip, message)),
         }

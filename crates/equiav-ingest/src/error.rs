@@ -87,13 +87,14 @@ impl IngestError {
     }
 }
 
-/// FFmpeg's words where the sound changes in the middle.
-const CHANGES: &str = "frame properties on the fly is not supported";
+/// FFmpeg's words where the sound changes in the middle, and what newer ones say of their filters then.
+const CHANGES: [&str; 2] =
+    ["frame properties on the fly is not supported", "] Error while filtering"];
 
 impl Fault {
     /// A fault of the file's that FFmpeg told of as `said`.
     pub(crate) fn said(reason: Reason, said: &str) -> Self {
-        if said.contains(CHANGES) {
+        if CHANGES.iter().any(|words| said.contains(words)) && !said.contains("[vf#") {
             let detail = "its sound changes its rate or its channels: cut it there";
             return Self::Finding(Finding::new(Reason::FormatChange, detail));
         }

@@ -7,10 +7,13 @@ use equiav_data::Resampler;
 use image::RgbImage;
 
 use crate::clip::Clip;
+use crate::cutting::Cutting;
+use crate::damage::Heard;
 use crate::notes::{Notes, Stop, Tools};
 use crate::pictures::{FrameStream, Pictures, still};
 use crate::probe::{Probe, SoundTrack, VideoTrack, probe};
 use crate::sound::{Material, SoundStream};
+use crate::sources::is_resource_fork;
 use crate::windows::{Clock, Window};
 use crate::{Fault, FileReport, Finding, IngestError, Kind, Media, Reason, Settings, Source};
 
@@ -25,8 +28,8 @@ pub(crate) type Take<'a> = dyn FnMut(Clip) -> Result<(), IngestError> + 'a;
 
 /// Cuts `source` into clips, each of which goes to `take`.
 ///
-/// What went to `take` counts only if the report has clips: what is wrong with a file may turn up
-/// at its end.
+/// Of what went to `take`, only the windows count whose numbers stand beside the report: what is wrong with
+/// a file may turn up at its end.
 ///
 /// # Errors
 ///
@@ -36,7 +39,7 @@ pub(crate) fn examine(
     duplicate: Option<&str>,
     tools: Tools<'_>,
     take: &mut Take<'_>,
-) -> Result<FileReport, IngestError> {
+) -> Result<(FileReport, Vec<usize>), IngestError> {
     let sound = match &source.kind {
         Kind::Pair { name, .. } => Some(name.clone()),
         _ => None,
@@ -44,12 +47,13 @@ pub(crate) fn examine(
     let (file, findings) = (source.name.clone(), Vec::new());
     let report = FileReport { file, sound, clips: 0, media: None, findings };
     let mut notes = Notes { tools, report };
-    match run(source, duplicate, &mut notes, take) {
-        Ok(clips) => notes.report.clips = clips,
-        Err(Stop::LeftOut) => {}
+    let kept = match run(source, duplicate, &mut notes, take) {
+        Ok(kept) => kept,
+        Err(Stop::LeftOut) => Vec::new(),
         Err(Stop::Error(error)) => return Err(error),
-    }
-    Ok(notes.report)
+    };
+    notes.report.clips = kept.len();
+    Ok((notes.report, kept))
 }
 
 /// The two streams of a file that clips are cut from.
@@ -72,13 +76,13 @@ impl Tracks {
     }
 }
 
-/// Examines the file and returns how many clips went to `take`.
+/// Examines the file and returns the numbers of the windows whose clips count.
 fn run(
     source: &Source,
     duplicate: Option<&str>,
     notes: &mut Notes<'_>,
     take: &mut Take<'_>,
-) -> Result<usize, Stop> {
+) -> Result<Vec<usize>, Stop> {
     let settings = notes.tools.settings;
     let (file, picture) = notes.expect(files(source))?;
     if let Some(first) = duplicate {
@@ -95,17 +99,22 @@ fn run(
     let clock = tracks.clock();
     let windows = clock.windows(settings);
     if windows.is_empty() {
-        return notes.expect(Err::<usize, _>(too_short(media, settings)));
+        return notes.expect(Err(too_short(media, settings)));
     }
     let (ffmpeg, limits) = (notes.tools.ffmpeg, notes.limits(reading, media.seconds));
     let material = Material { ffmpeg, limits, file, tracks: probe.tracks, clock };
     let streams = notes.expect(Streams::open(&material, tracks, &windows, settings))?;
-    cut(&windows, streams, (notes, &probe.complaints), take)
+    let mut cutting = Cutting { windows: &windows, material: &material, probe: &probe, notes };
+    cutting.cut(streams, take)
 }
 
 /// The file that is heard, and the picture where that is another file.
 fn files(source: &Source) -> Result<(&Path, Option<&Path>), Finding> {
     match &source.kind {
+        Kind::Other if is_resource_fork(&source.path) => Err(Finding::new(
+            Reason::NotMedia,
+            "what macOS keeps of another file (a resource fork)",
+        )),
         // An unknown ending says nothing about the content.
         Kind::Video | Kind::Other => Ok((&source.path, None)),
         Kind::Pair { sound, .. } => Ok((sound, Some(&source.path))),
@@ -141,8 +150,8 @@ fn media(probe: &Probe) -> Media {
     }
 }
 
-fn tracks(probe: &Probe, picture: Option<&Path>, settings: &Settings) -> Result<Tracks, Finding> {
-    let no_sound = || match probe.complaints.as_str() {
+fn tracks(probe: &Probe, picture: Option<&Path>, settings: &Settings) -> Result<Tracks, Fault> {
+    let no_sound = || match probe.heard.complaints.as_str() {
         "" => Finding::new(Reason::NoAudio, "no sound track"),
         said => Finding::new(Reason::NoAudio, format!("no sound track that decodes: {said}")),
     };
@@ -150,12 +159,12 @@ fn tracks(probe: &Probe, picture: Option<&Path>, settings: &Settings) -> Result<
     if settings.channel >= sound.channels {
         let (channel, channels) = (settings.channel, sound.channels);
         let detail = format!("no channel {channel} (counted from 0) among {channels}");
-        return Err(Finding::new(Reason::NoAudio, detail));
+        return Err(Finding::new(Reason::NoAudio, detail).into());
     }
     let shown = match (picture, probe.video) {
         (Some(path), _) => Shown::Still(still(path, settings.short_side)?),
         (None, Some(video)) => Shown::Video(video),
-        (None, None) => return Err(Finding::new(Reason::NoVideo, "no video track")),
+        (None, None) => return Err(Finding::new(Reason::NoVideo, "no video track").into()),
     };
     Ok(Tracks { sound, shown })
 }
@@ -185,7 +194,7 @@ fn too_short(media: Media, settings: &Settings) -> Finding {
 }
 
 /// Both decoders of a file at work.
-struct Streams {
+pub(crate) struct Streams {
     sound: SoundStream,
     pictures: Pictures,
     resampler: Resampler,
@@ -210,39 +219,14 @@ impl Streams {
         Ok(Self { sound, pictures, resampler })
     }
 
-    fn clip(&mut self, window: Window) -> Result<Clip, Fault> {
+    pub(crate) fn clip(&mut self, window: Window) -> Result<Clip, Fault> {
         let samples = self.resampler.apply(&self.sound.window(window)?);
         let pictures = self.pictures.window(window)?;
         Ok(Clip { window, samples, pictures })
     }
 
     /// What FFmpeg complained of in the end.
-    fn finish(self) -> Result<[String; 2], Fault> {
+    pub(crate) fn finish(self) -> Result<[Heard; 2], Fault> {
         Ok([self.pictures.finish()?, self.sound.finish()?])
     }
-}
-
-/// Hands the clips of all windows to `take`, and counts them.
-fn cut(
-    windows: &[Window],
-    mut streams: Streams,
-    (notes, complaints): (&mut Notes<'_>, &str),
-    take: &mut Take<'_>,
-) -> Result<usize, Stop> {
-    let mut clips = 0;
-    for window in windows {
-        let clip = notes.expect(streams.clip(*window))?;
-        let silent = clip.is_silent() && !notes.clip(Reason::Silent, *window)?;
-        let still = clip.is_still() && !notes.clip(Reason::Still, *window)?;
-        if !silent && !still {
-            take(clip).map_err(Stop::Error)?;
-            clips += 1;
-        }
-    }
-    let [pictures, sound] = notes.expect(streams.finish())?;
-    let said = [complaints, &pictures, &sound].into_iter().find(|said| !said.is_empty());
-    if let Some(said) = said {
-        notes.add(Finding::new(Reason::Damaged, said))?;
-    }
-    Ok(clips)
 }

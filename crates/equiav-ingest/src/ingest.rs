@@ -5,15 +5,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use equiav_data::ffmpeg::Ffmpeg;
-use equiav_data::parallel::{Teller, for_each, threads};
-use equiav_data::shard::{ShardWriter, finished, put, shard_name};
-use serde_json::{Value, json};
+use equiav_data::parallel::{Teller, for_each};
+use equiav_data::shard::{ShardWriter, put, shard_name};
+use serde_json::json;
 
 use crate::clip::Clip;
+use crate::effort::Effort;
 use crate::examine::examine;
+use crate::guarded::ensure_there;
 use crate::guarded::guarded;
 use crate::notes::Tools;
 use crate::plan::{self, OutputFolder};
+use crate::progress::{self, Before};
 use crate::spool::Spool;
 use crate::{FileReport, IngestError, Settings, Source, Summary, find_sources, key};
 
@@ -33,13 +36,15 @@ pub struct Ingested {
 /// Cuts every video and picture-sound pair below `folder` into clips, in numbered shards in `out`.
 ///
 /// Equal files, settings and FFmpeg give equal bytes, whatever the number of threads and however
-/// often it was interrupted: finished shards are skipped, others begun anew. `watch` gets (files
-/// done, all files) on the caller's thread.
+/// often it was interrupted: finished shards are skipped, unless one of their files has a finding that
+/// is to be tried again, others begun anew. Files that give no clip make no tar file, only a line of the
+/// report. `watch` gets (files done, all files) on the caller's thread.
 ///
 /// # Errors
 ///
-/// If a setting makes no sense, `out` lies within `folder` or belongs to another plan, the disk
-/// fails, or a finding's policy is to fail. What is wrong with a file is in the report instead.
+/// If a setting makes no sense, `out` lies within `folder` or belongs to another plan, the machine
+/// fails (a disk, FFmpeg gone or killed, too many open files), or a finding's policy is to fail; nothing
+/// is counted as done then that was not. What is wrong with a file is in the report instead.
 pub fn ingest(
     folder: &Path,
     out: &Path,
@@ -55,20 +60,24 @@ pub fn ingest(
     }
     let _lock = OutputFolder::open(out, &plan::identity(&sources, settings, ffmpeg))?;
     let groups = plan::groups(&sources, settings);
-    let tools = Tools { ffmpeg, settings, threads: 1 };
-    let run = Run { out, sources: &sources, duplicates: plan::duplicates(&sources), tools };
+    let duplicates = plan::duplicates(&sources)?;
+    let effort = Effort::new(settings.workers, groups.len());
+    let run = Run { folder, out, sources: &sources, duplicates, ffmpeg, settings, effort: &effort };
     let skipped = Mutex::new(0);
     let mut done = 0;
     let shard = |number: usize, teller: &Teller<'_, usize, IngestError>| {
         let (files, name) = (groups[number].clone(), shard_name(number));
-        if finished(out, &name)? {
-            *skipped.lock().unwrap_or_else(|error| error.into_inner()) += 1;
-            teller.tell(files.len());
-            return Ok(());
+        match progress::before(out, &name, &settings.retry)? {
+            Before::Finished => {
+                *skipped.lock().unwrap_or_else(|error| error.into_inner()) += 1;
+                teller.tell(files.len());
+            }
+            Before::Open => run.shard(&name, &mut files.into_iter(), teller)?,
         }
-        run.shard(&name, &mut files.into_iter(), teller)
+        effort.done();
+        Ok(())
     };
-    for_each(groups.len(), threads(settings.workers), shard, &mut |files| {
+    for_each(groups.len(), effort.workers(), shard, &mut |files| {
         done += files;
         watch(done, sources.len());
     })?;
@@ -90,10 +99,13 @@ fn apart(folder: &Path, out: &Path) -> Result<(), IngestError> {
 
 /// What the making of every shard needs.
 struct Run<'a> {
+    folder: &'a Path,
     out: &'a Path,
     sources: &'a [Source],
     duplicates: Vec<Option<usize>>,
-    tools: Tools<'a>,
+    ffmpeg: &'a Ffmpeg,
+    settings: &'a Settings,
+    effort: &'a Effort,
 }
 
 impl Run<'_> {
@@ -114,35 +126,46 @@ impl Run<'_> {
             teller.tell(1);
         }
         let clips: usize = reports.iter().map(|report| report.clips).sum();
-        shard.finish(&json!({ "clips": clips, "files": reports }))?;
+        let statistics = json!({ "clips": clips, "files": reports });
+        if clips == 0 {
+            drop(shard);
+            return progress::without_clips(self.out, name, &statistics);
+        }
+        shard.finish(&statistics)?;
         Ok(())
     }
 
     /// Appends the clips of one file: all that it gives, or none.
     fn file(&self, position: usize, shard: &mut ShardWriter) -> Result<FileReport, IngestError> {
         let source = &self.sources[position];
-        let (report, spool) = guarded(&source.name, || self.cut(position))?;
-        if report.clips > 0 {
-            spool.write(shard, self.out)?;
+        let (report, kept, spool) = guarded(&source.name, || self.cut(position))?;
+        if !kept.is_empty() {
+            spool.write(&kept, shard, self.out)?;
         }
         Ok(report)
     }
 
-    /// Examines one file, with its clips encoded.
-    fn cut(&self, position: usize) -> Result<(FileReport, Spool), IngestError> {
+    /// Examines one file, with its clips encoded, and the windows of those that count.
+    fn cut(&self, position: usize) -> Result<(FileReport, Vec<usize>, Spool), IngestError> {
         let source = &self.sources[position];
         let stem = key::stem(&source.relative);
         let about = json!({ "source": source.name });
         let mut spool = Spool::new(self.out);
         let mut take = |clip: Clip| {
             let fault = |message| IngestError::Panicked { file: source.name.clone(), message };
-            let members = clip.encode(&about, self.tools.settings).map_err(fault)?;
-            let pushed = spool.push(key::key(&stem, clip.window.number), members);
+            let members = clip.encode(&about, self.settings).map_err(fault)?;
+            let number = clip.window.number;
+            let pushed = spool.push(number, key::key(&stem, number), members);
             pushed.map_err(|error| IngestError::io(self.out, error))
         };
         let duplicate = self.duplicates[position].map(|first| self.sources[first].name.as_str());
-        let report = examine(source, duplicate, self.tools, &mut take)?;
-        Ok((report, spool))
+        let (ffmpeg, settings, threads) = (self.ffmpeg, self.settings, self.effort.threads());
+        let tools = Tools { ffmpeg, settings, threads };
+        let (report, kept) = examine(source, duplicate, tools, &mut take)?;
+        if report.clips == 0 {
+            ensure_there(self.folder, source)?;
+        }
+        Ok((report, kept, spool))
     }
 }
 
@@ -150,15 +173,7 @@ impl Run<'_> {
 fn conclude(out: &Path, shards: usize, skipped: usize) -> Result<Ingested, IngestError> {
     let mut reports = Vec::new();
     for number in 0..shards {
-        let path = out.join(format!("{}.stats.json", shard_name(number)));
-        let text = fs::read(&path).map_err(|error| IngestError::io(&path, error))?;
-        let files = serde_json::from_slice(&text).and_then(|mut statistics: Value| {
-            serde_json::from_value::<Vec<FileReport>>(statistics["files"].take())
-        });
-        reports.extend(files.map_err(|error| {
-            let reason = format!("it holds no report ({error}); delete the shard to make it anew");
-            IngestError::folder(&path, reason)
-        })?);
+        reports.extend(progress::reports(out, &shard_name(number))?);
     }
     let lines = reports.iter().map(|report| format!("{}\n", json!(report)));
     let report = out.join("report.jsonl");

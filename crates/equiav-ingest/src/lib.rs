@@ -17,6 +17,9 @@
 //! file's ends everything: a [`Fault`] tells the two apart.
 
 mod clip;
+mod cutting;
+mod damage;
+mod effort;
 mod error;
 mod examine;
 mod film;
@@ -30,6 +33,7 @@ mod pictures;
 mod plan;
 mod policy;
 mod probe;
+mod progress;
 mod recording;
 mod report;
 mod scan;

@@ -84,6 +84,28 @@ impl Notes<'_> {
         }
     }
 
+    /// Notes damage to `windows`, in the words that FFmpeg `said`; whether their clips are kept. Damage to
+    /// none of them harms nothing, and is noted.
+    pub(crate) fn damaged(&mut self, windows: &[Window], said: &str) -> Result<bool, Stop> {
+        let mut finding = Finding::new(Reason::Damaged, said);
+        finding.windows = windows.iter().map(|window| window.number).collect();
+        if windows.is_empty() {
+            finding.detail.push_str(" (within no clip)");
+        }
+        let (reason, whole) = (finding.to_string(), windows.is_empty());
+        if !self.report.findings.contains(&finding) {
+            self.report.findings.push(finding);
+        }
+        match self.tools.settings.policy.action(Reason::Damaged) {
+            Action::Fail if !whole => {
+                let file = self.report.file.clone();
+                Err(Stop::Error(IngestError::Refused { file, reason }))
+            }
+            Action::Drop => Ok(false),
+            _ => Ok(true),
+        }
+    }
+
     /// The limits of a process that reads for `reading` seconds before it gives anything, of a file that
     /// lasts for `seconds`.
     pub(crate) fn limits(&self, reading: f64, seconds: f64) -> Limits {

@@ -11,6 +11,7 @@ use equiav_data::read_picture;
 use image::RgbImage;
 use image::imageops::{self, FilterType};
 
+use crate::damage::Heard;
 use crate::notes::SLOWEST;
 use crate::probe::{REINIT, VideoTrack};
 use crate::sound::Material;
@@ -38,18 +39,20 @@ impl Pictures {
     }
 
     /// What FFmpeg complained of.
-    pub(crate) fn finish(self) -> Result<String, Fault> {
+    pub(crate) fn finish(self) -> Result<Heard, Fault> {
         match self {
             Pictures::Frames(stream) => stream.finish(),
-            Pictures::Still(_) => Ok(String::new()),
+            Pictures::Still(_) => Ok(Heard::default()),
         }
     }
 }
 
 /// The picture at `path`, scaled down to `short_side` where it is larger.
-pub(crate) fn still(path: &Path, short_side: u32) -> Result<RgbImage, Finding> {
-    let image =
-        read_picture(path).map_err(|error| Finding::new(Reason::Undecodable, error.reason))?;
+pub(crate) fn still(path: &Path, short_side: u32) -> Result<RgbImage, Fault> {
+    let image = read_picture(path).map_err(|error| match error.machine {
+        true => Fault::Machine(error.reason),
+        false => Finding::new(Reason::Undecodable, error.reason).into(),
+    })?;
     let (width, height) = (image.width() as u32, image.height() as u32);
     let pixels = image.as_slice().to_vec();
     let image = RgbImage::from_raw(width, height, pixels).expect("three levels for each pixel");
@@ -77,7 +80,7 @@ pub(crate) struct FrameStream {
     /// From when on the last frame of the video is on display, in milliseconds of the clock.
     last: u64,
     /// What FFmpeg complained of, once it has ended.
-    complaints: String,
+    heard: Heard,
 }
 
 impl FrameStream {
@@ -109,8 +112,8 @@ impl FrameStream {
         let input = input.into();
         let running = Some(Task { ffmpeg, limits, file, input, output }.start()?);
         let last = ((track.last - origin).max(0.0) * 1e3) as u64;
-        let (frames, held, complaints) = (settings.frames, BTreeMap::new(), String::new());
-        Ok(Self { running, frames, ahead, held, latest: None, last, complaints })
+        let (frames, held, heard) = (settings.frames, BTreeMap::new(), Heard::default());
+        Ok(Self { running, frames, ahead, held, latest: None, last, heard })
     }
 
     pub(crate) fn window(&mut self, window: Window) -> Result<Vec<Arc<RgbImage>>, Fault> {
@@ -139,7 +142,10 @@ impl FrameStream {
                     (self.running, self.latest) = (Some(running), Some(Arc::clone(&image)));
                     return Ok(image);
                 }
-                Ok(None) => self.complaints = running.finish()?.complaints,
+                Ok(None) => {
+                    let said = running.finish()?;
+                    self.heard = Heard { complaints: said.complaints, sources: said.sources };
+                }
                 Err(reason) => return Err(running.broken(reason).into()),
             }
         }
@@ -147,18 +153,21 @@ impl FrameStream {
         let shown = self.latest.as_ref().filter(|_| moment >= self.last).map(Arc::clone);
         let missing = || {
             let seconds = moment as f64 / 1e3;
-            let said = if self.complaints.is_empty() { "" } else { ": " };
-            let detail =
-                format!("no frame can be decoded at {seconds:.1} s{said}{}", self.complaints);
+            let complaints = &self.heard.complaints;
+            let said = if complaints.is_empty() { "" } else { ": " };
+            let detail = format!("no frame can be decoded at {seconds:.1} s{said}{complaints}");
             Finding::new(Reason::Undecodable, detail)
         };
         Ok(shown.ok_or_else(missing)?)
     }
 
-    pub(crate) fn finish(self) -> Result<String, Fault> {
+    pub(crate) fn finish(self) -> Result<Heard, Fault> {
         match self.running {
-            Some(running) => Ok(running.drain()?.complaints),
-            None => Ok(self.complaints),
+            Some(running) => {
+                let said = running.drain()?;
+                Ok(Heard { complaints: said.complaints, sources: said.sources })
+            }
+            None => Ok(self.heard),
         }
     }
 }

@@ -5,9 +5,9 @@ use std::fs::{self, File, TryLockError};
 use std::ops::Range;
 use std::path::Path;
 
-use equiav_data::content_key;
 use equiav_data::ffmpeg::Ffmpeg;
 use equiav_data::shard::put;
+use equiav_data::{content_key, is_fault_of_machine};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -18,7 +18,7 @@ const PLAN: &str = "ingest.json";
 /// Keeps a second process out.
 const LOCK: &str = ".ingest.lock";
 /// The version of the plan; another one cuts or names clips differently.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The files of each shard, as ranges of the sorted list.
 ///
@@ -43,7 +43,11 @@ pub(crate) fn groups(sources: &[Source], settings: &Settings) -> Vec<Range<usize
 ///
 /// Only files of equal size are read. One that cannot be is no duplicate; what is wrong with it
 /// turns up later.
-pub(crate) fn duplicates(sources: &[Source]) -> Vec<Option<usize>> {
+///
+/// # Errors
+///
+/// If the machine cannot read: that lies in no file.
+pub(crate) fn duplicates(sources: &[Source]) -> Result<Vec<Option<usize>>, IngestError> {
     let is_medium = |source: &Source| matches!(source.kind, Kind::Video | Kind::Pair { .. });
     let mut sizes: HashMap<u64, usize> = HashMap::new();
     for source in sources.iter().filter(|source| is_medium(source)) {
@@ -53,17 +57,29 @@ pub(crate) fn duplicates(sources: &[Source]) -> Vec<Option<usize>> {
     let mut original = |position: usize, source: &Source| {
         let alone = sizes.get(&source.bytes).is_none_or(|count| *count < 2);
         if alone || !is_medium(source) || source.bytes == 0 {
-            return None;
+            return Ok(None);
         }
-        let picture = content_key(&source.path).ok()?;
+        let Some(picture) = key(&source.path)? else { return Ok(None) };
         let sound = match &source.kind {
-            Kind::Pair { sound, .. } => Some(content_key(sound).ok()?),
+            Kind::Pair { sound, .. } => match key(sound)? {
+                Some(sound) => Some(sound),
+                None => return Ok(None),
+            },
             _ => None,
         };
         let original = *first.entry((source.bytes, picture, sound)).or_insert(position);
-        (original != position).then_some(original)
+        Ok((original != position).then_some(original))
     };
     sources.iter().enumerate().map(|(position, source)| original(position, source)).collect()
+}
+
+/// The key of the content of `path`; `None` where it cannot be read.
+fn key(path: &Path) -> Result<Option<u64>, IngestError> {
+    match content_key(path) {
+        Ok(key) => Ok(Some(key)),
+        Err(error) if is_fault_of_machine(&error) => Err(IngestError::io(path, error)),
+        Err(_) => Ok(None),
+    }
 }
 
 /// What the shards are made of: whatever could change a byte of them.
@@ -189,7 +205,7 @@ mod tests {
                 Source { path, ..source(name, text.len() as u64) }
             })
             .collect();
-        assert_eq!(duplicates(&sources), [None, None, Some(0), None]);
+        assert_eq!(duplicates(&sources).unwrap(), [None, None, Some(0), None]);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::path::Path;
 use equiav_data::ffmpeg::process::{Limits, Task};
 use equiav_data::ffmpeg::{Ffmpeg, FfmpegError, Said};
 
+use crate::damage::Heard;
 use crate::tracks::Tracks;
 use crate::windows::Span;
 use crate::{Fault, Finding, Reason};
@@ -18,6 +19,10 @@ const DISCARDED: u32 = 4;
 const MOST_PACKETS: usize = 10_000_000;
 /// The longest file, in seconds; more is a wrong time stamp.
 const LONGEST: f64 = 86_400.0;
+/// The shortest gap in a sound that is no rounding of time stamps, in seconds.
+const SOUND_GAP: f64 = 0.005;
+/// The shortest gap in a video whose packets are lost, in seconds.
+const VIDEO_GAP: f64 = 0.02;
 /// How far an interval between frames may be from the usual one, as a share of it.
 const TOLERANCE: f64 = 0.2;
 /// The share of such intervals above which the frame rate is called variable.
@@ -33,8 +38,21 @@ pub(crate) struct Probe {
     pub(crate) video: Option<VideoTrack>,
     /// The tracks that these are.
     pub(crate) tracks: Tracks,
-    /// What FFmpeg complained of, empty for nothing.
-    pub(crate) complaints: String,
+    /// What FFmpeg complained of.
+    pub(crate) heard: Heard,
+    /// Where the decoded sound has gaps, in seconds of the file's own time.
+    pub(crate) sound_gaps: Vec<Span>,
+    /// Where the packets of the video have gaps.
+    pub(crate) video_gaps: Vec<Span>,
+    /// FFmpeg's name of the video's codec, where it is known.
+    pub(crate) video_codec: Option<String>,
+}
+
+impl Probe {
+    /// Whether a part of FFmpeg that complains decodes the video.
+    pub(crate) fn is_of_video(&self, source: &str) -> bool {
+        source.starts_with("vist#") || self.video_codec.as_deref() == Some(source)
+    }
 }
 
 /// The sound track that is heard by default, as decoded.
@@ -78,7 +96,14 @@ pub(crate) fn probe(ffmpeg: &Ffmpeg, limits: Limits, file: &Path) -> Result<Prob
         false => listed(ffmpeg, limits, file, tracks)?,
     };
     let (sound, video) = (streams.sound()?, streams.video()?);
-    Ok(Probe { sound, video, tracks, complaints: said.complaints })
+    let video_codec = tracks.video_codec(&said.told);
+    let heard = Heard { complaints: said.complaints, sources: said.sources };
+    let gaps = |is: fn(&Stream) -> bool, least| {
+        streams.0.iter().find(|stream| is(stream)).map(|stream| stream.gaps(least))
+    };
+    let sound_gaps = gaps(|stream| stream.is_sound, SOUND_GAP).unwrap_or_default();
+    let video_gaps = gaps(|stream| stream.is_video, VIDEO_GAP).unwrap_or_default();
+    Ok(Probe { sound, video, tracks, heard, sound_gaps, video_gaps, video_codec })
 }
 
 /// What FFmpeg lists of `tracks`, and what it said.
@@ -232,6 +257,28 @@ impl Stream {
         Ok(Some((span, seconds(last))))
     }
 
+    /// Between which packets more than `least` seconds and twice the usual distance are missing.
+    fn gaps(&self, least: f64) -> Vec<Span> {
+        let mut packets = self.packets.clone();
+        packets.sort_unstable_by_key(|packet| packet.start);
+        let mut intervals: Vec<i64> =
+            packets.windows(2).map(|pair| pair[1].start - pair[0].start).collect();
+        intervals.sort_unstable();
+        let usual = intervals.get(intervals.len() / 2).copied().unwrap_or(0);
+        let seconds = |time: i64| time as f64 * self.unit;
+        let mut gaps = Vec::new();
+        for pair in packets.windows(2) {
+            // A picture may have no duration.
+            let length = if self.is_sound { pair[0].duration } else { pair[0].duration.max(usual) };
+            let end = pair[0].start.saturating_add(length);
+            let missing = pair[1].start.saturating_sub(end);
+            if seconds(missing) > least && (self.is_sound || missing > usual) {
+                gaps.push(Span { start: seconds(end), end: seconds(pair[1].start) });
+            }
+        }
+        gaps
+    }
+
     /// The share of intervals that are off the median one by more than [`TOLERANCE`] of it and more
     /// than the rounding of a time stamp.
     fn irregular(&self) -> f64 {
@@ -294,6 +341,18 @@ mod tests {
             list.push_str(&format!("0, {start}, {start}, 40, 27, 0x0\n"));
         }
         assert!(read(&list).video().unwrap().unwrap().is_variable());
+    }
+
+    #[test]
+    fn gaps_are_where_packets_are_missing() {
+        let mut list = LIST.to_owned();
+        for start in [160, 200, 400, 440] {
+            list.push_str(&format!("0, {start}, {start}, 40, 27, 0x0\n"));
+        }
+        list.push_str("1, 5000, 5000, 100, 400, 0x0\n");
+        let streams = read(&list);
+        assert_eq!(streams.0[0].gaps(VIDEO_GAP), [Span { start: 0.24, end: 0.4 }]);
+        assert_eq!(streams.0[1].gaps(SOUND_GAP), [Span { start: 0.584_5, end: 0.625 }]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use equiav_data::ffmpeg::Ffmpeg;
 use equiav_data::ffmpeg::process::Limits;
 use ndarray::Array3;
 
+use crate::damage::Damage;
 use crate::notes;
 use crate::pictures::FrameStream;
 use crate::probe::{Probe, probe};
@@ -36,10 +37,9 @@ impl<'a> Recording<'a> {
     ///
     /// # Errors
     ///
-    /// If it cannot be decoded, has neither sound nor picture, or is damaged.
+    /// If it cannot be decoded or has neither sound nor picture. Damage to a part of it is told with that.
     pub fn open(ffmpeg: &'a Ffmpeg, file: &'a Path) -> Result<Self, Fault> {
         let probe = probe(ffmpeg, limits(LONGEST), file)?;
-        refuse_damage(&probe.complaints)?;
         let sound = probe.sound.map(|track| track.span);
         let picture = probe.video.map(|track| track.span);
         let none = || Finding::new(Reason::Undecodable, "neither sound nor picture");
@@ -58,26 +58,29 @@ impl<'a> Recording<'a> {
         self.probe.video.map(|track| track.span.end - self.clock.origin)
     }
 
-    /// The first channel of its sound from time 0 on, at its own rate, silent where there is none.
+    /// The first channel of its sound from time 0 on, at its own rate, silent where there is none; and from
+    /// when to when, in milliseconds, it is damaged.
     ///
     /// # Errors
     ///
-    /// If it has no sound, or its sound cannot be decoded as a whole.
-    pub fn sound(&self) -> Result<Waveform, Fault> {
+    /// If it has no sound, or its sound cannot be decoded, or is damaged and nobody can tell where.
+    pub fn sound(&self) -> Result<(Waveform, Vec<[u64; 2]>), Fault> {
         let none = || Finding::new(Reason::NoAudio, "no sound track");
         let track = self.probe.sound.ok_or_else(none)?;
         let seconds = track.span.end - self.clock.origin;
-        let mut stream = SoundStream::open(&self.material(seconds), track, CHANNEL)?;
+        let material = self.material(seconds);
+        let mut stream = SoundStream::open(&material, track, CHANNEL)?;
         let length = (seconds * 1e3).round() as u64;
         let samples = stream.window(Window { number: 0, start: 0, length })?;
-        refuse_damage(&stream.finish()?)?;
-        Ok(Waveform { samples, rate: track.rate })
+        let damage = Damage::to_sound(&self.probe, &stream.finish()?);
+        Ok((Waveform { samples, rate: track.rate }, self.damaged(damage)?))
     }
 
     /// Gives `take` the frame on display in the middle of each of `windows`, which are pairs of start
     /// and end in milliseconds, in their order; each begins after the one before it.
     ///
-    /// No frame's short side is longer than `short_side` pixels, at least 16.
+    /// No frame's short side is longer than `short_side` pixels, at least 16. Gives from when to when, in
+    /// milliseconds, the picture is damaged, which is known at its end.
     ///
     /// # Errors
     ///
@@ -87,11 +90,11 @@ impl<'a> Recording<'a> {
         windows: &[[u64; 2]],
         short_side: u32,
         take: &mut dyn FnMut(Image) -> Result<(), String>,
-    ) -> Result<(), Fault> {
+    ) -> Result<Vec<[u64; 2]>, Fault> {
         let none = || Finding::new(Reason::NoVideo, "no video track");
         let track = self.probe.video.ok_or_else(none)?;
         let windows: Vec<Window> = numbered(windows).collect();
-        let Some(first) = windows.first() else { return Ok(()) };
+        let Some(first) = windows.first() else { return Ok(Vec::new()) };
         let step = windows.get(1).map_or(first.length, |second| second.start - first.start);
         let settings = Settings {
             window: first.length.max(1) as f64 / 1e3,
@@ -112,7 +115,17 @@ impl<'a> Recording<'a> {
                 take(image).map_err(|reason| Finding::new(Reason::Undecodable, reason))?;
             }
         }
-        refuse_damage(&stream.finish()?)
+        let damage = Damage::to_picture(&material, &self.probe, &stream.finish()?)?;
+        self.damaged(damage)
+    }
+
+    /// Where `damage` is, in milliseconds.
+    fn damaged(&self, damage: Option<Damage>) -> Result<Vec<[u64; 2]>, Fault> {
+        let Some(Damage { said, spans }) = damage else { return Ok(Vec::new()) };
+        let spans = spans.ok_or_else(|| Fault::said(Reason::Damaged, &said))?;
+        let origin = self.clock.origin;
+        let at = |seconds: f64| ((seconds - origin) * 1e3).clamp(0.0, 1e11);
+        Ok(spans.iter().map(|span| [at(span.start) as u64, at(span.end).ceil() as u64]).collect())
     }
 
     fn material(&self, seconds: f64) -> Material<'_> {
@@ -124,11 +137,6 @@ impl<'a> Recording<'a> {
 /// Of a file that lasts for `seconds`.
 fn limits(seconds: f64) -> Limits {
     notes::limits(PATIENCE, seconds, Settings::default().memory_limit_mb, 1)
-}
-
-/// What FFmpeg complained of is damage, since it is only asked for errors.
-fn refuse_damage(complaints: &str) -> Result<(), Fault> {
-    if complaints.is_empty() { Ok(()) } else { Err(Fault::said(Reason::Damaged, complaints)) }
 }
 
 fn numbered(windows: &[[u64; 2]]) -> impl Iterator<Item = Window> {

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use image::imageops::{self, FilterType};
 
 use equiav_data::ffmpeg::Ffmpeg;
-use equiav_data::parallel::{Teller, for_each, threads};
+use equiav_data::parallel::{Teller, for_each};
 
 use crate::clip::{Clip, jpeg};
+use crate::effort::Effort;
 use crate::examine::examine;
-use crate::guarded::guarded;
+use crate::guarded::{ensure_there, guarded};
 use crate::notes::Tools;
 use crate::{
     Action, FileReport, Finding, IngestError, Policy, Reason, Settings, Source, find_sources, plan,
@@ -18,6 +19,8 @@ use crate::{
 
 /// The width of a thumbnail, in pixels.
 const THUMBNAIL: u32 = 160;
+/// Clips of a file of which a thumbnail is made until one is known to count.
+const TRIED: usize = 8;
 
 /// What [`scan()`] found of one file.
 #[derive(Clone, Debug)]
@@ -52,19 +55,24 @@ pub fn scan(
 ) -> Result<Vec<Scanned>, IngestError> {
     settings.check()?;
     let sources = find_sources(folder)?;
-    let duplicates = plan::duplicates(&sources);
+    let duplicates = plan::duplicates(&sources)?;
+    let effort = Effort::new(settings.workers, sources.len());
     let lenient = Settings { policy: without_failing(&settings.policy), ..settings.clone() };
-    let tools = Tools { ffmpeg, settings: &lenient, threads: 1 };
     let mut found: Vec<Option<Scanned>> = vec![None; sources.len()];
     let mut done = 0;
     let work = |position: usize, teller: &Teller<'_, (usize, Scanned), IngestError>| {
         let source = &sources[position];
         let duplicate = duplicates[position].map(|first| sources[first].name.as_str());
+        let tools = Tools { ffmpeg, settings: &lenient, threads: effort.threads() };
         let scanned = guarded(&source.name, || look(source, duplicate, tools))?;
+        if scanned.report.clips == 0 {
+            ensure_there(folder, source)?;
+        }
+        effort.done();
         teller.tell((position, scanned));
         Ok(())
     };
-    for_each(sources.len(), threads(settings.workers), work, &mut |(position, scanned)| {
+    for_each(sources.len(), effort.workers(), work, &mut |(position, scanned)| {
         found[position] = Some(scanned);
         done += 1;
         watch(done, sources.len());
@@ -78,12 +86,17 @@ fn look(
     duplicate: Option<&str>,
     tools: Tools<'_>,
 ) -> Result<Scanned, IngestError> {
-    let mut thumbnail = None;
+    let mut thumbnails = Vec::new();
     let mut take = |clip: Clip| {
-        thumbnail = thumbnail.take().or_else(|| small(&clip));
+        // The first ones may turn out to be damaged.
+        if thumbnails.len() < TRIED {
+            thumbnails.extend(small(&clip).map(|jpeg| (clip.window.number, jpeg)));
+        }
         Ok(())
     };
-    let report = examine(source, duplicate, tools, &mut take)?;
+    let (report, kept) = examine(source, duplicate, tools, &mut take)?;
+    let fine = thumbnails.into_iter().find(|(window, _)| kept.contains(window));
+    let thumbnail = fine.map(|(_, jpeg)| jpeg);
     Ok(Scanned { report, thumbnail })
 }
 

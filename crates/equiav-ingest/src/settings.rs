@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{IngestError, Policy};
+use crate::{IngestError, Policy, Reason};
 
 /// How clips are cut from files and written. The defaults suit ten-second clips of the web.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -37,12 +37,18 @@ pub struct Settings {
     pub input_mb_per_shard: u64,
     /// How long FFmpeg may give nothing of a file while one waits for it, in seconds; where the frames that
     /// are wanted lie far apart, a minute longer for each second between them.
+    #[serde(skip_serializing)]
     pub time_limit: f64,
     /// The most memory of one FFmpeg process, in MiB; 256 or more.
+    #[serde(skip_serializing)]
     pub memory_limit_mb: u64,
     /// Threads that work on files, 0 for as many as the machine has; no result depends on it.
     #[serde(skip_serializing)]
     pub workers: usize,
+    /// Files that have one of these findings are tried again where their shard is finished: after a limit
+    /// was raised, or a disk mended.
+    #[serde(skip_serializing)]
+    pub retry: Vec<Reason>,
     /// What is done about clips with faults.
     pub policy: Policy,
 }
@@ -96,6 +102,7 @@ impl Default for Settings {
             time_limit: 60.0,
             memory_limit_mb: 2_048,
             workers: 0,
+            retry: Vec::new(),
             policy: Policy::default(),
         }
     }

@@ -7,6 +7,7 @@ use equiav_data::ffmpeg::Ffmpeg;
 use equiav_data::ffmpeg::process::{Limits, Running, Task};
 
 use crate::Fault;
+use crate::damage::Heard;
 use crate::probe::{REINIT, SoundTrack};
 use crate::tracks::Tracks;
 use crate::windows::{Clock, Window};
@@ -69,8 +70,9 @@ impl SoundStream {
     }
 
     /// What FFmpeg complained of, after the rest was read.
-    pub(crate) fn finish(self) -> Result<String, Fault> {
-        Ok(self.running.drain()?.complaints)
+    pub(crate) fn finish(self) -> Result<Heard, Fault> {
+        let said = self.running.drain()?;
+        Ok(Heard { complaints: said.complaints, sources: said.sources })
     }
 
     /// Reads until sample `position` is there or the stream ends.

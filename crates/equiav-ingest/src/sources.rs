@@ -1,8 +1,10 @@
 //! What lies in a folder: videos, picture-sound pairs, and what is neither; opens no file.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use equiav_data::is_fault_of_machine;
 
 use crate::{IngestError, key};
 
@@ -53,7 +55,7 @@ pub enum Kind {
     Sound,
     /// Anything else: FFmpeg is asked.
     Other,
-    /// No regular file, or one that the system does not show: why.
+    /// No regular file, or a file or folder that the system does not show: why.
     Irregular(String),
 }
 
@@ -67,43 +69,88 @@ impl Kind {
 /// Lists every file below `folder`, sorted by its relative path.
 ///
 /// Links to files are followed, links to folders are not. Of several pictures (or sounds) with one
-/// stem the first in order is paired.
+/// stem the first in order is paired. A folder below it that cannot be listed is named as a file would
+/// be, and the rest goes on.
 ///
 /// # Errors
 ///
-/// If a folder cannot be listed.
+/// If `folder` cannot be listed, or for a fault of the machine: a disk that fails, too many open files.
 pub fn find_sources(folder: &Path) -> Result<Vec<Source>, IngestError> {
     let root = std::path::absolute(folder).map_err(|error| IngestError::io(folder, error))?;
-    let mut files = Vec::new();
-    list(&root, &mut files)?;
-    let source = |path: PathBuf| {
+    let mut found = Vec::new();
+    list(&root, &mut found).map_err(|(path, error)| IngestError::io(&path, error))?;
+    if let [(path, Some(error))] = &mut found[..]
+        && *path == root
+    {
+        let error = std::mem::replace(error, io::ErrorKind::Other.into());
+        return Err(IngestError::io(&root, error));
+    }
+    let source = |(path, unlisted): (PathBuf, Option<io::Error>)| {
         let relative = path.strip_prefix(&root).unwrap_or(&path).to_owned();
-        let (kind, bytes) = match fs::metadata(&path) {
-            Ok(found) if found.is_file() => (kind(&relative), found.len()),
-            Ok(_) => (Kind::Irregular("is no regular file".to_owned()), 0),
-            Err(error) => (Kind::Irregular(error.to_string()), 0),
+        let (kind, bytes) = match (unlisted, fs::metadata(&path)) {
+            (Some(error), _) => (Kind::Irregular(format!("cannot be listed: {error}")), 0),
+            (None, Ok(found)) if found.is_file() => (kind(&relative), found.len()),
+            (None, Ok(_)) => (Kind::Irregular("is no regular file".to_owned()), 0),
+            (None, Err(error)) if is_fault_of_machine(&error) => {
+                return Err(IngestError::io(&path, error));
+            }
+            (None, Err(error)) => (Kind::Irregular(error.to_string()), 0),
         };
-        Source { name: key::shown(&relative), path, relative, bytes, kind }
+        Ok(Source { name: key::shown(&relative), path, relative, bytes, kind })
     };
-    let mut sources: Vec<Source> = files.into_iter().map(source).collect();
+    let mut sources = found.into_iter().map(source).collect::<Result<Vec<_>, _>>()?;
     sources.sort_by(|a, b| a.relative.cmp(&b.relative));
     Ok(paired(sources))
 }
 
-/// Adds every file below `folder` to `files`.
-fn list(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), IngestError> {
-    let failed = |error| IngestError::io(folder, error);
-    for entry in fs::read_dir(folder).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        match entry.file_type().map_err(failed)?.is_dir() {
-            true => list(&entry.path(), files)?,
-            false => files.push(entry.path()),
+/// A file, or a folder with why it cannot be listed.
+type Found = (PathBuf, Option<io::Error>);
+
+/// Adds every file below `folder` to `found`, and every folder that cannot be listed.
+fn list(folder: &Path, found: &mut Vec<Found>) -> Result<(), (PathBuf, io::Error)> {
+    let start = found.len();
+    let listed = entries(folder, found);
+    match listed {
+        Err(Stop::Machine(path, error)) => Err((path, error)),
+        Err(Stop::Here(error)) if is_fault_of_machine(&error) => Err((folder.to_owned(), error)),
+        // What was seen of it before it broke off is not all of it.
+        Err(Stop::Here(error)) => {
+            found.truncate(start);
+            found.push((folder.to_owned(), Some(error)));
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Why a folder is listed no further.
+enum Stop {
+    Here(io::Error),
+    Machine(PathBuf, io::Error),
+}
+
+fn entries(folder: &Path, found: &mut Vec<Found>) -> Result<(), Stop> {
+    for entry in fs::read_dir(folder).map_err(Stop::Here)? {
+        let entry = entry.map_err(Stop::Here)?;
+        match entry.file_type().map_err(Stop::Here)?.is_dir() {
+            true => {
+                list(&entry.path(), found).map_err(|(path, error)| Stop::Machine(path, error))?
+            }
+            false => found.push((entry.path(), None)),
         }
     }
     Ok(())
 }
 
+/// Whether macOS has put the file there for what other systems have no place for.
+pub(crate) fn is_resource_fork(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"._"))
+}
+
 fn kind(path: &Path) -> Kind {
+    if is_resource_fork(path) {
+        return Kind::Other;
+    }
     let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     let is = |endings: &[&str]| endings.contains(&ending.as_str());
     match () {
@@ -178,5 +225,40 @@ mod tests {
         assert_eq!(sources.len(), 2);
         assert!(sources.iter().all(|source| matches!(source.kind, Kind::Irregular(_))));
         assert!(find_sources(&folder.path().join("nope")).is_err());
+    }
+
+    #[test]
+    fn what_macos_leaves_is_no_medium() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["x.mp4", "._x.mp4", "._x.jpg", "._x.wav", "d/._y.mov"] {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, name).unwrap();
+        }
+        let sources = find_sources(folder.path()).unwrap();
+        let media = sources.iter().filter(|source| source.kind != Kind::Other);
+        assert_eq!(media.map(|source| source.name.as_str()).collect::<Vec<_>>(), ["x.mp4"]);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_listed_is_named_and_the_rest_goes_on() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let [open, shut] = ["a", "shut"].map(|name| folder.path().join(name));
+        for path in [&open, &shut] {
+            fs::create_dir(path).unwrap();
+            fs::write(path.join("x.mp4"), "x").unwrap();
+        }
+        fs::set_permissions(&shut, fs::Permissions::from_mode(0o000)).unwrap();
+        let may_all_the_same = fs::read_dir(&shut).is_ok();
+        let sources = find_sources(folder.path()).unwrap();
+        fs::set_permissions(&shut, fs::Permissions::from_mode(0o700)).unwrap();
+        if may_all_the_same {
+            println!("skipped: this user may list every folder");
+            return;
+        }
+        let names: Vec<_> = sources.iter().map(|source| source.name.as_str()).collect();
+        assert_eq!(names, ["a/x.mp4", "shut"]);
+        assert!(matches!(&sources[1].kind, Kind::Irregular(why) if why.contains("denied")));
     }
 }

@@ -18,8 +18,9 @@ pub(crate) struct Spool {
     clips: Vec<Entry>,
 }
 
-/// A key and its members' suffixes and sizes.
+/// The number of a window, its key, and its members' suffixes and sizes.
 struct Entry {
+    window: usize,
     key: String,
     members: Vec<(String, usize)>,
 }
@@ -30,20 +31,27 @@ impl Spool {
         Self { file: tempfile::spooled_tempfile_in(HELD, folder), clips: Vec::new() }
     }
 
-    /// Appends a clip.
-    pub(crate) fn push(&mut self, key: String, members: Vec<Encoded>) -> io::Result<()> {
+    /// Appends the clip of a `window`.
+    pub(crate) fn push(
+        &mut self,
+        window: usize,
+        key: String,
+        members: Vec<Encoded>,
+    ) -> io::Result<()> {
         let mut sizes = Vec::with_capacity(members.len());
         for (suffix, bytes) in members {
             self.file.write_all(&bytes)?;
             sizes.push((suffix, bytes.len()));
         }
-        self.clips.push(Entry { key, members: sizes });
+        self.clips.push(Entry { window, key, members: sizes });
         Ok(())
     }
 
-    /// Writes all clips to `shard`; `folder` is named where the disk fails.
+    /// Writes the clips of the windows `kept`, which are sorted, to `shard`; `folder` is named where the disk
+    /// fails.
     pub(crate) fn write(
         mut self,
+        kept: &[usize],
         shard: &mut ShardWriter,
         folder: &Path,
     ) -> Result<(), IngestError> {
@@ -55,6 +63,9 @@ impl Spool {
                 let mut bytes = vec![0; *size];
                 self.file.read_exact(&mut bytes).map_err(failed)?;
                 contents.push(bytes);
+            }
+            if kept.binary_search(&clip.window).is_err() {
+                continue;
             }
             let pairs = clip.members.iter().zip(&contents);
             let members: Vec<_> =

@@ -38,6 +38,18 @@ impl Tracks {
         self.video.map_or_else(|| "0:V:0".to_owned(), |number| format!("0:{number}"))
     }
 
+    /// The codec of the video track, by the lines that FFmpeg `told` about its input.
+    pub(crate) fn video_codec(self, told: &[String]) -> Option<String> {
+        let of_input = told.iter().take_while(|line| !ends_the_input(line));
+        let mut videos = of_input.filter_map(|line| stream(line)).filter_map(|(number, line)| {
+            let (_, facts) = line.split_once(": Video: ")?;
+            (!facts.contains("(attached pic)")).then_some((number, facts))
+        });
+        let (_, facts) =
+            videos.find(|(number, _)| self.video.is_none_or(|wanted| wanted == *number))?;
+        facts.split([' ', ',']).next().map(str::to_owned)
+    }
+
     /// FFmpeg's name of the sound track.
     pub(crate) fn sound(self) -> String {
         self.sound.map_or_else(|| "0:a:0".to_owned(), |number| format!("0:{number}"))

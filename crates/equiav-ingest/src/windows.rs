@@ -70,6 +70,12 @@ impl Window {
         (0..frames).map(move |part| self.start + (2 * part + 1) * self.length / (2 * frames))
     }
 
+    /// Where it lies in the file's own time, of a clock that begins at `origin` seconds of it.
+    pub(crate) fn span(self, origin: f64) -> Span {
+        let seconds = |milliseconds: u64| milliseconds as f64 / 1e3 + origin;
+        Span { start: seconds(self.start), end: seconds(self.start + self.length) }
+    }
+
     /// Where it begins and ends in sound of `rate` Hz, in samples of the clock.
     pub(crate) fn samples(self, rate: u32) -> [u64; 2] {
         let at = |milliseconds: u64| (milliseconds * u64::from(rate) + 500) / 1_000;

@@ -35,7 +35,7 @@ pub use windows::{Cutting, Span};
 pub use write::{Written, write};
 
 use network::Networks;
-use views::{Reader, View};
+use views::{Reader, Unread, View};
 
 /// Windows that are worked on before the next ones of the same file are read.
 const AT_ONCE: usize = 64;
@@ -122,19 +122,27 @@ impl Embedder {
     ///
     /// # Errors
     ///
-    /// The first that `take` gives, and faults of this program; a file that cannot be embedded is
-    /// no error here.
+    /// The first that `take` gives, and faults of this program or of the machine; a file that cannot be
+    /// embedded is no error here.
     pub fn embed(&self, files: &[MediumFile], per: Per, take: &mut Take<'_>) -> anyhow::Result<()> {
         let _alone = OneThread::set();
         let at_once = self.threads.get().min(files.len()).max(1);
         let within = self.threads.get().div_ceil(at_once);
-        let work = |position: usize, teller: &Teller<'_, Told, ()>| {
+        let work = |position: usize, teller: &Teller<'_, Told, String>| {
             let file = &files[position];
             let embed = || self.embed_file(file, per, within);
             let rows = catch_unwind(AssertUnwindSafe(embed)).unwrap_or_else(|panic| {
-                Err(format!("this program's own fault: {}", panic_message(&*panic)))
+                let why = format!("this program's own fault: {}", panic_message(&*panic));
+                Err(Unread::File(why))
             });
-            teller.tell((position, rows));
+            match rows {
+                Ok(rows) => teller.tell((position, Ok(rows))),
+                Err(Unread::File(why)) => teller.tell((position, Err(why))),
+                Err(Unread::Machine(why)) => {
+                    let file = file.path.display();
+                    return Err(format!("{file}: {why} (a fault of the machine, not of the file)"));
+                }
+            }
             Ok(())
         };
         let (mut waiting, mut next, mut failed) = (BTreeMap::new(), 0, None);
@@ -147,18 +155,22 @@ impl Embedder {
                 next += 1;
             }
         });
-        ended.expect("no piece fails");
-        failed.map_or(Ok(()), Err)
+        failed.map_or(Ok(()), Err)?;
+        ended.map_err(anyhow::Error::msg)
     }
 
     /// The rows of one file, by `threads` threads.
-    fn embed_file(&self, file: &MediumFile, per: Per, threads: usize) -> Result<Vec<Row>, String> {
+    fn embed_file(&self, file: &MediumFile, per: Per, threads: usize) -> Result<Vec<Row>, Unread> {
         let (mut rows, mut views) = (Vec::new(), Vec::new());
-        self.reader.read(file, &mut |view| {
+        let damaged = self.reader.read(file, &mut |view| {
             views.push(view);
             if views.len() == AT_ONCE { self.drain(&mut views, threads, &mut rows) } else { Ok(()) }
         })?;
         self.drain(&mut views, threads, &mut rows)?;
+        rows.retain(|row| !damaged.concerns(row.modality, row.span));
+        if rows.is_empty() {
+            return Err("all of it is damaged".to_owned().into());
+        }
         Ok(match per {
             Per::Window => rows,
             Per::File => {

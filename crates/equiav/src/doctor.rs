@@ -1,8 +1,9 @@
 //! `equiav doctor`.
 
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use equiav_data::JpegDecoder;
+use equiav_train::embed_files::find_ffmpeg;
 
 /// Show what this program finds on this machine
 ///
@@ -23,7 +24,7 @@ impl Doctor {
             ("CUDA", cuda),
             ("FFmpeg", ffmpeg()),
             ("jpg decoder", jpeg_decoder(JpegDecoder::BUILT).to_owned()),
-            ("cache folder", equiav_corpora::cache_folder()?.display().to_string()),
+            ("cache folder", cache_folder()),
         ] {
             println!("{what:<13} {found}");
         }
@@ -43,12 +44,15 @@ fn jpeg_decoder(built: JpegDecoder) -> &'static str {
     }
 }
 
-/// The version line of the FFmpeg on PATH.
+/// The FFmpeg that every command here uses, and where it is.
 fn ffmpeg() -> String {
-    let output = Command::new("ffmpeg").arg("-version").output();
-    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-    let line = text.ok().and_then(|text| text.lines().next().map(str::to_owned));
-    line.unwrap_or_else(|| {
-        "none (needed for videos only: install it with your system's packages)".to_owned()
-    })
+    match find_ffmpeg() {
+        Ok(ffmpeg) => format!("{} ({})", ffmpeg.version, ffmpeg.program.display()),
+        Err(why) => format!("none (needed for videos and foreign sounds: {why})"),
+    }
+}
+
+fn cache_folder() -> String {
+    let folder = equiav_corpora::cache_folder();
+    folder.map_or_else(|why| format!("none ({why})"), |folder| folder.display().to_string())
 }

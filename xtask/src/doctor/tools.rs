@@ -100,7 +100,7 @@ fn optional(what: &'static str, program: &str, args: &[&str], expected: &str) ->
 fn video() -> Finding {
     let expected = "optional: for videos";
     match ffmpeg::find() {
-        Some(line) => Finding::fine("ffmpeg", short(&line), expected),
+        Some(line) => Finding::fine("ffmpeg", line, expected),
         None => Finding::fine("ffmpeg", "none", expected).but(Advice, "cargo xtask ffmpeg"),
     }
 }

@@ -9,6 +9,13 @@ use crate::one_line;
 const LINES: usize = 3;
 /// How many other lines are kept.
 const TOLD: usize = 400;
+/// How many parts of FFmpeg are kept that complained.
+const SOURCES: usize = 32;
+/// How many pictures a decoder may hold back to put them in order.
+const REORDERED: usize = 16;
+/// Readers of containers whose names hold no comma.
+const CONTAINERS: [&str; 11] =
+    ["avi", "mpegts", "flv", "live_flv", "asf", "mpeg", "ogg", "wav", "nut", "mxf", "rm"];
 /// The longest line, in bytes; a longer one is taken for several.
 const LONGEST_LINE: u64 = 4_096;
 /// Begins a line that repeats in other words what another line said, with the file's path.
@@ -19,10 +26,15 @@ const BAD: [&str; 3] = ["[error] ", "[fatal] ", "[panic] "];
 const FINE: [&str; 5] = ["[warning] ", "[info] ", "[verbose] ", "[debug] ", "[trace] "];
 
 /// What FFmpeg said from its start to its end.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Said {
     /// What it complained of, in one line; empty for nothing.
     pub complaints: String,
+    /// Which of its parts complained, such as `h264` or `in#0/matroska,webm`.
+    pub sources: BTreeSet<String>,
+    /// Between which presentation times, in seconds, a decoder of pictures complained, where FFmpeg was
+    /// asked to tell the times of what it decodes, by `-debug_ts`, on one thread.
+    pub places: Vec<[f64; 2]>,
     /// The first lines of what else it told, in their order, where it was asked to.
     pub told: Vec<String>,
 }
@@ -37,7 +49,8 @@ pub fn one_complaint(errors: impl Read) -> String {
 /// FFmpeg's own threads speak at once and in any order, yet reports are to be equal: so the complaints
 /// are sorted, each is taken once, and the first few stand for all.
 pub(super) fn said(errors: impl Read) -> Said {
-    let (mut lines, mut told) = (BTreeSet::new(), Vec::new());
+    let (mut lines, mut told, mut sources) = (BTreeSet::new(), Vec::new(), BTreeSet::new());
+    let mut places = Places::default();
     let mut errors = BufReader::new(errors);
     let mut line = Vec::new();
     while errors.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line).is_ok_and(|read| read > 0)
@@ -46,6 +59,13 @@ pub(super) fn said(errors: impl Read) -> Said {
         match leveled(text.trim_end()) {
             (true, text) => {
                 let text = plain(&text);
+                let source = source(&text);
+                if !is_of_container(source) {
+                    places.complain();
+                }
+                if sources.len() < SOURCES {
+                    sources.insert(source.to_owned());
+                }
                 if !text.is_empty() && !text.starts_with(REPEATED) {
                     lines.insert(text);
                 }
@@ -53,12 +73,70 @@ pub(super) fn said(errors: impl Read) -> Said {
                     lines.pop_last();
                 }
             }
-            (false, text) if told.len() < TOLD => told.push(text),
-            _ => {}
+            (false, text) => {
+                if let Some((time, is_key)) = decoded(&text) {
+                    places.decode(time, is_key);
+                } else if told.len() < TOLD {
+                    told.push(text);
+                }
+            }
         }
         line.clear();
     }
-    Said { complaints: Vec::from_iter(lines).join("; "), told }
+    Said { complaints: Vec::from_iter(lines).join("; "), sources, places: places.end(), told }
+}
+
+/// The part of FFmpeg that begins a line: `h264` of `[h264] bad`.
+fn source(line: &str) -> &str {
+    let bracket = line.strip_prefix('[').and_then(|line| line.split_once(']'));
+    bracket.map_or("", |(source, _)| source)
+}
+
+/// Whether a part of FFmpeg that complains reads containers: what is lost then shows as a gap in time.
+pub fn is_of_container(source: &str) -> bool {
+    source.starts_with("in#") || source.contains(',') || CONTAINERS.contains(&source)
+}
+
+/// The presentation time of the picture that a decoder tells of, and whether it needs no other one.
+fn decoded(line: &str) -> Option<(f64, bool)> {
+    let (_, facts) = line.split_once("decoder -> ")?;
+    let (_, time) = facts.split_once("pts_time:")?;
+    let time = time.split_whitespace().next()?.parse().ok()?;
+    Some((time, facts.contains("keyframe:1")))
+}
+
+/// Where complaints lie among the decoded pictures.
+#[derive(Debug, Default)]
+struct Places {
+    last: Option<f64>,
+    /// Where the damage begins that is not mended yet, and how many pictures came since the last complaint.
+    open: Option<(f64, usize)>,
+    places: Vec<[f64; 2]>,
+}
+
+impl Places {
+    fn complain(&mut self) {
+        let start = self.open.map_or(self.last.unwrap_or(f64::NEG_INFINITY), |(start, _)| start);
+        self.open = Some((start, 0));
+    }
+
+    fn decode(&mut self, time: f64, is_key: bool) {
+        self.last = Some(time);
+        if let Some((start, pictures)) = self.open {
+            // What is shown now may have been decoded before the complaint.
+            if is_key && pictures >= REORDERED {
+                self.places.push([start, time]);
+                self.open = None;
+            } else {
+                self.open = Some((start, pictures + 1));
+            }
+        }
+    }
+
+    fn end(mut self) -> Vec<[f64; 2]> {
+        self.places.extend(self.open.map(|(start, _)| [start, f64::INFINITY]));
+        self.places
+    }
 }
 
 /// Whether the line is a complaint, and the line without its level: `[h264 @ 0x1] [error] bad`, `[info] x`.
@@ -97,6 +175,32 @@ mod tests {
     fn addresses_are_taken_out_of_messages() {
         assert_eq!(plain("[h264 @ 0x55ca6f] bad [aac @ 0x1] worse\n"), "[h264] bad [aac] worse");
         assert_eq!(plain("end @ 0x12"), "end");
+    }
+
+    #[test]
+    fn damage_lasts_from_the_picture_before_a_complaint_to_the_next_whole_one() {
+        let shown = |n: usize| {
+            let key = u8::from(n.is_multiple_of(25));
+            format!(
+                "[vist#0:0/h264 @ 0x5] [dec:h264 @ 0x6] [info] decoder -> pts:{n} pts_time:{} \
+                 pkt_dts:{n} keyframe:{key} frame_type:1\n",
+                n as f64 / 10.0
+            )
+        };
+        let bad = "[h264 @ 0x7] [error] no frame!\n".to_owned();
+        let lost = "[in#0/matroska,webm @ 0x8] [error] Element exceeds\n".to_owned();
+        let text: String = (0..200)
+            .flat_map(|n| match n {
+                0 | 90 | 92 | 195 => [bad.clone(), shown(n)],
+                140 => [lost.clone(), shown(n)],
+                _ => [shown(n), String::new()],
+            })
+            .collect();
+        let said = said(text.as_bytes());
+        let end = f64::INFINITY;
+        assert_eq!(said.places, [[f64::NEG_INFINITY, 2.5], [8.9, 12.5], [19.4, end]]);
+        assert_eq!(Vec::from_iter(said.sources), ["h264", "in#0/matroska,webm"]);
+        assert!(said.told.is_empty());
     }
 
     #[test]

@@ -9,9 +9,13 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use rayon::prelude::*;
+use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
 
 use crate::shard::contents::{Contents, Place};
 use crate::shard::index::{index_path, length_differs, read_index};
@@ -23,8 +27,13 @@ use crate::{DataError, MediaError};
 
 /// The longest member that is read into memory, in bytes.
 const LONGEST_MEMBER: u64 = 1 << 29;
-/// How many files stay open; a reader of a thousand shards must not run out of descriptors.
-const OPEN_FILES: usize = 64;
+/// The most files that stay open; a reader of a thousand shards must not run out of descriptors.
+const OPEN_FILES: u64 = 64;
+/// How often a file is tried to be opened when too many are, and how long one waits in between.
+const TRIES: u32 = 100;
+const MOMENT: Duration = Duration::from_millis(5);
+/// The share of the files that this process may open which stay open.
+const SHARE: u64 = 4;
 
 /// The samples of opened shards, numbered through; a clone shares everything.
 #[derive(Clone, Debug)]
@@ -96,7 +105,7 @@ impl Shards {
             }
             Some(_) => {}
         }
-        let files = (0..OPEN_FILES).map(|_| Mutex::new(None)).collect();
+        let files = (0..open_files()).map(|_| Mutex::new(None)).collect();
         Ok(Self(Arc::new(Opened { shards, starts, sources, files })))
     }
 
@@ -166,17 +175,47 @@ impl Shards {
 
     /// The file of `shard`, opened or still open.
     fn file(&self, shard: usize) -> io::Result<Arc<File>> {
-        let slot = &self.0.files[shard % OPEN_FILES];
-        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        let files = &self.0.files;
+        let mut slot = lock(&files[shard % files.len()]);
         match &*slot {
             Some((number, file)) if *number == shard => Ok(Arc::clone(file)),
             _ => {
-                let file = Arc::new(File::open(&self.0.shards[shard].path)?);
+                *slot = None;
+                let path = &self.0.shards[shard].path;
+                let file = Arc::new(open(path, files)?);
                 *slot = Some((shard, Arc::clone(&file)));
                 Ok(file)
             }
         }
     }
+}
+
+/// Opens the shard at `path`. Others of this program need files too: where there are none left, those go
+/// that nobody reads now, and one waits a moment for those that somebody does.
+fn open(path: &Path, files: &[OpenFile]) -> io::Result<File> {
+    let mut tries = 0;
+    loop {
+        let opened = File::open(path);
+        let errno = opened.as_ref().err().and_then(Errno::from_io_error);
+        if tries == TRIES || !matches!(errno, Some(Errno::MFILE | Errno::NFILE)) {
+            return opened;
+        }
+        files.iter().filter_map(|slot| slot.try_lock().ok()).for_each(|mut slot| *slot = None);
+        if tries > 0 {
+            thread::sleep(MOMENT);
+        }
+        tries += 1;
+    }
+}
+
+/// How many files may stay open, by the limit of this process.
+fn open_files() -> u64 {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    (limit / SHARE).clamp(1, OPEN_FILES)
+}
+
+fn lock(slot: &OpenFile) -> MutexGuard<'_, Option<(usize, Arc<File>)>> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The content at `place` of the shard `file`; `name` is what errors call the member.

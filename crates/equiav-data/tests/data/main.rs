@@ -7,6 +7,7 @@ mod foreign;
 mod hostile;
 mod jpegs;
 mod labeled;
+mod limits;
 mod loading;
 mod manifests;
 mod measuring;

@@ -2,8 +2,11 @@
 
 mod attacks;
 mod broken;
+mod cases;
 mod clock;
+mod damage;
 mod formats;
+mod machine;
 mod media;
 mod recording;
 mod resume;

@@ -51,7 +51,8 @@ impl<'a> Video<'a> {
             within_length(recording.sound_seconds().unwrap_or(0.0))?;
             let seconds = recording.picture_seconds().ok_or("it has no picture")?;
             within_length(seconds)?;
-            let mut sound = recording.sound().map_err(|why| why.to_string())?;
+            // Damage is heard and seen in its place, and takes nothing from the rest.
+            let (mut sound, _) = recording.sound().map_err(|why| why.to_string())?;
             // A single frame may have no duration.
             let end = ((seconds * 1e3).round() as u64).max(1);
             let length = samples(end, sound.rate).max(sound.samples.len());
@@ -110,7 +111,7 @@ impl<'a> Video<'a> {
         match (self.recording.frames(&windows, self.short_side, &mut give), failed) {
             (_, Some(why)) => Err(why),
             (Err(why), None) => Err(anyhow!("{}: {why}", self.path.display())),
-            (Ok(()), None) => Ok(()),
+            (Ok(_), None) => Ok(()),
         }
     }
 

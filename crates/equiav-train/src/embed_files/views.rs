@@ -8,10 +8,10 @@ use equiav_augment::{Image, ImageSize, Modality, VisualAugment, transpose};
 use equiav_corpora::cache_folder;
 use equiav_data::ffmpeg::Ffmpeg;
 use equiav_data::{
-    Analyzer, Filterbank, IMAGE_MEAN, IMAGE_STD, PaddedSpectrogram, Resampler, Waveform, one_line,
-    read_picture, read_sound_start,
+    Analyzer, Filterbank, IMAGE_MEAN, IMAGE_STD, MediaError, PaddedSpectrogram, Resampler,
+    Waveform, read_picture, read_sound_start,
 };
-use equiav_ingest::Recording;
+use equiav_ingest::{Fault, Recording};
 use ndarray::Array3;
 
 use super::files::{Medium, MediumFile};
@@ -32,6 +32,56 @@ pub(super) struct View {
     pub(super) input: Array3<f32>,
     /// How many columns of a spectrogram hold sound, from the start, the others being padding.
     pub(super) valid: Option<usize>,
+}
+
+/// From when to when, in milliseconds, what is heard and seen of a file is damaged.
+#[derive(Debug, Default)]
+pub(super) struct Damaged {
+    sound: Vec<[u64; 2]>,
+    picture: Vec<[u64; 2]>,
+}
+
+impl Damaged {
+    /// Whether something of what `modality` has at `span` is.
+    pub(super) fn concerns(&self, modality: Modality, span: Option<Span>) -> bool {
+        let spans = if modality == Modality::Audio { &self.sound } else { &self.picture };
+        let Some(Span { start, end }) = span else { return false };
+        // A window shows the frame in its middle.
+        let middle = (start + end) / 2;
+        let [from, to] =
+            if modality == Modality::Audio { [start, end] } else { [middle, middle + 1] };
+        spans.iter().any(|[start, end]| *start < to && *end > from)
+    }
+}
+
+/// Why a file gives no views.
+#[derive(Debug)]
+pub(super) enum Unread {
+    /// What is wrong with it.
+    File(String),
+    /// What is wrong with the machine; the next file would fare no better.
+    Machine(String),
+}
+
+impl Unread {
+    fn of_media(error: MediaError) -> Self {
+        if error.machine { Self::Machine(error.to_string()) } else { Self::File(error.reason) }
+    }
+}
+
+impl From<String> for Unread {
+    fn from(reason: String) -> Self {
+        Self::File(reason)
+    }
+}
+
+impl From<Fault> for Unread {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Machine(reason) => Self::Machine(reason),
+            Fault::Finding(finding) => Self::File(finding.to_string()),
+        }
+    }
 }
 
 /// Gets the views of a file, one after another.
@@ -60,40 +110,51 @@ impl Reader {
         })
     }
 
-    /// Gives every window of `file` to `take`; first what is heard, then what is seen.
-    pub(super) fn read(&self, file: &MediumFile, take: &mut Take<'_>) -> Result<(), String> {
+    /// Gives every window of `file` to `take`; first what is heard, then what is seen. What turns out to be
+    /// damaged of it is known at its end.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read as a whole, for the file's own fault or the machine's.
+    pub(super) fn read(&self, file: &MediumFile, take: &mut Take<'_>) -> Result<Damaged, Unread> {
         let path = &file.path;
         match file.medium {
-            Some(Medium::Sound) => self.sound(&sound(path)?, take),
+            Some(Medium::Sound) => self.sound(&sound(path)?, take)?,
             Some(Medium::Picture) => {
-                let image = read_picture(path).map_err(|error| error.reason)?;
-                take(self.picture(&image, None))
+                let image = read_picture(path).map_err(Unread::of_media)?;
+                take(self.picture(&image, None))?;
             }
-            Some(Medium::Recording) => self.recording(path, take),
-            None if !path.exists() => Err("no such file".to_owned()),
-            None => Err("its ending is of no sound, picture or video".to_owned()),
+            // An unknown ending says nothing about the content.
+            Some(Medium::Recording) | None if path.exists() => return self.recording(path, take),
+            Some(Medium::Recording) | None => return Err("no such file".to_owned().into()),
         }
+        Ok(Damaged::default())
     }
 
-    fn recording(&self, path: &Path, take: &mut Take<'_>) -> Result<(), String> {
-        let recording = Recording::open(self.ffmpeg()?, path).map_err(|why| why.to_string())?;
+    fn recording(&self, path: &Path, take: &mut Take<'_>) -> Result<Damaged, Unread> {
+        let recording = Recording::open(self.ffmpeg()?, path)?;
+        let mut damaged = Damaged::default();
         if let Some(seconds) = recording.sound_seconds() {
             within_length(seconds)?;
-            self.sound(&recording.sound().map_err(|why| why.to_string())?, take)?;
+            let (sound, spans) = recording.sound()?;
+            damaged.sound = spans;
+            self.sound(&sound, take)?;
         }
-        let Some(seconds) = recording.picture_seconds() else { return Ok(()) };
+        let Some(seconds) = recording.picture_seconds() else { return Ok(damaged) };
         let spans: Vec<Span> = self.cutting.spans((seconds * 1e3).round() as u64).collect();
         let windows: Vec<[u64; 2]> = spans.iter().map(|span| [span.start, span.end]).collect();
         let mut spans = spans.iter();
         let frames = recording.frames(&windows, short_side(self.image.width), &mut |frame| {
             take(self.picture(&frame, spans.next().copied()))
         });
-        frames.map_err(|why| why.to_string())
+        damaged.picture = frames?;
+        Ok(damaged)
     }
 
-    fn ffmpeg(&self) -> Result<&Ffmpeg, String> {
+    fn ffmpeg(&self) -> Result<&Ffmpeg, Unread> {
         let found = || find_ffmpeg().map_err(|why| why.to_string());
-        self.ffmpeg.get_or_init(found).as_ref().map_err(Clone::clone)
+        let found = self.ffmpeg.get_or_init(found).as_ref();
+        found.map_err(|why| Unread::File(why.clone()))
     }
 
     /// Gives every window of a sound to `take`.
@@ -143,8 +204,8 @@ impl Reader {
 }
 
 /// The whole sound of the file at `path`.
-fn sound(path: &Path) -> Result<Waveform, String> {
-    let sound = read_sound_start(path, LONGEST + 1.0).map_err(|error| one_line(&error.reason))?;
+fn sound(path: &Path) -> Result<Waveform, Unread> {
+    let sound = read_sound_start(path, LONGEST + 1.0).map_err(Unread::of_media)?;
     within_length(sound.seconds())?;
     Ok(sound)
 }

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context;
+use equiav_data::is_fault_of_machine;
 use equiav_data::parallel::{Teller, for_each};
 
 use super::record::Content;
 use super::{About, Addition, Index};
-use crate::embed_files::{Broken, Embedder, MediumFile, Per};
+use crate::embed_files::{Broken, Embedder, Medium, MediumFile, Per};
 
 /// What an indexing did.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -41,7 +42,7 @@ pub fn index_files(
     let about = About { model: embedder.identity().clone(), cutting: embedder.cutting() };
     let mut index = Index::open(path, &about)?;
     let mut indexed = Indexed::default();
-    let plan = plan(embedder, files, &index, &mut indexed);
+    let plan = plan(embedder, files, &index, &mut indexed)?;
     if !plan.known.is_empty() {
         index.add(&Addition { rows: Vec::new(), files: plan.known })?;
     }
@@ -95,16 +96,29 @@ struct Plan {
 }
 
 /// Looks at the bytes of all `files`.
-fn plan(embedder: &Embedder, files: &[MediumFile], index: &Index, indexed: &mut Indexed) -> Plan {
+fn plan(
+    embedder: &Embedder,
+    files: &[MediumFile],
+    index: &Index,
+    indexed: &mut Indexed,
+) -> anyhow::Result<Plan> {
     let mut found: Vec<Option<Result<(String, Content), String>>> = vec![None; files.len()];
-    let work = |position: usize, teller: &Teller<'_, _, ()>| {
-        teller.tell((position, look(&files[position])));
+    let work = |position: usize, teller: &Teller<'_, _, anyhow::Error>| {
+        let looked = look(&files[position]);
+        // What the machine refuses is no fault of the file.
+        let found = match looked {
+            Err(error) if error.downcast_ref().is_some_and(is_fault_of_machine) => {
+                return Err(error.context(files[position].path.display().to_string()));
+            }
+            looked => looked.map_err(|error| format!("{error:#}")),
+        };
+        teller.tell((position, found));
         Ok(())
     };
     let ended = for_each(files.len(), embedder.threads(), work, &mut |(position, result)| {
         found[position] = Some(result);
     });
-    ended.expect("no piece fails");
+    ended?;
     let (mut plan, mut places) = (Plan::default(), BTreeMap::new());
     for (file, result) in files.iter().zip(found.into_iter().flatten()) {
         match result {
@@ -123,19 +137,13 @@ fn plan(embedder: &Embedder, files: &[MediumFile], index: &Index, indexed: &mut 
             }
         }
     }
-    plan
+    Ok(plan)
 }
 
-/// The canonical path and the content of `file`.
-fn look(file: &MediumFile) -> Result<(String, Content), String> {
-    let Some(medium) = file.medium else {
-        return Err("its ending is of no sound, picture or video".to_owned());
-    };
-    let look = || {
-        let content = Content::of_file(&file.path, medium)?;
-        let path = file.path.canonicalize()?;
-        let name = path.to_str().context("its path is not Unicode")?.to_owned();
-        anyhow::Ok((name, content))
-    };
-    look().map_err(|error| format!("{error:#}"))
+/// The canonical path and the content of `file`; FFmpeg is asked about an ending of no medium.
+fn look(file: &MediumFile) -> anyhow::Result<(String, Content)> {
+    let content = Content::of_file(&file.path, file.medium.unwrap_or(Medium::Recording))?;
+    let path = file.path.canonicalize()?;
+    let name = path.to_str().context("its path is not Unicode")?.to_owned();
+    Ok((name, content))
 }

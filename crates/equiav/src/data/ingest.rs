@@ -1,9 +1,10 @@
 //! `equiav data ingest`: a folder of videos to shards of clips.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use equiav_ingest::ingest;
+use anyhow::ensure;
+use equiav_ingest::{Reason, ingest};
 use equiav_train::{Event, Watch};
 
 use super::cutting::{self, Cutting, Packing};
@@ -11,10 +12,12 @@ use crate::progress::Progress;
 
 /// Cut a folder of videos, or of pictures with sounds, into clips in numbered shards
 ///
-/// Videos are mp4, mkv, webm, mov, avi, ogv, mpg, mpeg and m4v; a picture (jpg, png, webp) and a
-/// sound (wav, flac, mp3, ogg, m4a, opus) of one name are a clip too. FFmpeg decodes, in processes
+/// A video is what FFmpeg finds sound and picture in, whatever its ending (mp4, mkv, webm, mov, avi, ts,
+/// wmv, flv and others; no playlist); a picture (jpg, png, webp) and a sound (wav, flac, mp3, ogg, m4a,
+/// opus, aac, aiff and others) of one name are a clip too. FFmpeg decodes, in processes
 /// with a limit on time and memory. Safe to interrupt and to repeat: finished shards are kept, and
-/// equal input gives equal bytes. SHARDS/report.jsonl names every file with what became of it.
+/// equal input gives equal bytes. SHARDS/report.jsonl names every file with what became of it. Ends with 1
+/// when no file gives a clip, or when the machine fails: what was finished before stays.
 #[derive(clap::Args)]
 pub(crate) struct Ingest {
     /// Where the videos are, at any depth
@@ -29,12 +32,17 @@ pub(crate) struct Ingest {
 
     #[command(flatten)]
     packing: Packing,
+
+    /// Try files again that are known for this fault, such as time-limit; may be repeated
+    #[arg(long, value_name = "REASON")]
+    retry: Vec<Reason>,
 }
 
 impl Ingest {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let mut settings = self.cutting.settings()?;
         self.packing.change(&mut settings);
+        settings.retry.extend(self.retry);
         let ffmpeg = cutting::ffmpeg()?;
         let mut progress = Progress::new();
         let mut watch = |done, total| {
@@ -44,6 +52,12 @@ impl Ingest {
         cutting::print(&made.summary);
         println!("{} shards, {} of them from before", made.shards, made.skipped);
         println!("{}", made.report.display());
+        ensure!(made.summary.clips > 0, "nothing came of it: {}", nothing(&made.report));
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// What one then looks at.
+fn nothing(report: &Path) -> String {
+    format!("no file gives a clip; help: {} says why of each", report.display())
 }
