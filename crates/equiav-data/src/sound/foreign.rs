@@ -239,7 +239,7 @@ mod tests {
         // Told to read an ogg, it hears none in noise, nor in another format.
         for noise in [
             b"RIFF\x10\0\0\0WAVEfmt ".repeat(999),
-            (0..9_999u32).map(|n| (n * n >> 5) as u8).collect(),
+            (0..9_999u32).map(|n| ((n * n) >> 5) as u8).collect(),
         ] {
             let noise = Input::Bytes(noise.into());
             let refusal = read(Ok(&found), &noise, Extent::Whole).unwrap_err();
