@@ -130,8 +130,12 @@ fn killed(trial: &Trial) -> Outcome {
     };
     let started = Instant::now();
     while newest(&run).is_none() && started.elapsed() < LIMIT {
-        if matches!(child.try_wait(), Ok(Some(_))) {
-            return Outcome::NotMeasured("it was over before it could be killed".to_owned());
+        if let Ok(Some(status)) = child.try_wait() {
+            return if status.success() {
+                Outcome::NotMeasured("it was over before it could be killed".to_owned())
+            } else {
+                Outcome::Failed(format!("it ended by itself ({status}): see killed.txt"))
+            };
         }
         sleep(Duration::from_millis(5));
     }
@@ -188,9 +192,9 @@ impl Trial {
 
     fn pretrain(&self, run: &str) -> Command {
         let mut command = self.equiav();
-        command
-            .args(["pretrain", "quick", "--set", "run.epochs=3", "--out"])
-            .arg(self.out.join(run));
+        // By its path: beside the program's folder of that name a bare `quick` would be taken for it.
+        command.arg("pretrain").arg(self.root.join("recipes/quick.toml"));
+        command.args(["--set", "run.epochs=3", "--out"]).arg(self.out.join(run));
         command.args(["--set", &format!("compute.device={}", self.device)]);
         let tiny: &[&str] = if self.device == "cpu" { &TINY } else { &[] };
         for change in tiny {
@@ -279,7 +283,7 @@ fn last_loss(run: &Path) -> Option<f64> {
     let loss = |line: &str| {
         let json: JsonValue = line.parse().ok()?;
         let fields: &std::collections::HashMap<String, JsonValue> = json.get()?;
-        fields.get("loss")?.get::<f64>().copied()
+        fields.get("train/loss")?.get::<f64>().copied()
     };
     text.lines().rev().find_map(loss)
 }
@@ -301,7 +305,7 @@ mod tests {
             matches!(&outcomes[0], Outcome::Failed(why) if why.contains("broken (doctor.txt)"))
         );
         assert!(matches!(&outcomes[2], Outcome::Failed(why) if why.contains("cannot list")));
-        assert!(matches!(&outcomes[4], Outcome::NotMeasured(_)), "{:?}", outcomes[4]);
+        assert!(matches!(&outcomes[4], Outcome::Failed(why) if why.contains("by itself")));
         assert_eq!(outcomes[5], Outcome::Skipped("no GPU was asked for".to_owned()));
     }
 
@@ -314,7 +318,7 @@ mod tests {
             fs::create_dir_all(&checkpoint).unwrap();
             fs::create_dir_all(folder.join("checkpoints/.writing-9")).unwrap();
             fs::write(checkpoint.join("model.safetensors"), weights).unwrap();
-            let log = format!("{{\"loss\": {loss}, \"step\": 4}}\n{{\"step\": 4}}\n");
+            let log = format!("{{\"train/loss\": {loss}, \"step\": 4}}\n{{\"step\": 4}}\n");
             fs::write(folder.join("metrics.jsonl"), log).unwrap();
             folder
         };
