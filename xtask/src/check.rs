@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::args::Args;
+use crate::output::{errln, outln};
 use crate::terminal::{columns, green, note, red};
 use crate::workspace::Workspace;
 use crate::{edges, process, published, setup, test, tidy};
@@ -34,7 +35,7 @@ const STAGES: &[Stage] = &[
     Stage {
         name: "setup",
         mend: "cargo xtask doctor",
-        run: |workspace| setup::ensure(workspace).map(|found| println!("{}", found.describe())),
+        run: |workspace| setup::ensure(workspace).map(|found| outln!("{}", found.describe())),
         needed: true,
     },
     stage("fmt", "cargo fmt --all", |workspace| {
@@ -123,7 +124,7 @@ fn run(stages: &[Stage], workspace: &Workspace, options: &Options) -> Vec<Outcom
         outcomes.push(match (stage.run)(workspace) {
             Ok(()) => Outcome::Passed(start.elapsed()),
             Err(message) => {
-                eprintln!("{} {message}", red("failed:"));
+                errln!("{} {message}", red("failed:"));
                 stopped = stage.needed || options.fail_fast;
                 Outcome::Failed(start.elapsed(), message)
             }
@@ -148,9 +149,9 @@ fn summarize(stages: &[Stage], outcomes: &[Outcome]) -> Result<(), String> {
         };
         rows.push(vec![stage.name.to_owned(), result, time, rest]);
     }
-    println!();
+    outln!("");
     for line in columns(&rows) {
-        println!("{line}");
+        outln!("{line}");
     }
     if failed.is_empty() { Ok(()) } else { Err(format!("check failed: {}", failed.join(", "))) }
 }

@@ -5,6 +5,7 @@ mod libraries;
 mod tools;
 
 use crate::args;
+use crate::output::outln;
 use crate::terminal::{columns, green, red, yellow};
 use crate::workspace::Workspace;
 
@@ -56,7 +57,7 @@ pub(crate) fn command(workspace: &Workspace, arguments: &[String]) -> Result<(),
     findings.extend(libraries::findings(workspace));
     findings.extend(hardware::findings(workspace));
     for line in table(&findings) {
-        println!("{line}");
+        outln!("{line}");
     }
     conclude(&findings)
 }

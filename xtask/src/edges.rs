@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::metadata::Graph;
+use crate::output::outln;
 use crate::problem::{Problem, report};
 use crate::workspace::Workspace;
 use crate::{args, markdown};
@@ -44,7 +45,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), String> {
     let mut problems = compare(&workspace.read(DOCUMENT)?, &graph.member_edges());
     problems.extend(torch(&graph));
     report("edges", problems)?;
-    println!("edges: {} crates as documented", graph.member_edges().len());
+    outln!("edges: {} crates as documented", graph.member_edges().len());
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::args::Args;
+use crate::output::outln;
 use crate::terminal::note;
 use crate::workspace::Workspace;
 use crate::{jpeg, machine, process, setup, written};
@@ -48,7 +49,7 @@ pub(crate) fn command(workspace: &Workspace, arguments: &[String]) -> Result<(),
     text += &fine_tuned(&places, &equiav)?;
     text += &probed(&places, &equiav)?;
     text += &localized(&places, &equiav)?;
-    println!("{text}");
+    outln!("{text}");
     written::write_between(workspace, PAGE, BEGIN, &text)
 }
 

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::args::Args;
+use crate::output::outln;
 use crate::process;
 use crate::setup::{Options, cache, fetch};
 use crate::terminal::note;
@@ -32,7 +33,7 @@ const BINARIES: &str = "imageio_ffmpeg/binaries";
 /// `cargo xtask ffmpeg`.
 pub(crate) fn command(_: &crate::workspace::Workspace, args: &[String]) -> Result<(), String> {
     let options = parse(args)?;
-    println!("{}", fetched(&options)?.display());
+    outln!("{}", fetched(&options)?.display());
     Ok(())
 }
 

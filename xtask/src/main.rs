@@ -1,5 +1,4 @@
 //! Set-up, checks and the commands of a working day; knows no crate of the workspace, so it builds when they do not.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool prints")]
 
 mod args;
 mod bench;
@@ -17,6 +16,7 @@ mod libtorch;
 mod machine;
 mod markdown;
 mod metadata;
+mod output;
 mod problem;
 mod process;
 mod published;
@@ -35,6 +35,7 @@ mod written;
 
 use std::process::ExitCode;
 
+use output::{errln, out};
 use workspace::Workspace;
 
 /// One command: what `help` says of it and what runs it.
@@ -143,7 +144,7 @@ fn main() -> ExitCode {
     match dispatch(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
-            eprintln!("{} {message}", terminal::red("error:"));
+            errln!("{} {message}", terminal::red("error:"));
             ExitCode::FAILURE
         }
     }
@@ -152,13 +153,13 @@ fn main() -> ExitCode {
 /// Finds the command and runs it, or prints its help.
 fn dispatch(args: &[String]) -> Result<(), String> {
     let Some((name, rest)) = args.split_first() else {
-        print!("{}", overview());
+        out!("{}", overview());
         return Ok(());
     };
     if matches!(name.as_str(), "help" | "--help" | "-h") {
         match rest.first() {
-            Some(wanted) => print!("{}", find(wanted)?.help),
-            None => print!("{}", overview()),
+            Some(wanted) => out!("{}", find(wanted)?.help),
+            None => out!("{}", overview()),
         }
         return Ok(());
     }
@@ -166,7 +167,7 @@ fn dispatch(args: &[String]) -> Result<(), String> {
     // What follows `--` is meant for the program that the command starts.
     let mut own = rest.iter().take_while(|arg| *arg != "--");
     if own.any(|arg| arg == "--help" || arg == "-h") {
-        print!("{}", command.help);
+        out!("{}", command.help);
         return Ok(());
     }
     (command.run)(&Workspace::find()?, rest)

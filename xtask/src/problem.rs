@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::output::outln;
+
 /// One thing to mend.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Problem {
@@ -31,7 +33,7 @@ impl fmt::Display for Problem {
 pub(crate) fn report(what: &str, mut problems: Vec<Problem>) -> Result<(), String> {
     problems.sort();
     for problem in &problems {
-        println!("{problem}");
+        outln!("{problem}");
     }
     match problems.len() {
         0 => Ok(()),

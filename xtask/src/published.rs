@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::args::Args;
 use crate::markdown::{self, Row};
+use crate::output::outln;
 use crate::problem::{Problem, report};
 use crate::tidy::Tree;
 use crate::workspace::Workspace;
@@ -47,7 +48,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), String> {
     let (markers, mut problems) = markers(&Tree::read(workspace)?);
     problems.extend(compare(&workspace.read(DOCUMENT)?, &markers));
     report("published", problems)?;
-    println!("published: {} keys, each with its row", markers.len());
+    outln!("published: {} keys, each with its row", markers.len());
     Ok(())
 }
 

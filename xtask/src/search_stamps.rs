@@ -5,6 +5,7 @@ mod figures;
 use std::path::PathBuf;
 
 use crate::args::Args;
+use crate::output::out;
 use crate::terminal::note;
 use crate::workspace::Workspace;
 use crate::{jpeg, machine, process, setup, written};
@@ -78,7 +79,7 @@ pub(crate) fn measure(workspace: &Workspace, options: &Options) -> Result<(), St
         groups.push(Group::read(words, languages, &process::capture(&mut search)?)?);
     }
     let text = figures::render(&groups, &machine::and_date());
-    print!("{text}");
+    out!("{text}");
     if options.write { written::write_between(workspace, FILE, BEGIN, &text) } else { Ok(()) }
 }
 

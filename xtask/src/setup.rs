@@ -6,6 +6,7 @@ mod link;
 
 use crate::args::Args;
 use crate::libtorch::{self, Libtorch, VERSION};
+use crate::output::outln;
 use crate::terminal::{note, warn};
 use crate::workspace::Workspace;
 use crate::{python, wheels};
@@ -43,7 +44,7 @@ pub(crate) struct Options {
 pub(crate) fn command(workspace: &Workspace, args: &[String]) -> Result<(), String> {
     let options = parse(args)?;
     let found = setup(workspace, &options)?;
-    println!("{}", found.describe());
+    outln!("{}", found.describe());
     Ok(())
 }
 

@@ -2,6 +2,8 @@
 
 use std::io::IsTerminal;
 
+use crate::output::errln;
+
 /// `text` in red on a terminal.
 pub(crate) fn red(text: &str) -> String {
     paint(text, "31;1")
@@ -26,12 +28,12 @@ fn paint(text: &str, color: &str) -> String {
 
 /// A short note about what goes on, apart from results.
 pub(crate) fn note(text: &str) {
-    eprintln!("{} {text}", green("xtask:"));
+    errln!("{} {text}", green("xtask:"));
 }
 
 /// A warning, which stops nothing.
 pub(crate) fn warn(text: &str) {
-    eprintln!("{} {text}", yellow("warning:"));
+    errln!("{} {text}", yellow("warning:"));
 }
 
 /// Lines of `rows` with every column but the last padded to its widest cell.

@@ -6,6 +6,7 @@ mod numerics;
 use std::fs;
 use std::process::Command;
 
+use crate::output::out;
 use crate::workspace::Workspace;
 use crate::{external, ffmpeg, process, setup};
 pub(crate) use binaries::built;
@@ -69,7 +70,7 @@ fn counting(
         .and_then(|()| fs::write(&list, ""))
         .map_err(|e| format!("cannot write {}: {e}", list.display()))?;
     let result = process::run(tests.env(SKIPPED, &list)).and_then(|()| then());
-    print!("{}", skipped(&fs::read_to_string(&list).unwrap_or_default()));
+    out!("{}", skipped(&fs::read_to_string(&list).unwrap_or_default()));
     result
 }
 

@@ -5,6 +5,7 @@ mod source;
 mod text;
 
 use crate::args;
+use crate::output::outln;
 use crate::problem::{Problem, report};
 use crate::workspace::Workspace;
 
@@ -48,6 +49,6 @@ pub(crate) fn command(workspace: &Workspace, arguments: &[String]) -> Result<(),
 pub(crate) fn run(workspace: &Workspace) -> Result<(), String> {
     let tree = Tree::read(workspace)?;
     report("tidy", RULES.iter().flat_map(|rule| rule(&tree)).collect())?;
-    println!("tidy: {} files", tree.files.len());
+    outln!("tidy: {} files", tree.files.len());
     Ok(())
 }

@@ -1,11 +1,14 @@
-//! What an exported model's `config.json` says beside the shape of the networks: its recipe, without the
-//! places of one machine, and how the recipe is read back.
+//! What an exported model's `config.json` says beside the shape of the networks: its recipe, without what
+//! is one machine's, and how the recipe is read back.
+//!
+//! Of the recipe's `compute` only the precisions are kept, as keys of their own: they decide an embedding.
+//! Device and threads are those of whoever uses the model.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Context, bail, ensure};
 use equiav_models::ModelConfig;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::recipe::Recipe;
 use crate::settings::Settings;
@@ -13,11 +16,10 @@ use crate::settings::Settings;
 /// Finished epochs, beside the sections of the recipe.
 const EPOCH: &str = "epoch";
 /// What the networks cannot be used without; an export that is older than this program lacks some.
-const NEEDED: [&str; 12] = [
+const NEEDED: [&str; 11] = [
     "name",
     "seed",
     "profile",
-    "compute",
     "data",
     "front_end",
     "augment",
@@ -28,6 +30,11 @@ const NEEDED: [&str; 12] = [
     "evaluation",
 ];
 
+/// The section of a recipe that says on what and how it computes; older exports have it.
+const COMPUTE: &str = "compute";
+/// What of it decides an embedding, with the values of exports that do not say.
+const PRECISIONS: [(&str, &str); 2] = [("precision", "fp32"), ("matmul_precision", "highest")];
+
 /// The sections of `recipe`, and the `epoch` whose weights they are.
 ///
 /// # Errors
@@ -37,10 +44,12 @@ pub(crate) fn extra(recipe: &Settings, epoch: u64) -> anyhow::Result<BTreeMap<St
     let mut recipe = recipe.clone();
     recipe.data.source = recipe.data.source.without_places();
     recipe.model.start = None;
-    let Value::Object(sections) = serde_json::to_value(&recipe)? else {
+    let Value::Object(mut sections) = serde_json::to_value(&recipe)? else {
         bail!("a recipe is no table");
     };
+    let compute = sections.remove(COMPUTE).unwrap_or_default();
     let mut extra: BTreeMap<String, Value> = sections.into_iter().collect();
+    extra.extend(PRECISIONS.map(|(key, _)| (key.to_owned(), compute[key].clone())));
     extra.insert(EPOCH.to_owned(), epoch.into());
     Ok(extra)
 }
@@ -61,6 +70,7 @@ pub(crate) fn recipe(config: &ModelConfig) -> anyhow::Result<(Recipe, u64)> {
     let epoch = sections.remove(EPOCH).and_then(|epoch| epoch.as_u64()).unwrap_or(0);
     // Others may add notes of their own to the file.
     sections.retain(|key, _| NEEDED.contains(&key.as_str()));
+    sections.insert(COMPUTE.to_owned(), compute(&config.extra));
     let settings: Settings = serde_path_to_error::deserialize(Value::Object(sections))
         .map_err(|error| anyhow::anyhow!("`{}`: {}", error.path(), error.inner()))?;
     let recipe = Recipe::from_settings(settings)?;
@@ -72,10 +82,23 @@ pub(crate) fn recipe(config: &ModelConfig) -> anyhow::Result<(Recipe, u64)> {
     Ok((recipe, epoch))
 }
 
+/// How a model computes whose `config.json` has the keys of `extra`: in its precisions, on the threads and
+/// the device of this machine.
+fn compute(extra: &BTreeMap<String, Value>) -> Value {
+    let older = extra.get(COMPUTE).unwrap_or(&Value::Null);
+    let mut compute = json!({"device": "cpu", "threads": 0});
+    for (key, usual) in PRECISIONS {
+        let said = extra.get(key).or_else(|| older.get(key)).cloned();
+        compute[key] = said.unwrap_or_else(|| usual.into());
+    }
+    compute
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::Override;
+    use crate::settings::{DeviceName, Precision};
 
     fn config(changes: &[&str]) -> ModelConfig {
         let changes: Vec<Override> =
@@ -99,6 +122,32 @@ mod tests {
         assert_eq!((epoch, recipe.front_end.std), (7, 3.9_f32));
         let branch = &recipe.branches()[&equiav_augment::Modality::Visual];
         assert_eq!(*branch, back.branches["visual"]);
+    }
+
+    #[test]
+    fn what_computes_is_not_exported_and_in_which_precision_is() {
+        let changes = ["compute.device=cuda", "compute.threads=7", "compute.precision=bf16"];
+        let new = config(&changes);
+        assert!(!new.extra.contains_key("compute"), "{:?}", new.extra);
+        let mut older = new.clone();
+        let section = json!({
+            "device": "cuda", "threads": 7, "matmul_precision": new.extra["matmul_precision"],
+            "precision": "bf16", "recompute_blocks": true,
+        });
+        older.extra.insert("compute".to_owned(), section);
+        PRECISIONS.iter().for_each(|(key, _)| drop(older.extra.remove(*key)));
+        let [new, older] = [&new, &older].map(|config| recipe(config).expect("a recipe").0);
+        assert_eq!(new.to_toml(), older.to_toml());
+        let compute = &new.compute;
+        assert_eq!((compute.device, compute.threads), (DeviceName::Cpu, 0));
+        assert_eq!(compute.precision, Precision::Bf16);
+
+        let mut silent = config(&[]);
+        PRECISIONS.iter().for_each(|(key, _)| drop(silent.extra.remove(*key)));
+        assert_eq!(recipe(&silent).expect("a recipe").0.compute.precision, Precision::Fp32);
+        silent.extra.insert("precision".to_owned(), "fp8".into());
+        let message = format!("{:#}", recipe(&silent).expect_err("no such precision"));
+        assert!(message.starts_with("`compute.precision`: unknown variant `fp8`"), "{message}");
     }
 
     #[test]

@@ -33,19 +33,22 @@ pub(crate) const CHECKPOINTS: &str = "checkpoints";
 ///
 /// # Errors
 ///
-/// If another process trains in it, or it holds checkpoints of another recipe.
+/// If another process trains in it, or it holds checkpoints of another recipe or jpg decoder.
 pub(crate) fn open<S: Sections>(recipe: &Checked<S>, out: &Path) -> anyhow::Result<File> {
     fs::create_dir_all(out).with_context(|| format!("making the run folder {}", out.display()))?;
     let lock = lock(out)?;
     let path = out.join(RECIPE);
     let started = out.join(CHECKPOINTS).exists();
-    if started && path.exists() {
+    let noted = if started && path.exists() {
         ensure_same(recipe, out, &path)?;
+        environment::ensure_same_decoder(out)?;
+        environment::keep(out)
     } else {
         write_whole(&path, recipe.to_toml().as_bytes())
             .with_context(|| format!("writing {}", path.display()))?;
-    }
-    environment::keep(out).with_context(|| format!("writing in {}", out.display()))?;
+        environment::begin(out)
+    };
+    noted.with_context(|| format!("writing in {}", out.display()))?;
     Ok(lock)
 }
 

@@ -40,11 +40,12 @@ pub struct Learner<N = Network> {
 }
 
 impl Learner {
-    /// The network of `recipe` on `device` before its first update, trained by this process alone.
+    /// The network of `recipe` on `device` as its seed makes it, trained by this process alone; what the
+    /// recipe starts from is taken up by [`start`](Self::start).
     ///
     /// # Errors
     ///
-    /// If the recipe names start weights that cannot be read or do not cover the encoders.
+    /// If libtorch fails.
     pub fn new(recipe: &Settings, device: Device) -> anyhow::Result<Self> {
         Self::together(recipe, device, &Processes::alone())
     }
@@ -65,6 +66,18 @@ impl Learner {
             Intra::Invariant | Intra::None => Unused::Possible,
         };
         Self::of(network, &recipe.optimizer, recipe.compute.precision, processes, unused)
+    }
+
+    /// Starts the network, and the average of its weights, from what `recipe` names, if it names anything:
+    /// before the first update.
+    ///
+    /// # Errors
+    ///
+    /// As [`Network::start`].
+    pub fn start(&mut self, recipe: &Settings) -> anyhow::Result<()> {
+        self.network.start(recipe)?;
+        self.restart_average();
+        Ok(())
     }
 }
 

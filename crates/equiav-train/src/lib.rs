@@ -5,6 +5,7 @@ pub mod checkpoint;
 pub mod classified;
 pub mod corpus;
 mod dealt;
+mod device;
 pub mod embed_files;
 pub mod embedding;
 pub mod environment;
@@ -52,6 +53,7 @@ mod tensorboard;
 mod trained;
 pub mod watch;
 
+pub use device::DeviceChoice;
 pub use finetune::{Finetuned, finetune, finetune_together};
 pub use fixed::dump;
 pub use hashed::hashed;

@@ -10,7 +10,7 @@ use equiav_torch::{AutocastKind, autocast, checkpoint};
 use tch::{Device, Tensor, nn};
 
 use crate::phase::{self, Phase};
-use crate::settings::{Model, Precision, Settings};
+use crate::settings::{Precision, Settings};
 
 /// What holds its variables in a store, by which they are trained and saved.
 pub trait Stored {
@@ -35,11 +35,12 @@ pub struct Network {
 }
 
 impl Network {
-    /// Makes the network of `recipe` on `device`, initialised from the recipe's seed.
+    /// Makes the network of `recipe` on `device`, initialised from the recipe's seed. What the recipe
+    /// starts from is not read: see [`start`](Self::start).
     ///
     /// # Errors
     ///
-    /// If the recipe names start weights that cannot be read or do not cover the encoders.
+    /// If libtorch fails.
     pub fn new(recipe: &Settings, device: Device) -> anyhow::Result<Self> {
         let store = nn::VarStore::new(device);
         let mut branches = initialized(recipe, &store);
@@ -50,13 +51,18 @@ impl Network {
         let log_temperature = objective.learn_temperature.then(|| {
             store.root().var("log_temperature", &[], nn::Init::Const(objective.temperature.ln()))
         });
-        let network = Self { store, branches, log_temperature };
-        if let Some(path) = &recipe.model.start {
-            network
-                .start_from(path)
-                .with_context(|| format!("start weights {}", path.display()))?;
-        }
-        Ok(network)
+        Ok(Self { store, branches, log_temperature })
+    }
+
+    /// Starts both encoders from the weights that `recipe` names, if it names any. Only a run's first step
+    /// needs them: what is trained further is in its checkpoints.
+    ///
+    /// # Errors
+    ///
+    /// If the weights cannot be read or do not cover the encoders.
+    pub fn start(&self, recipe: &Settings) -> anyhow::Result<()> {
+        let Some(path) = &recipe.model.start else { return Ok(()) };
+        self.start_from(path).with_context(|| format!("start weights {}", path.display()))
     }
 
     /// Another network over the same weights, for another thread: tensors may move between threads, but
@@ -66,9 +72,7 @@ impl Network {
     ///
     /// As [`new`](Self::new).
     pub(crate) fn sharing(&self, recipe: &Settings) -> anyhow::Result<Self> {
-        let fresh =
-            Settings { model: Model { start: None, ..recipe.model.clone() }, ..recipe.clone() };
-        let other = Self::new(&fresh, self.store.device())?;
+        let other = Self::new(recipe, self.store.device())?;
         let own = self.store.variables();
         for (name, mut variable) in other.store.variables() {
             tch::no_grad(|| variable.f_set_data(&own[&name]))?;

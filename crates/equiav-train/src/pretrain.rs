@@ -173,7 +173,7 @@ impl Task for Pretraining<'_> {
     }
 
     fn begin(&mut self, _: &mut dyn Watch) -> anyhow::Result<()> {
-        Ok(())
+        self.learner.start(self.recipe)
     }
 
     fn resume(&mut self, path: &Path) -> anyhow::Result<()> {

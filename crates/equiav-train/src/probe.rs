@@ -97,7 +97,8 @@ pub fn probe(
     let recipe = &*trained.recipe;
     let (clips, lists) = options.clips(recipe, watch)?;
     let labels = labels(options.labels.as_deref(), &recipe.data.source)?;
-    let fresh = if options.random { Some(untrained(recipe, &trained.network)?) } else { None };
+    let device = trained.network.store.device();
+    let fresh = options.random.then(|| Network::new(recipe, device)).transpose()?;
     let network = fresh.as_ref().unwrap_or(&trained.network);
     let cache = match options.random {
         true => Cache::untrained(run, recipe),
@@ -141,13 +142,6 @@ impl Probe {
         let test = if own.is_empty() { corpus.evaluate } else { own };
         Ok((train.unwrap_or(corpus.train), test))
     }
-}
-
-/// A fresh network of `recipe` where that of the run is.
-fn untrained(recipe: &Settings, trained: &Network) -> anyhow::Result<Network> {
-    let mut recipe = recipe.clone();
-    recipe.model.start = None;
-    Network::new(&recipe, trained.store.device())
 }
 
 /// A network that learns nothing any more, and where its features are kept.

@@ -88,7 +88,8 @@ pub fn start_together(
     let batch = recipe.run.batch;
     processes.ensure_even(batch)?;
     let device = setup::device_of(&recipe.compute, processes)?;
-    let learner = Learner::together(recipe, device, processes)?;
+    let mut learner = Learner::together(recipe, device, processes)?;
+    learner.start(recipe)?;
     let schedule = setup::schedule_within(recipe, steps);
     let learning_rates = (0..steps).map(|step| schedule.lr(step)).collect();
     let (rank, own) = (processes.group.rank(), processes.share(batch));

@@ -3,10 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use equiav_data::Clips;
+use equiav_data::{Clips, JpegDecoder};
 use equiav_models::{read_export, restore};
+use tch::Device;
 
 use crate::checkpoint;
+use crate::device::DeviceChoice;
+use crate::environment;
 use crate::exported;
 use crate::folder;
 use crate::identity::Identity;
@@ -15,6 +18,7 @@ use crate::learner;
 use crate::network::Network;
 use crate::recipe::Recipe;
 use crate::retrieve::{self, Retrieved};
+use crate::settings::DeviceName;
 use crate::setup;
 use crate::watch::{Event, Watch};
 
@@ -35,15 +39,28 @@ pub struct Trained {
 }
 
 impl Trained {
-    /// Opens the run, or the exported model, at `path`.
+    /// Opens the run, or the exported model, at `path` on a GPU where there is one, else on the processor.
     ///
     /// # Errors
     ///
-    /// If there is neither, a run has no whole checkpoint yet, an export is too old to be used, or
-    /// the device is not to be had.
+    /// If there is neither, a run has no whole checkpoint yet, or an export is too old to be used.
     pub fn open(path: &Path, watch: &mut dyn Watch) -> anyhow::Result<Self> {
+        Self::open_on(path, DeviceChoice::Auto, watch)
+    }
+
+    /// As [`open`](Self::open), where `device` says; where it was trained does not matter, and what its
+    /// training started from is not read.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), or if there is no GPU where one is asked for.
+    pub fn open_on(
+        path: &Path,
+        device: DeviceChoice,
+        watch: &mut dyn Watch,
+    ) -> anyhow::Result<Self> {
         if path.join(EXPORTED).is_file() && !path.join(folder::RECIPE).exists() {
-            return Self::open_export(path);
+            return Self::open_export(path, device);
         }
         let file = path.join(folder::RECIPE);
         let text = std::fs::read_to_string(&file).with_context(|| {
@@ -52,8 +69,18 @@ impl Trained {
         })?;
         let recipe =
             Recipe::parse(&text, &[]).with_context(|| format!("in recipe {}", file.display()))?;
-        let network = Network::new(&recipe, setup::device(&recipe)?)?;
+        let network = Network::new(&recipe, device.open(&recipe.compute)?)?;
         let mut warn = |message| watch.note(&Event::Warning(message));
+        let on_processor = device == DeviceChoice::Auto && network.store.device() == Device::Cpu;
+        if on_processor && recipe.compute.device == DeviceName::Cuda {
+            warn("trained on a GPU; none can be used here, so the processor computes".to_owned());
+        }
+        if let Some(begun) = environment::other_decoder(path) {
+            let own = JpegDecoder::BUILT;
+            warn(format!(
+                "trained on jpgs that {begun} decoded, here {own:?} does: figures may differ"
+            ));
+        }
         let newest = checkpoint::latest(&path.join(folder::CHECKPOINTS), &mut warn)?;
         let Some((checkpoint, state)) = newest else {
             let path = path.display();
@@ -63,11 +90,11 @@ impl Trained {
         Ok(Self { recipe, network, checkpoint, epoch: state.epoch })
     }
 
-    fn open_export(path: &Path) -> anyhow::Result<Self> {
+    fn open_export(path: &Path, device: DeviceChoice) -> anyhow::Result<Self> {
         let exported = read_export(path)?;
         let (recipe, epoch) = exported::recipe(&exported.config)
             .with_context(|| format!("in {}", path.join(EXPORTED).display()))?;
-        let network = Network::new(&recipe, setup::device(&recipe)?)?;
+        let network = Network::new(&recipe, device.open(&recipe.compute)?)?;
         restore(&network.store, &exported.weights)
             .with_context(|| format!("exported model {}", path.display()))?;
         Ok(Self { recipe, network, checkpoint: path.to_owned(), epoch })

@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use equiav_train::{Event, FinetuneRecipe, Finetuned, Silent, Stop, Watch, finetune};
+use equiav_train::{
+    DeviceChoice, Event, FinetuneRecipe, Finetuned, Silent, Stop, Trained, Watch, finetune,
+};
 use labeled::labeled;
 use tch::Tensor;
 use tiny::records;
@@ -231,7 +233,7 @@ fn a_batch_in_parts_and_blocks_computed_twice_give_the_whole_batchs_gradient() {
 fn the_start_is_taken_from_runs_exports_and_files_and_other_inputs_are_refused() {
     let (folder, pretrained) = prepared();
     let export = folder.path().join("export");
-    let trained = equiav_train::Trained::open(&pretrained, &mut Silent).expect("a run");
+    let trained = Trained::open_on(&pretrained, DeviceChoice::Cpu, &mut Silent).expect("a run");
     trained.export(&export).expect("an export");
     let (tensors, _) = newest(&pretrained);
     let starts = [pretrained.clone(), export.clone(), export.join("model.safetensors")];

@@ -5,7 +5,7 @@ mod tiny;
 
 use std::fs;
 
-use equiav_train::{Event, Probe, Trained, Watch, probe};
+use equiav_train::{DeviceChoice, Event, Probe, Trained, Watch, probe};
 
 /// A watcher that keeps warnings.
 struct Warnings(Vec<String>);
@@ -24,7 +24,7 @@ fn probes_tell_classes_and_keep_their_features() {
     let run = folder.path().join("run");
     tiny::run(&tiny::tiny(folder.path(), &["run.epochs=2"]), &run).expect("a run");
     let mut warnings = Warnings(Vec::new());
-    let trained = Trained::open(&run, &mut warnings).expect("a run");
+    let trained = Trained::open_on(&run, DeviceChoice::Cpu, &mut warnings).expect("a run");
     let options = Probe {
         train: None,
         lists: Vec::new(),

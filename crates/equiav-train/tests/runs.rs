@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use equiav_train::recipe::{Checked, Sections};
 use equiav_train::settings::{Finetune, Settings};
-use equiav_train::{Event, Silent, Stop, Summary, Trained, Watch, pretrain};
+use equiav_train::{DeviceChoice, Event, Silent, Stop, Summary, Trained, Watch, pretrain};
 use tiny::{STEPS, assert_same_run, checkpoint, records, run, tiny};
 
 /// A watcher that ends the run by a panic at its `n`-th update, as a crash would.
@@ -327,7 +327,7 @@ fn what_was_trained_can_be_opened_measured_and_exported() {
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("run");
     let summary = run(&tiny(folder.path(), &["run.epochs=1"]), &out).expect("a run");
-    let trained = Trained::open(&out, &mut Silent).expect("a run folder");
+    let trained = Trained::open_on(&out, DeviceChoice::Cpu, &mut Silent).expect("a run folder");
     let again = trained.retrieve_all(&mut Silent).expect("figures");
     assert_eq!(again.len(), 1);
     assert_eq!(again[0].audio_to_visual, summary.retrieved[0].audio_to_visual);

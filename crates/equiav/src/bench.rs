@@ -9,6 +9,9 @@ use equiav_train::step_rate::{self, CentroidCost, StepRate, Timed};
 use equiav_train::{Override, Processes, Recipe};
 use serde_json::{Value, json};
 
+use crate::device::TrainedOn;
+use crate::output::{Unwritable, outln, remark};
+
 /// Measure how many samples a second the training step makes, and where its time goes
 ///
 /// Every step has the same batch, hashed from the recipe's seed; no data is read. The learning rate
@@ -23,6 +26,9 @@ pub(crate) struct Bench {
     /// Change a value of the recipe, e.g. --set run.batch=4; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<Override>,
+
+    #[command(flatten)]
+    device: TrainedOn,
 
     /// How many steps to make, 10 if not given; of pairs with --centroid the most, 200 if not given
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
@@ -46,38 +52,38 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let recipe = Recipe::load(&self.recipe, &self.overrides)?;
+        let recipe = Recipe::load(&self.recipe, &self.device.among(&self.overrides)?)?;
         let processes = Processes::from_environment(Limits::USUAL)?;
         let steps = self.steps.unwrap_or(if self.centroid { 200 } else { 10 });
         let mut start = step_rate::start_together(&recipe, steps, &processes)?;
         if let Some(folder) = &self.dump {
             equiav_train::dump(&start, &recipe, folder)?;
-            println!("{}", folder.display());
+            remark!("{}", folder.display());
         } else if self.centroid {
             let cost = step_rate::centroid_cost(&mut start, &recipe)?;
             if processes.leads() {
-                self.print(&recipe, &centroid_json(&cost), &centroid_text(&cost));
+                self.print(&recipe, &centroid_json(&cost), &centroid_text(&cost))?;
             }
         } else {
             let rate = step_rate::step_rate(&mut start, &recipe)?;
             if processes.leads() {
-                self.print(&recipe, &rate_json(&rate), &rate_text(&rate));
+                self.print(&recipe, &rate_json(&rate), &rate_text(&rate))?;
             }
         }
         Ok(ExitCode::SUCCESS)
     }
 
-    fn print(&self, recipe: &Recipe, figures: &Value, text: &str) {
+    fn print(&self, recipe: &Recipe, figures: &Value, text: &str) -> Result<(), Unwritable> {
         if self.json {
             let mut all = setting(recipe);
             all.extend(figures.as_object().cloned().unwrap_or_default());
-            println!("{}", Value::Object(all));
+            outln!("{}", Value::Object(all))
         } else {
             let setting = setting(recipe).into_iter().map(|(name, value)| match value {
                 Value::String(text) => format!("{name} {text}"),
                 other => format!("{name} {other}"),
             });
-            println!("{}\n\n{text}", setting.collect::<Vec<_>>().join(", "));
+            outln!("{}\n\n{text}", setting.collect::<Vec<_>>().join(", "))
         }
     }
 }

@@ -5,6 +5,8 @@ use std::process::ExitCode;
 use equiav_data::JpegDecoder;
 use equiav_train::embed_files::find_ffmpeg;
 
+use crate::output::outln;
+
 /// Show what this program finds on this machine
 ///
 /// For the tools that build it, see `cargo xtask doctor`.
@@ -26,7 +28,7 @@ impl Doctor {
             ("jpg decoder", jpeg_decoder(JpegDecoder::BUILT).to_owned()),
             ("cache folder", cache_folder()),
         ] {
-            println!("{what:<13} {found}");
+            outln!("{what:<13} {found}")?;
         }
         Ok(ExitCode::SUCCESS)
     }

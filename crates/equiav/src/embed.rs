@@ -7,6 +7,7 @@ use equiav_train::embed_files::{Broken, Per, Row, write};
 use equiav_train::{Event, Watch};
 
 use crate::inputs::{self, Embedding, Inputs};
+use crate::output::remark;
 use crate::progress::Progress;
 
 /// Write embeddings of sounds, pictures and videos as safetensors, with an index of the rows
@@ -55,13 +56,13 @@ impl Embed {
         if !done.is_empty() {
             let written = write(&done, embedder.identity(), &self.out)?;
             let [audio, visual] = written.rows;
-            println!(
+            remark!(
                 "{}: {audio} rows of sounds, {visual} of pictures, from {} files; {}",
                 self.out.display(),
                 done.len(),
                 written.index.display()
             );
-            println!("model {}", embedder.identity());
+            remark!("model {}", embedder.identity());
         }
         inputs::ensure_whole(&broken, files.len())?;
         Ok(ExitCode::SUCCESS)

@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use equiav_train::Trained;
 
+use crate::device::OnDevice;
+use crate::output::remark;
 use crate::progress::Progress;
 
 /// Write a run's newest weights as `model.safetensors`, `config.json` and a card
@@ -18,13 +20,16 @@ pub(crate) struct Export {
     /// The folder to write; an earlier export there is replaced
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+
+    #[command(flatten)]
+    device: OnDevice,
 }
 
 impl Export {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let trained = Trained::open(&self.run, &mut Progress::new())?;
+        let trained = Trained::open_on(&self.run, self.device.choice(), &mut Progress::new())?;
         trained.export(&self.out)?;
-        println!("{}, {} finished epochs", self.out.display(), trained.epoch);
+        remark!("{}, {} finished epochs", self.out.display(), trained.epoch);
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use equiav_train::{FinetuneRecipe, Override, Stop, finetune_together};
 
 use crate::classes;
+use crate::device::TrainedOn;
+use crate::output::remark;
 use crate::progress::{Follower, Progress};
 use crate::together::{Together, follow, stopped};
 
@@ -39,6 +41,9 @@ pub(crate) struct Finetune {
     overrides: Vec<Override>,
 
     #[command(flatten)]
+    device: TrainedOn,
+
+    #[command(flatten)]
     together: Together,
 }
 
@@ -58,11 +63,10 @@ impl Finetune {
         if let Some(signal) = tuned.stopped {
             return Ok(stopped(signal, tuned.steps, &tuned.checkpoint));
         }
-        println!();
-        print!("{}", classes::classification(&tuned.test));
+        remark!("\n{}", classes::classification(&tuned.test).trim_end());
         let tested: Vec<String> =
             tuned.tested.iter().map(|path| path.display().to_string()).collect();
-        println!(
+        remark!(
             "{} steps in {} epochs, run folder {}, tested {}",
             tuned.steps,
             tuned.epochs,
@@ -74,7 +78,7 @@ impl Finetune {
 
     /// The recipe with what it starts from.
     fn recipe(&self) -> anyhow::Result<FinetuneRecipe> {
-        let mut overrides = self.overrides.clone();
+        let mut overrides = self.device.among(&self.overrides)?;
         overrides.extend(self.from.iter().map(|path| Override::text("model.start", path)));
         overrides.extend(self.scratch.then(|| Override::absent("model.start")));
         let recipe = FinetuneRecipe::load(&self.recipe, &overrides)?;

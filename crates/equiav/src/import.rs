@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use equiav_train::{Override, Recipe, import};
 
+use crate::output::remark;
+
 /// Read foreign weights (.pth, .pt or safetensors) and write them as a model folder
 ///
 /// Nothing in the file is executed. Prints what was loaded, what is missing, unexpected or of another
@@ -36,8 +38,7 @@ impl Import {
         let recipe = Recipe::load(&self.recipe, &self.overrides)?;
         let kind = if self.start { import::Kind::Start } else { import::Kind::Whole };
         let report = import::import(&self.weights, kind, &recipe, &self.out)?;
-        print!("{report}");
-        println!("{}", self.out.display());
+        remark!("{}\n{}", report.to_string().trim_end(), self.out.display());
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -7,6 +7,7 @@ use equiav_train::index::index_files;
 use equiav_train::{Event, Watch};
 
 use crate::inputs::{self, Embedding, Inputs};
+use crate::output::remark;
 use crate::progress::Progress;
 
 /// Add embeddings of sounds, pictures and videos to an index for `equiav search`
@@ -42,7 +43,7 @@ impl Index {
         let indexed = index_files(&embedder, &files, &self.out, every, &mut |done, total| {
             progress.note(&Event::Preparing { what: "index".to_owned(), done, total });
         })?;
-        println!(
+        remark!(
             "{}: {} files embedded, {} copies, {} unchanged; model {}",
             self.out.display(),
             indexed.embedded,

@@ -8,6 +8,8 @@ use equiav_data::parallel::threads;
 use equiav_train::Trained;
 use equiav_train::embed_files::{Broken, Embedder, Files};
 
+use crate::device::OnDevice;
+use crate::output::errln;
 use crate::progress::Progress;
 
 /// Files, folders and manifests.
@@ -34,6 +36,9 @@ pub(crate) struct Embedding {
     /// Windows that are embedded at once [default: one a processor]; no result depends on it
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     threads: usize,
+
+    #[command(flatten)]
+    device: OnDevice,
 }
 
 impl Inputs {
@@ -43,7 +48,7 @@ impl Inputs {
         ensure!(named, "nothing to embed: name files or folders, or a manifest with --list");
         let files = Files::find(&self.paths, &self.lists)?;
         if files.passed_over > 0 {
-            eprintln!("{} files of other kinds are passed over", files.passed_over);
+            errln!("{} files of other kinds are passed over", files.passed_over);
         }
         Ok(files)
     }
@@ -52,7 +57,7 @@ impl Inputs {
 impl Embedding {
     /// The model at `run`, ready to embed.
     pub(crate) fn open(&self, run: &Path) -> anyhow::Result<Embedder> {
-        let trained = Trained::open(run, &mut Progress::new())?;
+        let trained = Trained::open_on(run, self.device.choice(), &mut Progress::new())?;
         let threads = NonZeroUsize::new(threads(self.threads)).unwrap_or(NonZeroUsize::MIN);
         Embedder::new(trained, self.stride, threads)
     }
@@ -65,7 +70,7 @@ impl Embedding {
 /// If there is one: the number of them, for the program's end.
 pub(crate) fn ensure_whole(broken: &[Broken], of: usize) -> anyhow::Result<()> {
     for Broken { file, reason } in broken {
-        eprintln!("{}: {reason}", file.display());
+        errln!("{}: {reason}", file.display());
     }
     let count = broken.len();
     ensure!(count == 0, "{count} of {of} files cannot be embedded: they are named above");

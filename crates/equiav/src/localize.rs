@@ -10,8 +10,10 @@ use equiav_train::corpus::Source;
 use equiav_train::embedding::Variant;
 use equiav_train::localize::{Localized, Localizer, MapOptions, Truths, localize};
 
+use crate::device::OnDevice;
 use crate::drawing::Drawing;
 use crate::localized;
+use crate::output::{out, outln, remark};
 use crate::progress::Progress;
 
 /// Show or measure where in pictures a sound is seen
@@ -70,6 +72,9 @@ pub(crate) struct Localize {
 
     #[command(flatten)]
     how: How,
+
+    #[command(flatten)]
+    device: OnDevice,
 }
 
 /// How maps are made.
@@ -118,7 +123,7 @@ impl How {
 impl Localize {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let mut progress = Progress::new();
-        let trained = Trained::open(&self.run, &mut progress)?;
+        let trained = Trained::open_on(&self.run, self.device.choice(), &mut progress)?;
         let localizer = Localizer::new(&trained, self.how.options(&trained))?;
         if let Some(out) = &self.out {
             let drawing = Drawing { localizer: &localizer, out };
@@ -129,14 +134,14 @@ impl Localize {
                 (None, Some(audio), Some(image)) => drawing.clip(audio, image),
                 _ => bail!("--out draws one clip: give --video, or --audio and --image"),
             };
-            println!("{}: {}", out.display(), said?);
+            remark!("{}: {}", out.display(), said?);
             return Ok(ExitCode::SUCCESS);
         }
         let measured = self.measure(&trained, &localizer, &mut progress)?;
         for figures in &measured {
             match self.json {
-                true => println!("{}", serde_json::to_string(figures)?),
-                false => print!("{}", localized::table(figures)),
+                true => outln!("{}", serde_json::to_string(figures)?)?,
+                false => out!("{}", localized::table(figures))?,
             }
         }
         Ok(ExitCode::SUCCESS)

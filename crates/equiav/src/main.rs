@@ -1,10 +1,9 @@
 //! The command line of EquiAV: each command is its arguments and one call into a library.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "only this crate prints")]
-
 mod bench;
 mod classes;
 mod data;
+mod device;
 mod doctor;
 mod drawing;
 mod embed;
@@ -15,6 +14,7 @@ mod index;
 mod inputs;
 mod localize;
 mod localized;
+mod output;
 mod parity;
 mod pretrain;
 mod probe;
@@ -75,7 +75,11 @@ fn tell_errors_once() {
 fn main() -> ExitCode {
     equiav_torch::keep_freed_memory();
     tell_errors_once();
-    let result = match Cli::parse().command {
+    let command = match Cli::try_parse() {
+        Ok(arguments) => arguments.command,
+        Err(message) => return output::parsed(&message),
+    };
+    let result = match command {
         Command::Pretrain(command) => command.run(),
         Command::Finetune(command) => command.run(),
         Command::Probe(command) => command.run(),
@@ -93,11 +97,5 @@ fn main() -> ExitCode {
         Command::Parity(command) => command.run(),
         Command::Doctor(command) => command.run(),
     };
-    match result {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    result.unwrap_or_else(|error| output::failed(&error))
 }

@@ -7,6 +7,8 @@ use anyhow::Context;
 use equiav_torch::cuda_device;
 use tch::Device;
 
+use crate::output::outln;
+
 /// Compare with dumps of the published implementation
 ///
 /// Prints the largest deviation of every item and exits with 1 when one is above its tolerance.
@@ -30,16 +32,16 @@ impl Parity {
         let reports = equiav_parity::check_on(&self.folder, device)?;
         let mut disagreeing = 0;
         for report in &reports {
-            println!("{}", report.folder.display());
+            outln!("{}", report.folder.display())?;
             for item in &report.items {
                 let verdict = if item.agrees() { "agrees" } else { "DISAGREES" };
                 let (deviation, tolerance) = (item.deviation, item.tolerance);
-                println!("  {verdict:<9}  {deviation:>9.2e} of {tolerance:.0e}  {}", item.name);
+                outln!("  {verdict:<9}  {deviation:>9.2e} of {tolerance:.0e}  {}", item.name)?;
                 disagreeing += usize::from(!item.agrees());
             }
         }
         let items: usize = reports.iter().map(|report| report.items.len()).sum();
-        println!("{} of {items} items agree", items - disagreeing);
+        outln!("{} of {items} items agree", items - disagreeing)?;
         Ok(if disagreeing == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }

@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use equiav_train::{Override, Recipe, Stop, pretrain_together};
 
+use crate::device::TrainedOn;
+use crate::output::remark;
 use crate::progress::{Follower, Progress};
 use crate::table;
 use crate::together::{Together, follow, stopped};
@@ -30,12 +32,15 @@ pub(crate) struct Pretrain {
     overrides: Vec<Override>,
 
     #[command(flatten)]
+    device: TrainedOn,
+
+    #[command(flatten)]
     together: Together,
 }
 
 impl Pretrain {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let recipe = Recipe::load(&self.recipe, &self.overrides)?;
+        let recipe = Recipe::load(&self.recipe, &self.device.among(&self.overrides)?)?;
         let out = self.out.unwrap_or_else(|| PathBuf::from("runs").join(&recipe.name));
         let (stop, processes) = (Stop::on_signals()?, self.together.processes()?);
         if !processes.leads() {
@@ -49,9 +54,8 @@ impl Pretrain {
         if let Some(signal) = summary.stopped {
             return Ok(stopped(signal, summary.steps, &summary.checkpoint));
         }
-        println!();
-        print!("{}", table::retrieval(&summary.retrieved));
-        println!(
+        remark!("\n{}", table::retrieval(&summary.retrieved).trim_end());
+        remark!(
             "{} steps in {} epochs, run folder {}, last checkpoint {}",
             summary.steps,
             summary.epochs,

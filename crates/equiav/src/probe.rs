@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use equiav_train::{Probe as Options, Probed, Trained};
 
 use crate::classes;
+use crate::device::OnDevice;
+use crate::output::{out, outln};
 use crate::progress::Progress;
 
 /// Tell classes from a model's frozen features: a linear probe and nearest neighbors
@@ -50,12 +52,15 @@ pub(crate) struct Probe {
     /// Print one JSON object a probe instead of a table
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    device: OnDevice,
 }
 
 impl Probe {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let mut progress = Progress::new();
-        let trained = Trained::open(&self.run, &mut progress)?;
+        let trained = Trained::open_on(&self.run, self.device.choice(), &mut progress)?;
         let options = Options {
             train: self.train,
             lists: self.lists,
@@ -68,17 +73,19 @@ impl Probe {
         let probed = equiav_train::probe(&trained, &self.run, &options, &mut progress)?;
         if self.json {
             for one in &probed {
-                println!("{}", serde_json::to_string(one)?);
+                outln!("{}", serde_json::to_string(one)?)?;
             }
             return Ok(ExitCode::SUCCESS);
         }
         match self.random {
-            true => println!("a fresh network of the recipe {}", trained.recipe.name),
+            true => outln!("a fresh network of the recipe {}", trained.recipe.name)?,
             false => {
-                println!("{}, {} finished epochs", trained.checkpoint.display(), trained.epoch)
+                outln!("{}, {} finished epochs", trained.checkpoint.display(), trained.epoch)?;
             }
         }
-        probed.iter().for_each(|one| print!("{}", block(one)));
+        for one in &probed {
+            out!("{}", block(one))?;
+        }
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -10,7 +10,9 @@ use std::process::ExitCode;
 use anyhow::Context;
 use equiav_train::Trained;
 
+use crate::device::OnDevice;
 use crate::localize::How;
+use crate::output::remark;
 use crate::progress::Progress;
 
 /// Write one page about a run: figures, curves, retrieval, heat maps, recipe, environment
@@ -37,12 +39,15 @@ pub(crate) struct Report {
 
     #[command(flatten)]
     how: How,
+
+    #[command(flatten)]
+    device: OnDevice,
 }
 
 impl Report {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let mut progress = Progress::new();
-        let trained = Trained::open(&self.run, &mut progress)?;
+        let trained = Trained::open_on(&self.run, self.device.choice(), &mut progress)?;
         let asked = gathered::Asked {
             run: &self.run,
             list: self.list.as_deref(),
@@ -52,7 +57,7 @@ impl Report {
         let page = gathered::report(&trained, &asked, &mut progress)?.to_html();
         let out = self.out.unwrap_or_else(|| self.run.join("report.html"));
         std::fs::write(&out, &page).with_context(|| format!("writing {}", out.display()))?;
-        println!("{} ({:.1} MB)", out.display(), page.len() as f64 / 1e6);
+        remark!("{} ({:.1} MB)", out.display(), page.len() as f64 / 1e6);
         Ok(ExitCode::SUCCESS)
     }
 }

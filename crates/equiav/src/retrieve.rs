@@ -11,6 +11,8 @@ use equiav_train::retrieve::{Retrieved, retrieve_as};
 use equiav_train::settings::Settings;
 use equiav_train::{Trained, dataset};
 
+use crate::device::OnDevice;
+use crate::output::{out, outln};
 use crate::progress::Progress;
 use crate::table;
 
@@ -43,6 +45,9 @@ pub(crate) struct Retrieve {
     /// Print one JSON object a list instead of a table
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    device: OnDevice,
 }
 
 /// Which embedding of a clip is compared.
@@ -59,7 +64,7 @@ enum Which {
 impl Retrieve {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let mut progress = Progress::new();
-        let trained = Trained::open(&self.run, &mut progress)?;
+        let trained = Trained::open_on(&self.run, self.device.choice(), &mut progress)?;
         let variant = self.variant(&trained.recipe)?;
         let lists: Vec<(String, Clips)> = if self.lists.is_empty() {
             trained.recipe.data.source.prepare(&mut progress)?.evaluate
@@ -75,11 +80,11 @@ impl Retrieve {
             lists.into_iter().map(measure).collect::<anyhow::Result<Vec<Retrieved>>>()?;
         if self.json {
             for figures in &retrieved {
-                println!("{}", serde_json::to_string(figures)?);
+                outln!("{}", serde_json::to_string(figures)?)?;
             }
         } else {
-            println!("{}, {epoch} finished epochs", checkpoint.display());
-            print!("{}", table::retrieval(&retrieved));
+            outln!("{}, {epoch} finished epochs", checkpoint.display())?;
+            out!("{}", table::retrieval(&retrieved))?;
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -8,6 +8,8 @@ use anyhow::Context;
 use equiav_runs::{Found, Summary};
 use serde_json::json;
 
+use crate::output::{out, outln};
+
 /// List and compare run folders, as a table, JSON, CSV or curves
 ///
 /// A folder that is no run is searched for runs below it; one that cannot be read is named with its
@@ -38,11 +40,6 @@ pub(crate) struct Runs {
 impl Runs {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let found = equiav_runs::find(&self.folders);
-        if self.json {
-            println!("{}", serde_json::to_string_pretty(&as_json(&found))?);
-        } else {
-            print!("{}", equiav_runs::table(&found));
-        }
         if let Some(path) = &self.csv {
             let file = File::create(path).with_context(|| format!("writing {}", path.display()))?;
             equiav_runs::write_csv(&found.runs, file)
@@ -54,6 +51,11 @@ impl Runs {
                 false => self.metrics,
             };
             equiav_runs::plot(&found.runs, &metrics, path)?;
+        }
+        if self.json {
+            outln!("{}", serde_json::to_string_pretty(&as_json(&found))?)?;
+        } else {
+            out!("{}", equiav_runs::table(&found))?;
         }
         Ok(ExitCode::SUCCESS)
     }

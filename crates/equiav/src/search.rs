@@ -16,6 +16,7 @@ use serde_json::json;
 use show::Answer;
 
 use crate::inputs::Embedding;
+use crate::output::{errln, out, outln};
 
 /// Find the sounds and pictures of an index that fit a sound, a picture or a video
 ///
@@ -101,17 +102,18 @@ impl Search {
             Answer { modality, files: gallery.len(), hits }
         });
         let answers: Vec<Answer> = galleries.collect();
-        if self.json {
-            let model = embedder.identity();
-            let answers: Vec<_> = answers.iter().map(Answer::to_json).collect();
-            println!("{}", json!({"query": file, "model": model, "answers": answers}));
-        } else {
-            answers.iter().for_each(|answer| print!("{}", answer.table()));
-        }
+        // The page first: it is there also where nobody reads the table.
         if let Some(path) = &self.html {
             let text = page::page(&file, &answers, embedder.identity(), path)?;
             std::fs::write(path, text).with_context(|| format!("writing {}", path.display()))?;
-            eprintln!("{}", path.display());
+            errln!("{}", path.display());
+        }
+        if self.json {
+            let model = embedder.identity();
+            let answers: Vec<_> = answers.iter().map(Answer::to_json).collect();
+            outln!("{}", json!({"query": file, "model": model, "answers": answers}))?;
+        } else {
+            answers.iter().try_for_each(|answer| out!("{}", answer.table()))?;
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -133,20 +135,20 @@ impl Search {
         let found: Vec<Found> = found.collect::<anyhow::Result<_>>()?;
         let together = Found::together(&found);
         for broken in found.iter().flat_map(|found| &found.broken) {
-            eprintln!("left out: {}: {}", broken.file.display(), broken.reason);
+            errln!("left out: {}: {}", broken.file.display(), broken.reason);
         }
         if self.json {
             let named: Vec<_> = lists.iter().zip(&found).collect();
             let model = embedder.identity();
-            println!("{}", json!({"model": model, "lists": named, "together": together}));
+            outln!("{}", json!({"model": model, "lists": named, "together": together}))?;
             return Ok(());
         }
-        println!("{}", show::RECALL_HEAD);
+        outln!("{}", show::RECALL_HEAD)?;
         for (list, found) in lists.iter().zip(&found) {
-            println!("{}", show::recall(&stem(list), found));
+            outln!("{}", show::recall(&stem(list), found))?;
         }
         if let Some(together) = together.filter(|_| found.len() > 1) {
-            println!("{}", show::recall("together", &together));
+            outln!("{}", show::recall("together", &together))?;
         }
         Ok(())
     }

@@ -7,6 +7,8 @@ use std::time::Duration;
 use equiav_torch::Limits;
 use equiav_train::Processes;
 
+use crate::output::remark;
+
 /// The exit code of a run that was asked to stop and has saved: sysexits' EX_TEMPFAIL, try again.
 const STOPPED: u8 = 75;
 
@@ -29,7 +31,7 @@ impl Together {
 /// Says that the leader's run was stopped by `signal` and has saved `checkpoint` after `steps`; how it ends.
 pub(crate) fn stopped(signal: i32, steps: u64, checkpoint: &Path) -> ExitCode {
     let checkpoint = checkpoint.display();
-    println!(
+    remark!(
         "stopped by signal {signal} after step {steps}, saved {checkpoint}: the same command goes on"
     );
     ExitCode::from(STOPPED)

@@ -174,6 +174,31 @@ fn a_full_disk_leaves_the_earlier_checkpoints_whole() {
 }
 
 #[test]
+fn a_full_disk_for_the_logs_ends_a_run_that_goes_on_when_there_is_room() {
+    let folder = tempfile::tempdir().expect("a folder");
+    corpus(folder.path());
+    let arguments = pretrain(&["run.epochs=40", "evaluation.every=20"]);
+    succeeds(folder.path(), &arguments);
+    let call = shell_call(&arguments);
+    // Only the logs are where the room ends; either of them may meet it first.
+    let script = format!(
+        "mkdir -p elsewhere small/run && ln -s ../../elsewhere small/run/checkpoints\n\
+         {call}; echo code $?; ls elsewhere\n\
+         mount -o remount,size=64m small && {call} && cp -rL small/run small-run"
+    );
+    let Some(output) = on_a_file_system(folder.path(), "size=48k", &script) else { return };
+    let line = error_line(&output);
+    let named = ["small/run/metrics.jsonl", "small/run/events.out"];
+    assert!(named.iter().any(|name| line.contains(name)), "{line}");
+    assert!(line.contains("No space left on device"), "{line}");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("code 1\nstep-"), "checkpoints are there: {said}");
+    assert!(said.contains("going on after step "), "{said}");
+    assert!(output.status.success(), "the run goes on when there is room: {output:?}");
+    assert_same(&folder.path().join("small-run"), &folder.path().join("run"));
+}
+
+#[test]
 fn a_folder_that_cannot_be_written_is_named() {
     let folder = tempfile::tempdir().expect("a folder");
     corpus(folder.path());

@@ -6,6 +6,7 @@ use std::process::Command;
 use super::figures::Figures;
 use super::paired::{first_goes_first, until_settled};
 use super::{Options, section, venv};
+use crate::output::outln;
 use crate::process;
 use crate::terminal::{note, warn};
 use crate::workspace::Workspace;
@@ -44,7 +45,7 @@ pub(super) fn run(workspace: &Workspace, options: &Options) -> Result<(), String
         setting.round(round, &mut figures).map(|()| figures.are_settled())
     })?;
     let text = section::render(&figures, options, rounds, setting.core.is_some());
-    println!("{text}");
+    outln!("{text}");
     if options.write { section::write(workspace, &text) } else { Ok(()) }
 }
 

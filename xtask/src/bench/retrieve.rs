@@ -8,6 +8,7 @@ use std::process::Command;
 
 use super::paired::{first_goes_first, until_settled};
 use super::{Options, venv};
+use crate::output::outln;
 use crate::process;
 use crate::terminal::note;
 use crate::workspace::Workspace;
@@ -47,7 +48,7 @@ pub(super) fn run(workspace: &Workspace, options: &Options) -> Result<(), String
         setting.round(round, threads, &mut figures).map(|()| figures.are_settled())
     })?;
     let text = section::render(&figures, options, rounds);
-    println!("{text}");
+    outln!("{text}");
     if options.write { section::write(workspace, &text) } else { Ok(()) }
 }
 

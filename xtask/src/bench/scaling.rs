@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use super::figures::{not_understood, object, parse};
+use crate::output::outln;
 use crate::terminal::note;
 use crate::workspace::Workspace;
 use crate::{machine, process, together, written};
@@ -58,7 +59,7 @@ pub(super) fn run(workspace: &Workspace, write: bool) -> Result<(), String> {
         }
     }
     text += &format!("\n{tables}");
-    println!("{text}");
+    outln!("{text}");
     if write { written::write_between(workspace, "docs/scaling.md", BEGIN, &text) } else { Ok(()) }
 }
 

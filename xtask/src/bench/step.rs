@@ -9,6 +9,7 @@ use std::process::Command;
 
 use super::paired::{first_goes_first, until_settled};
 use super::{Options, venv};
+use crate::output::outln;
 use crate::process;
 use crate::terminal::note;
 use crate::workspace::Workspace;
@@ -93,7 +94,7 @@ pub(super) fn run(workspace: &Workspace, options: &Options) -> Result<(), String
     let mut ours = setting.ours(vit);
     ours.args(["--steps", &options.rounds.to_string(), "--centroid", "--json"]);
     let text = section::render(&all, &centroid(&process::capture(&mut ours)?)?);
-    println!("{text}");
+    outln!("{text}");
     if options.write { section::write(workspace, &text) } else { Ok(()) }
 }
 

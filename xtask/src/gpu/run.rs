@@ -8,6 +8,7 @@ use super::Options;
 use super::outcome::{self, Done, Outcome};
 use super::pack::WITH_NCCL;
 use super::trial::{self, Step, Trial};
+use crate::output::outln;
 use crate::terminal::{columns, green, note, red, yellow};
 use crate::workspace::Workspace;
 use crate::{machine, process};
@@ -87,17 +88,17 @@ fn line(done: &Done) -> Vec<String> {
 
 fn show(done: &Done) {
     for line in columns(&[line(done)]) {
-        println!("{line}");
+        outln!("{line}");
     }
 }
 
 /// All outcomes once more, and the error where one failed.
 fn conclude(out: &Path, done: &[Done]) -> Result<(), String> {
-    println!();
+    outln!("");
     for line in columns(&done.iter().map(line).collect::<Vec<_>>()) {
-        println!("{line}");
+        outln!("{line}");
     }
-    println!("written to {}", out.display());
+    outln!("written to {}", out.display());
     let failed = done.iter().filter(|step| matches!(step.outcome, Outcome::Failed(_)));
     let names: Vec<&str> = failed.map(|step| step.name.as_str()).collect();
     if names.is_empty() { Ok(()) } else { Err(format!("failed: {}", names.join(", "))) }

@@ -9,6 +9,7 @@ use equiav_data::{Dataset, LoaderRate, StageTimes, Timing, loader_rate, stage_ti
 use serde_json::{Value, json};
 
 use super::listed::Listed;
+use crate::output::{errln, out, outln};
 
 /// Measure how many samples a second the loader makes, and where one core's time goes
 ///
@@ -52,13 +53,13 @@ impl Bench {
         let rates = self.workers.iter().map(rate).collect::<Result<_, _>>()?;
         let figures = Figures { rates, times };
         if self.json {
-            println!("{}", figures.json(&dataset));
+            outln!("{}", figures.json(&dataset))?;
         } else {
-            println!("{}", heading(&dataset, &recipe.name, batch));
-            print!("{}", figures.tables());
+            outln!("{}", heading(&dataset, &recipe.name, batch))?;
+            out!("{}", figures.tables())?;
         }
         for skipped in &figures.times.skipped {
-            eprintln!("warning: left out: {skipped}");
+            errln!("warning: left out: {skipped}");
         }
         Ok(ExitCode::SUCCESS)
     }

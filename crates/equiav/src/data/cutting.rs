@@ -6,6 +6,8 @@ use equiav_data::ffmpeg::Ffmpeg;
 use equiav_ingest::{AudioFormat, Settings, Summary};
 use equiav_train::embed_files::find_ffmpeg;
 
+use crate::output::{errln, remark};
+
 /// Changes to the defaults, or to a recipe.
 #[derive(clap::Args)]
 pub(super) struct Cutting {
@@ -122,15 +124,15 @@ fn set<T>(setting: &mut T, value: Option<T>) {
 /// The FFmpeg of this machine; says which it is.
 pub(super) fn ffmpeg() -> anyhow::Result<Ffmpeg> {
     let ffmpeg = find_ffmpeg()?;
-    eprintln!("{} ({})", ffmpeg.version, ffmpeg.program.display());
+    errln!("{} ({})", ffmpeg.version, ffmpeg.program.display());
     Ok(ffmpeg)
 }
 
 /// Prints how many files give clips, and how many have each finding.
 pub(super) fn print(summary: &Summary) {
     let Summary { files, used, clips, findings } = summary;
-    println!("{used} of {files} files give {clips} clips");
+    remark!("{used} of {files} files give {clips} clips");
     for (reason, files) in findings {
-        println!("{files:>8}  {reason}");
+        remark!("{files:>8}  {reason}");
     }
 }

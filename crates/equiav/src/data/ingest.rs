@@ -8,6 +8,7 @@ use equiav_ingest::{Reason, ingest};
 use equiav_train::{Event, Watch};
 
 use super::cutting::{self, Cutting, Packing};
+use crate::output::remark;
 use crate::progress::Progress;
 
 /// Cut a folder of videos, or of pictures with sounds, into clips in numbered shards
@@ -50,8 +51,8 @@ impl Ingest {
         };
         let made = ingest(&self.folder, &self.out, &settings, &ffmpeg, &mut watch)?;
         cutting::print(&made.summary);
-        println!("{} shards, {} of them from before", made.shards, made.skipped);
-        println!("{}", made.report.display());
+        remark!("{} shards, {} of them from before", made.shards, made.skipped);
+        remark!("{}", made.report.display());
         ensure!(made.summary.clips > 0, "nothing came of it: {}", nothing(&made.report));
         Ok(ExitCode::SUCCESS)
     }

@@ -8,6 +8,7 @@ use equiav_data::Manifest;
 use equiav_data::shard::pack;
 use equiav_train::{Event, Watch};
 
+use crate::output::{errln, remark};
 use crate::progress::Progress;
 
 /// Pack the files of a manifest into shards, byte by byte
@@ -36,9 +37,9 @@ impl Pack {
             progress.note(&Event::Preparing { what: "shards".to_owned(), done, total });
         })?;
         for reason in &packed.left_out {
-            eprintln!("warning: left out: {reason}");
+            errln!("warning: left out: {reason}");
         }
-        println!(
+        remark!(
             "{} of {} clips in {} shards ({} were there), list {}",
             packed.clips,
             manifest.clips.len(),

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use equiav_data::{preview, sheet};
 
 use super::listed::Listed;
+use crate::output::{errln, remark};
 
 /// Draw clips before and after augmentation, with what was done to them in words
 ///
@@ -32,10 +33,10 @@ impl Preview {
         let drawn = preview(&dataset, self.clips.get())?;
         sheet::save(&drawn.sheet, &self.out)?;
         for left_out in &drawn.left_out {
-            eprintln!("warning: left out: {left_out}");
+            errln!("warning: left out: {left_out}");
         }
         let (shown, out) = (drawn.clips.len(), self.out.display());
-        println!("{shown} of {} clips drawn to {out}", dataset.len());
+        remark!("{shown} of {} clips drawn to {out}", dataset.len());
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -8,6 +8,7 @@ use equiav_ingest::{Scanned, Settings, Summary, page, scan};
 use equiav_train::{Event, Watch};
 
 use super::cutting::{self, Cutting};
+use crate::output::{Unwritable, errln, outln, remark};
 use crate::progress::Progress;
 
 /// Where a finding has the policy `fail`.
@@ -42,8 +43,6 @@ impl Scan {
         let found = scan(&self.folder, &settings, &ffmpeg, &mut |done, total| {
             progress.note(&Event::Preparing { what: "scan".to_owned(), done, total });
         })?;
-        found.iter().for_each(print);
-        cutting::print(&Summary::of(found.iter().map(|scanned| &scanned.report)));
         if let Some(path) = &self.json {
             let reports: Vec<_> = found.iter().map(|scanned| &scanned.report).collect();
             write(path, &serde_json::to_string_pretty(&reports)?)?;
@@ -51,15 +50,20 @@ impl Scan {
         if let Some(path) = &self.html {
             write(path, &page(&self.folder.display().to_string(), &found))?;
         }
+        found.iter().try_for_each(print)?;
+        cutting::print(&Summary::of(found.iter().map(|scanned| &scanned.report)));
+        for path in self.json.iter().chain(&self.html) {
+            remark!("{}", path.display());
+        }
         Ok(verdict(&found, &settings))
     }
 }
 
 /// One line: `2 clips  name  finding; finding`.
-fn print(scanned: &Scanned) {
+fn print(scanned: &Scanned) -> Result<(), Unwritable> {
     let report = &scanned.report;
     let findings: Vec<String> = report.findings.iter().map(ToString::to_string).collect();
-    println!("{:>5} clips  {}  {}", report.clips, report.file, findings.join("; "));
+    outln!("{:>5} clips  {}  {}", report.clips, report.file, findings.join("; "))
 }
 
 /// Names what the policy refuses.
@@ -67,7 +71,7 @@ fn verdict(found: &[Scanned], settings: &Settings) -> ExitCode {
     let mut refused = 0;
     for scanned in found {
         for finding in scanned.refused(&settings.policy) {
-            eprintln!("refused by policy: {}: {finding}", scanned.report.file);
+            errln!("refused by policy: {}: {finding}", scanned.report.file);
             refused += 1;
         }
     }
@@ -75,7 +79,5 @@ fn verdict(found: &[Scanned], settings: &Settings) -> ExitCode {
 }
 
 fn write(path: &Path, text: &str) -> anyhow::Result<()> {
-    std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
-    println!("{}", path.display());
-    Ok(())
+    std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use equiav_corpora::cache_folder;
 use equiav_train::{Event, Watch};
 
+use crate::output::remark;
 use crate::progress::Progress;
 
 /// Fetch the stamps: pictures with spoken words, split by language and by picture
@@ -41,12 +42,12 @@ impl Stamps {
         })?;
         for count in &paths.languages {
             let (code, clips, distinct) = (&count.language, count.clips, count.distinct);
-            println!("{code:<6} {clips:>5} pictures described, {distinct:>5} sounds that differ");
+            remark!("{code:<6} {clips:>5} pictures described, {distinct:>5} sounds that differ");
         }
         for (what, number) in &paths.left_out {
-            println!("{number:>12} {what} left out");
+            remark!("{number:>12} {what} left out");
         }
-        println!("{}", paths.folder.display());
+        remark!("{}", paths.folder.display());
         Ok(ExitCode::SUCCESS)
     }
 }

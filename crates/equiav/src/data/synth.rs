@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use equiav_corpora::Synthetic;
 use equiav_train::{Event, Watch};
 
+use crate::output::remark;
 use crate::progress::Progress;
 
 /// Generate the procedural corpus as wav, jpg and manifests
@@ -54,7 +55,7 @@ impl Synth {
             progress.note(&Event::Preparing { what: "synthetic corpus".to_owned(), done, total });
         })?;
         for path in [&paths.train, &paths.valid, &paths.labels] {
-            println!("{}", path.display());
+            remark!("{}", path.display());
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use equiav_data::shard::{expand, verify};
 
+use crate::output::outln;
+
 /// Read shards and decode every member
 ///
 /// Prints a line for every fault; the exit status is 1 when there is one.
@@ -21,7 +23,7 @@ impl Verify {
             for path in expand(pattern)? {
                 let verified = verify(&path);
                 for fault in &verified.faults {
-                    println!("{fault}");
+                    outln!("{fault}")?;
                 }
                 shards += 1;
                 samples += verified.samples;
@@ -29,7 +31,7 @@ impl Verify {
                 faults += verified.faults.len();
             }
         }
-        println!("{shards} shards, {samples} samples, {members} members, {faults} faults");
+        outln!("{shards} shards, {samples} samples, {members} members, {faults} faults")?;
         Ok(if faults == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
