@@ -17,6 +17,8 @@ pub(super) struct Content {
     pub(super) reader: Reader,
     /// Where it begins, behind tags that may stand in front.
     pub(super) place: u64,
+    /// How long the file must be at least, where a container says so that FFmpeg reads short without a word.
+    pub(super) told: Option<u64>,
 }
 
 /// Who reads sounds of a kind.
@@ -134,13 +136,14 @@ impl Content {
         }
         let place = window.place();
         let head = window.look(HEAD)?;
+        let told = told(head).map(|told| place + told);
         let (name, reader) = known(head).unwrap_or_else(|| match tagged {
             true => ("an ID3 tag and no sound that is known behind it".to_owned(), Reader::Mpeg),
             false => (other(head), Reader::Nobody),
         });
         // What has no name may be an mp3 with something in front; only its frames can tell.
         let place = if tagged && reader == Reader::Mpeg { 0 } else { place };
-        Ok(Self { name, reader, place })
+        Ok(Self { name, reader, place, told })
     }
 }
 
@@ -174,6 +177,26 @@ fn known(head: &[u8]) -> Option<(String, Reader)> {
     let stream = ("an MPEG transport stream", "mpegts", "ts");
     let format = format.or_else(|| is_transport(head).then_some(stream));
     format.map(|(name, demuxer, suffix)| (name.to_owned(), Reader::Ffmpeg(demuxer, suffix)))
+}
+
+/// How long a file of plain samples must be by its head; `None` where it does not know.
+fn told(head: &[u8]) -> Option<u64> {
+    let number = |at: usize| {
+        let four = head.get(at..)?.first_chunk::<4>()?;
+        Some(u32::from_be_bytes(*four))
+    };
+    // From here on they are those of writers that do not know better.
+    let known = |length: &u64| (1..0x7f00_0000).contains(length);
+    let length = |at: usize| number(at).map(u64::from).filter(known);
+    match head.first_chunk::<4>()? {
+        b"FORM" | b"RIFX" => length(4).map(|length| 8 + length),
+        b".snd" => Some(length(4)? + length(8)?),
+        b"riff" => {
+            let eight = head.get(16..)?.first_chunk::<8>()?;
+            Some(u64::from_le_bytes(*eight)).filter(known)
+        }
+        _ => None,
+    }
 }
 
 /// Whether three frames of AAC stand one behind another.

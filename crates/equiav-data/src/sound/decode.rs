@@ -130,6 +130,11 @@ fn open_source(
             Some(mpeg) => Ok(Box::new(mpeg)),
             None => Err(Refusal::broken(format!("is {}", content.name))),
         },
+        Reader::Ffmpeg(..)
+            if content.told.zip(file.byte_len()).is_some_and(|(told, there)| there + 1 < told) =>
+        {
+            Err(Refusal::cut())
+        }
         Reader::Ffmpeg(..) => Err(Refusal::foreign(format!("is {}", content.name))),
     }
 }

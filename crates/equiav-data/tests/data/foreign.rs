@@ -127,7 +127,11 @@ fn whole_numbers_of_other_containers_are_the_same_samples() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.wav");
     for bytes in [aiff, au.concat()] {
-        fs::write(&path, bytes).unwrap();
+        fs::write(&path, &bytes).unwrap();
         assert_eq!(read_sound(&path).unwrap(), expected);
+        // FFmpeg itself takes the half for all there is.
+        fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+        let reason = read_sound(&path).map(|sound| sound.samples.len()).unwrap_err().reason;
+        assert_eq!(reason, "truncated: it ends in the middle");
     }
 }
