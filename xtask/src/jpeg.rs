@@ -7,7 +7,8 @@ const TOOLS: [(&str, &str); 2] = [("cmake", "--version"), ("nasm", "-v")];
 
 /// What an optimized build is to be given, so that it has libjpeg-turbo where that can be built.
 ///
-/// Tests and the gate do without: they must not differ between machines.
+/// The tests of the workspace do without: they must not differ between machines. Those of equiav-data run with
+/// either.
 pub(crate) fn features() -> &'static [&'static str] {
     features_with(&tools())
 }

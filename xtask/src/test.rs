@@ -4,11 +4,13 @@ mod binaries;
 mod numerics;
 
 use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
 use std::process::Command;
 
 use crate::output::out;
 use crate::workspace::Workspace;
-use crate::{external, ffmpeg, process, setup};
+use crate::{external, ffmpeg, jpeg, process, setup};
 pub(crate) use binaries::built;
 pub(crate) use numerics::run as run_numerics;
 
@@ -16,9 +18,9 @@ pub(crate) const HELP: &str = "\
 usage: cargo xtask test [ARGUMENTS]
        cargo xtask test --numerics [--all]
 
-Sets libtorch up, fetches an FFmpeg where there is none, runs `cargo test --workspace`, then builds the crates in examples/ as a stranger
-would: one on equiav-augment alone, which must not reach libtorch, and one with a predictor of its
-own, which trains three steps. ARGUMENTS go to `cargo test`; with any, the examples are left out.
+Sets libtorch up, fetches an FFmpeg where there is none, runs `cargo test --workspace`, the tests of equiav-data once more with libjpeg-turbo
+where cmake and nasm are found, then builds the crates in examples/ as a stranger would: one on equiav-augment alone, which must not
+reach libtorch, and one with a predictor of its own, which trains three steps. ARGUMENTS go to `cargo test`; with any, the examples are left out.
 At the end stand the tests that had nothing to test on this machine, each with its reason.
 
 With --numerics: the tests that compare numbers (equiav-torch, -loss, -models, -parity and -train, but for its runs)
@@ -55,6 +57,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), String> {
     setup::ensure(workspace)?;
     ffmpeg::ensure()?;
     counting(workspace, workspace.cargo().args(["test", "--workspace"]), || {
+        other_decoder(workspace)?;
         external::run(workspace)
     })
 }
@@ -65,13 +68,18 @@ fn counting(
     tests: &mut Command,
     then: impl FnOnce() -> Result<(), String>,
 ) -> Result<(), String> {
-    let list = workspace.target().join("skipped-tests.txt");
+    let list = list(workspace);
     fs::create_dir_all(workspace.target())
         .and_then(|()| fs::write(&list, ""))
         .map_err(|e| format!("cannot write {}: {e}", list.display()))?;
     let result = process::run(tests.env(SKIPPED, &list)).and_then(|()| then());
     out!("{}", skipped(&fs::read_to_string(&list).unwrap_or_default()));
     result
+}
+
+/// The file that tests leave a line in which have nothing to test.
+fn list(workspace: &Workspace) -> PathBuf {
+    workspace.target().join("skipped-tests.txt")
 }
 
 /// What is told of the tests that left `lines`: nothing where there are none.
@@ -83,6 +91,23 @@ fn skipped(lines: &str) -> String {
         1 => format!("\n{}\n1 test had nothing to test here\n", lines[0]),
         many => format!("\n{}\n{many} tests had nothing to test here\n", lines.join("\n")),
     }
+}
+
+/// The tests of data once more with the decoder of jpgs that optimized builds have where its build tools
+/// are found; the tests before this ran with the one that needs none.
+fn other_decoder(workspace: &Workspace) -> Result<(), String> {
+    let missing = jpeg::missing(&jpeg::tools());
+    if !missing.is_empty() {
+        let missing = missing.join(" and ");
+        let line =
+            format!("skipped: equiav-data with libjpeg-turbo: {missing} not found on PATH\n");
+        let append = fs::OpenOptions::new().append(true).open(list(workspace));
+        return append
+            .and_then(|mut list| list.write_all(line.as_bytes()))
+            .map_err(|e| format!("cannot write {}: {e}", list(workspace).display()));
+    }
+    let mut cargo = workspace.cargo();
+    process::run(cargo.args(["test", "--package", "equiav-data", "--features", "turbojpeg"]))
 }
 
 fn picks_packages(argument: &str) -> bool {

@@ -8,8 +8,8 @@ use crate::digest::{bytes_key, list_digest};
 use crate::shard::{ShardSource, Shards};
 use crate::sound::{decode_sound, decode_sound_start, read_sound, read_sound_start};
 use crate::{
-    Clip, DataError, Manifest, MediaError, Pictures, Portion, Waveform, content_key,
-    decode_picture, read_picture,
+    Clip, DataError, Manifest, MediaError, Orientation, Pictures, Portion, Waveform, content_key,
+    decode_picture_as, read_picture_as,
 };
 
 /// Where clips lie; a position counts through them.
@@ -162,17 +162,22 @@ impl Clips {
         }
     }
 
-    /// Frame `frame` of `clip`; of files the next earlier one that exists.
+    /// Frame `frame` of `clip`, turned or not; of files the next earlier one that exists.
     ///
     /// # Errors
     ///
     /// If it is missing or cannot be decoded.
-    pub fn picture(&self, clip: usize, frame: usize) -> Result<Image, MediaError> {
+    pub fn picture(
+        &self,
+        clip: usize,
+        frame: usize,
+        orientation: Orientation,
+    ) -> Result<Image, MediaError> {
         match self {
-            Self::Manifest(manifest) => read_frame(&manifest.clips[clip], frame),
+            Self::Manifest(manifest) => read_frame(&manifest.clips[clip], frame, orientation),
             Self::Shards(shards) => {
                 let (name, bytes) = shard_picture(shards, clip, frame)?;
-                decode_picture(&bytes, &name)
+                decode_picture_as(&bytes, &name, orientation)
             }
         }
     }
@@ -183,11 +188,12 @@ impl Clips {
         match (self, modality) {
             (Self::Manifest(manifest), modality) => {
                 let clip = &manifest.clips[clip];
-                let path = match modality {
-                    Modality::Audio => clip.sound.clone(),
-                    Modality::Visual => clip.frame_path(frame),
-                };
-                content_key(&path).map_err(|error| MediaError::io(&path, &error))
+                let key =
+                    |path: &Path| content_key(path).map_err(|error| MediaError::io(path, &error));
+                match modality {
+                    Modality::Audio => key(&clip.sound),
+                    Modality::Visual => first_frame(clip, frame, key),
+                }
             }
             (Self::Shards(shards), Modality::Audio) => Ok(bytes_key(&shard_sound(shards, clip)?)),
             (Self::Shards(shards), Modality::Visual) => {
@@ -248,16 +254,25 @@ fn shard_picture(
 
 /// Frame `frame`, or the next earlier one that exists: short videos have fewer frames, as in
 /// CAV-MAE's lists.
-fn read_frame(clip: &Clip, frame: usize) -> Result<Image, MediaError> {
+fn read_frame(clip: &Clip, frame: usize, orientation: Orientation) -> Result<Image, MediaError> {
+    first_frame(clip, frame, |path| read_picture_as(path, orientation))
+}
+
+/// What `read` makes of frame `frame`, or of the next earlier one that is not missing.
+fn first_frame<T>(
+    clip: &Clip,
+    frame: usize,
+    read: impl Fn(&Path) -> Result<T, MediaError>,
+) -> Result<T, MediaError> {
     let wanted = clip.frame_path(frame);
-    let mut read = read_picture(&wanted);
+    let mut found = read(&wanted);
     for earlier in (0..frame).rev() {
-        if !matches!(&read, Err(error) if error.missing) {
-            return read;
+        if !matches!(&found, Err(error) if error.missing) {
+            return found;
         }
-        read = read_picture(&clip.frame_path(earlier));
+        found = read(&clip.frame_path(earlier));
     }
-    read.map_err(|error| if error.missing { MediaError { path: wanted, ..error } } else { error })
+    found.map_err(|error| if error.missing { MediaError { path: wanted, ..error } } else { error })
 }
 
 /// The folder that a file lies in.

@@ -12,7 +12,8 @@ use crate::cache::Cache;
 use crate::example::{self, Example, ExamplePart, PlainExample, Row};
 use crate::unreadable::Tally;
 use crate::{
-    Analyzer, ClipError, Clips, DataError, FrontEnd, MediaError, PaddedSpectrogram, Unreadable,
+    Analyzer, ClipError, Clips, DataError, FrontEnd, MediaError, Orientation, PaddedSpectrogram,
+    Unreadable,
 };
 
 /// What a [`Dataset`] is made from.
@@ -82,6 +83,11 @@ impl Dataset {
     /// The augmentations of pictures.
     pub fn visual(&self) -> &VisualAugment {
         &self.config.visual
+    }
+
+    /// Which way up its pictures are read.
+    pub fn orientation(&self) -> Orientation {
+        Orientation::of(self.config.visual.profile)
     }
 
     /// Parameter vectors sampled for a clip's centroid, per modality.
@@ -235,7 +241,7 @@ impl Dataset {
     }
 
     fn picture(&self, clip: usize, frame: usize) -> Result<Arc<Image>, ClipError> {
-        let make = || self.config.clips.picture(clip, frame);
+        let make = || self.config.clips.picture(clip, frame, self.orientation());
         self.cache.picture(clip, frame, make).map_err(|error| self.clip_error(clip, error))
     }
 

@@ -1,6 +1,6 @@
 //! One entry of a manifest, from JSON and to JSON; its errors name the key.
 
-use std::path::Path;
+use std::path::{Component, Path};
 
 use serde_json::{Map, Value, json};
 
@@ -31,11 +31,30 @@ pub(crate) fn parse_clip(entry: &Value, root: &Path) -> Result<Clip, String> {
         factors: extra.map(|(key, value)| (key.clone(), value.clone())).collect(),
     };
     // An id becomes part of a file name below the folder of the frames.
-    let frames = matches!(clip.pictures, Pictures::Frames { .. });
-    if frames && Path::new(&clip.id).components().any(|part| part.as_os_str() == "..") {
-        return Err("`video_id` must not lead out of its folder with `..`".to_owned());
+    if matches!(clip.pictures, Pictures::Frames { .. }) {
+        check_frame_name(&clip.id)?;
     }
     Ok(clip)
+}
+
+/// Refuses an id below which `frame_K/ID.jpg` would lie elsewhere than in the folder of its frames.
+fn check_frame_name(id: &str) -> Result<(), String> {
+    for part in Path::new(id).components() {
+        match part {
+            Component::Normal(_) | Component::CurDir => {}
+            Component::ParentDir => {
+                return Err("`video_id` must not lead out of its folder with `..`".to_owned());
+            }
+            Component::RootDir | Component::Prefix(_) => {
+                return Err(
+                    "`video_id` names the frames below `video_path`, so it must be relative, not \
+                            an absolute path"
+                        .to_owned(),
+                );
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The text under `key`, which may be absent but not empty.

@@ -111,12 +111,12 @@ pub enum DataError {
         /// The first of them, with their reasons.
         first: Vec<String>,
     },
-    /// Every clip tried in the place of an unreadable one is unreadable too.
-    #[error("{unreadable}; the {tries} clips tried in its place cannot be read either")]
+    /// Every clip that may take the place of an unreadable one is unreadable too.
+    #[error("{unreadable}; none of the {tries} other clips can be read either")]
     NoReplacement {
         /// The clip to be replaced.
         unreadable: ClipError,
-        /// How many others were tried.
+        /// How many others there are, all of which were tried.
         tries: usize,
     },
     /// A data set without a clip.

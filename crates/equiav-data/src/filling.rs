@@ -26,6 +26,8 @@ pub(crate) struct Filling {
     pub(crate) pass: Pass,
     pub(crate) pool: ThreadPool,
     pub(crate) spare: Arc<Spare>,
+    /// The share of unreadable clips that is put up with.
+    pub(crate) max_unreadable: f64,
     /// Set when nobody needs the rest.
     pub(crate) stop: Arc<AtomicBool>,
 }
@@ -115,7 +117,8 @@ impl Filling {
         let Pass { epoch, order, batch, .. } = &self.pass;
         let (epoch, clip) = (*epoch, order[position]);
         let neighbors = &order[position / batch * batch..][..*batch];
-        let place = Place { epoch, clip, neighbors, candidates: None };
+        let max_unreadable = self.max_unreadable;
+        let place = Place { epoch, clip, neighbors, candidates: None, max_unreadable };
         let fill = |clip| self.dataset.fill(epoch, clip, rows);
         let Read { clip, failures, .. } = read_or_replace(&self.dataset, place, fill)?;
         Ok((clip, failures))

@@ -2,8 +2,9 @@
 
 #[cfg(feature = "turbojpeg")]
 mod turbo;
-#[cfg(not(feature = "turbojpeg"))]
 mod zune;
+
+use std::borrow::Cow;
 
 use equiav_augment::Image;
 use ndarray::Array3;
@@ -13,16 +14,20 @@ use turbo as library;
 #[cfg(not(feature = "turbojpeg"))]
 use zune as library;
 
+use crate::orientation;
+
 const END_OF_IMAGE: u8 = 0xd9;
+const PROGRESSIVE: u8 = 0xc2;
 const START_OF_SCAN: u8 = 0xda;
+const APPLICATION_1: u8 = 0xe1;
 
 /// What decodes jpgs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum JpegDecoder {
     /// libjpeg-turbo, with the feature `turbojpeg`: the levels that Pillow reads.
     LibjpegTurbo,
-    /// zune-jpeg, without it: rarely more than 4 levels off, and slower. Coded data that ends early
-    /// before an end marker it fills without a word.
+    /// zune-jpeg, without it: rarely more than 4 levels off, and slower. Of a progressive picture it
+    /// fills coded data that end early before an end marker without a word.
     ZuneJpeg,
 }
 
@@ -39,40 +44,63 @@ struct Pixels {
     levels: Vec<u8>,
 }
 
-/// Decodes the JPEG in `bytes`.
-pub(crate) fn decode(bytes: &[u8]) -> Result<Image, String> {
+/// Decodes the JPEG in `bytes`, in the order of the file, and finds its EXIF.
+pub(crate) fn decode(bytes: &[u8]) -> Result<(Image, Option<&[u8]>), String> {
     // The decoders take an end within the last rows for the end of the image.
-    if !ends(bytes) {
-        return Err("truncated: it has no end-of-image marker".to_owned());
-    }
+    let Walked { whole, exif, progressive } =
+        walk(bytes).ok_or("truncated: it has no end-of-image marker")?;
     // PUBLISHED: jpeg-decoder, the published code reads with libjpeg-turbo, as we do where it was
     // built in; zune-jpeg is rarely more than 4 levels off.
-    let Pixels { height, width, levels } = library::decode(bytes)?;
+    let Pixels { height, width, levels } = library::decode(&whole, progressive)?;
     let pixels = Array3::from_shape_vec((height, width, 3), levels);
-    pixels.map(Image::new).map_err(|_| "corrupt: it has too few pixels".to_owned())
+    let picture = pixels.map(Image::new).map_err(|_| "corrupt: it has too few pixels".to_owned());
+    Ok((picture?, exif))
 }
 
-/// Whether the segments of the file lead to an end-of-image marker.
-fn ends(bytes: &[u8]) -> bool {
-    let mut position = 2;
+/// What the segments of a file lead to.
+struct Walked<'a> {
+    /// From the start to the end-of-image marker, without bytes that belong to no segment: cameras
+    /// and editors leave some, which one decoder refuses and another passes over.
+    whole: Cow<'a, [u8]>,
+    /// What the first EXIF segment holds.
+    exif: Option<&'a [u8]>,
+    /// Whether its scans refine one another.
+    progressive: bool,
+}
+
+/// Follows the segments of the file to its end-of-image marker, if they lead to one.
+fn walk(bytes: &[u8]) -> Option<Walked<'_>> {
+    let (mut exif, mut progressive) = (None, false);
+    let (mut kept, mut start, mut position) = (Vec::new(), 0, 2);
     loop {
-        let Some(marker) = next_marker(bytes, &mut position) else {
-            return false;
-        };
+        let end = position;
+        let marker = next_marker(bytes, &mut position)?;
+        let segment = position - 2;
+        // Any number of 0xff may stand before a marker.
+        if bytes[end..segment].iter().any(|byte| *byte != 0xff) {
+            kept.extend_from_slice(&bytes[start..end]);
+            start = segment;
+        }
         match marker {
-            END_OF_IMAGE => return true,
+            END_OF_IMAGE => break,
             0x01 | 0xd0..=0xd8 => {}
             _ => {
-                let Some(length) = bytes.get(position..position + 2) else {
-                    return false;
-                };
-                position += usize::from(u16::from_be_bytes([length[0], length[1]])).max(2);
-                if marker == START_OF_SCAN {
-                    skip_scan(bytes, &mut position);
+                let length = bytes.get(position..position + 2)?;
+                let length = usize::from(u16::from_be_bytes([length[0], length[1]])).max(2);
+                let content = bytes.get(position + 2..position + length)?;
+                position += length;
+                match marker {
+                    START_OF_SCAN => skip_scan(bytes, &mut position),
+                    APPLICATION_1 if exif.is_none() => exif = orientation::in_segment(content),
+                    PROGRESSIVE => progressive = true,
+                    _ => {}
                 }
             }
         }
     }
+    let last = &bytes[start..position];
+    let whole = if start == 0 { last.into() } else { [&kept[..], last].concat().into() };
+    Some(Walked { whole, exif, progressive })
 }
 
 /// The marker at or behind `position`, which is moved behind it.

@@ -174,7 +174,7 @@ impl Labeled {
     /// Frame `frame` of `clip` as it is, `[3, height, width]`.
     fn plain_picture(&self, clip: usize, frame: usize) -> Result<Array3<f32>, ClipError> {
         let dataset = &self.config.dataset;
-        let make = || dataset.clips().picture(clip, frame);
+        let make = || dataset.clips().picture(clip, frame, dataset.orientation());
         let picture: Arc<Image> =
             self.cache.picture(clip, frame, make).map_err(|error| self.clip_error(clip, error))?;
         let plain = dataset.visual().plain(&picture, dataset.front_end().image_size());

@@ -4,7 +4,12 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use crate::DataError;
+use crate::table::{self, Row};
+use crate::text::text;
 use crate::whole::write_whole;
+
+/// The columns of a table.
+const COLUMNS: [&str; 3] = ["index", "mid", "display_name"];
 
 /// One class.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,15 +41,17 @@ impl Labels {
         Self { labels, indices }
     }
 
-    /// Reads the table at `path`; its lines may come in any order.
+    /// Reads the table at `path`, as RFC 4180 has it: fields quoted or not, separated by commas,
+    /// semicolons or tabs. Its lines and columns may come in any order; other columns are passed over.
     ///
     /// # Errors
     ///
     /// If it cannot be read, a line is not `index,mid,display_name`, an index or a machine name
     /// comes twice, or the indices are not 0 to the number of classes.
     pub fn read(path: &Path) -> Result<Self, DataError> {
-        let text = std::fs::read_to_string(path).map_err(|error| DataError::io(path, error))?;
-        parse(&text).map_err(|reason| DataError::manifest(path, reason))
+        let bytes = std::fs::read(path).map_err(|error| DataError::io(path, error))?;
+        let labels = text(&bytes).and_then(|text| parse(&text));
+        labels.map_err(|reason| DataError::manifest(path, reason))
     }
 
     /// Writes the table to `path`, complete or not at all.
@@ -53,11 +60,14 @@ impl Labels {
     ///
     /// If it cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), DataError> {
-        let mut text = "index,mid,display_name\n".to_owned();
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        let mut write = |row: [&str; 3]| writer.write_record(row).expect("memory takes it");
+        write(COLUMNS);
         for (index, label) in self.labels.iter().enumerate() {
-            text.push_str(&format!("{index},{},{}\n", quoted(&label.mid), quoted(&label.name)));
+            write([&index.to_string(), &label.mid, &label.name]);
         }
-        write_whole(path, text.as_bytes()).map_err(|error| DataError::io(path, error))
+        let text = writer.into_inner().expect("memory takes it");
+        write_whole(path, &text).map_err(|error| DataError::io(path, error))
     }
 
     /// The index of machine name `mid`.
@@ -87,21 +97,21 @@ impl Labels {
 }
 
 fn parse(text: &str) -> Result<Labels, String> {
-    let mut lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    let head = lines.next().map(|(_, line)| line.trim().trim_start_matches('\u{feff}'));
-    if head != Some("index,mid,display_name") {
-        return Err("line 1: expected the heading `index,mid,display_name`".to_owned());
-    }
+    let mut rows = table::rows(text)?.into_iter();
+    let head = rows.next().map(|row| row.fields).unwrap_or_default();
+    let column = |name: &str| head.iter().position(|field| field == name);
+    let columns: Option<Vec<usize>> = COLUMNS.into_iter().map(column).collect();
+    let columns = columns.ok_or("line 1: expected the heading `index,mid,display_name`")?;
     let mut labels: HashMap<usize, Label> = HashMap::new();
     let mut mids = HashMap::new();
-    for (number, line) in lines {
-        let number = number + 1;
-        let (index, label) = parse_line(line).map_err(|why| format!("line {number}: {why}"))?;
-        if let Some(first) = mids.insert(label.mid.clone(), number) {
-            return Err(format!("line {number}: mid `{}` stands in line {first} too", label.mid));
+    for Row { line, fields } in rows {
+        let (index, label) = parse_row(&fields, &columns, head.len())
+            .map_err(|why| format!("line {line}: {why}"))?;
+        if let Some(first) = mids.insert(label.mid.clone(), line) {
+            return Err(format!("line {line}: mid `{}` stands in line {first} too", label.mid));
         }
         if labels.insert(index, label).is_some() {
-            return Err(format!("line {number}: index {index} comes a second time"));
+            return Err(format!("line {line}: index {index} comes a second time"));
         }
     }
     let count = labels.len();
@@ -113,44 +123,21 @@ fn parse(text: &str) -> Result<Labels, String> {
     }
 }
 
-fn parse_line(line: &str) -> Result<(usize, Label), String> {
-    let fields = split(line)?;
-    let [index, mid, name] = fields.as_slice() else {
-        return Err(format!("expected index,mid,display_name, found {} fields", fields.len()));
-    };
-    let index = index.trim().parse().map_err(|_| format!("index `{index}` is no number"))?;
-    if mid.trim().is_empty() {
+/// Index and label of one row, whose [`COLUMNS`] stand at `columns` of `width`.
+fn parse_row(fields: &[String], columns: &[usize], width: usize) -> Result<(usize, Label), String> {
+    if fields.len() != width {
+        let (found, wanted) = (fields.len(), COLUMNS.join(","));
+        return Err(match width == COLUMNS.len() {
+            true => format!("expected {wanted}, found {found} fields"),
+            false => format!("expected {width} fields as in the heading, found {found}"),
+        });
+    }
+    let [index, mid, name] = [0, 1, 2].map(|column| &fields[columns[column]]);
+    let index = index.parse().map_err(|_| format!("index `{index}` is no number"))?;
+    if mid.is_empty() {
         return Err("mid is empty".to_owned());
     }
-    Ok((index, Label { mid: mid.trim().to_owned(), name: name.trim().to_owned() }))
-}
-
-/// The fields of one line of CSV; quotes hold commas and doubled quotes.
-fn split(line: &str) -> Result<Vec<String>, String> {
-    let mut fields = vec![String::new()];
-    let mut quote = false;
-    let mut characters = line.trim_end_matches('\r').chars().peekable();
-    while let Some(character) = characters.next() {
-        let last = fields.len() - 1;
-        match character {
-            '"' if quote && characters.peek() == Some(&'"') => {
-                characters.next();
-                fields[last].push('"');
-            }
-            '"' => quote = !quote,
-            ',' if !quote => fields.push(String::new()),
-            other => fields[last].push(other),
-        }
-    }
-    if quote { Err("a quote is not closed".to_owned()) } else { Ok(fields) }
-}
-
-fn quoted(field: &str) -> String {
-    if field.contains([',', '"']) {
-        format!("\"{}\"", field.replace('"', "\"\""))
-    } else {
-        field.to_owned()
-    }
+    Ok((index, Label { mid: mid.clone(), name: name.clone() }))
 }
 
 #[cfg(test)]
@@ -199,5 +186,33 @@ mod tests {
         check(&format!("{head}\n0,a,A\n0,b,B\n"), Err("line 3: index 0 comes a second time"));
         check(&format!("{head}\n0,a,A\n1,a,B\n"), Err("line 3: mid `a` stands in line 2 too"));
         check(&format!("{head}\n0,a,\"A\n"), Err("line 2: a quote is not closed"));
+        check(
+            "index,mid,display_name,more\n0,a,A\n",
+            Err("line 2: expected 4 fields as in the heading, found 3"),
+        );
+        check(&format!("{head}\n0, ,A\n"), Err("line 2: mid is empty"));
+    }
+
+    #[test]
+    fn tables_of_other_programs_are_read_the_same() {
+        let case = |name: &str| {
+            let cases =
+                Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/cases/24-labels");
+            Labels::read(&cases.join(name)).unwrap_or_else(|error| panic!("{error}"))
+        };
+        let plain = case("plain.csv");
+        assert_eq!(plain.get(0).unwrap().mid, "male speech, man speaking");
+        assert_eq!(plain.get(1).unwrap().name, "Dog \"Big\" Barking");
+        for name in [
+            "all-quoted.csv",
+            "bom-crlf.csv",
+            "cr-only.csv",
+            "pandas.csv",
+            "semicolon.csv",
+            "spaces.csv",
+        ] {
+            assert_eq!(case(name), plain, "{name}");
+        }
+        assert_eq!(case("more-classes.csv").len(), 5);
     }
 }

@@ -117,6 +117,7 @@ impl Loader {
             pass,
             pool,
             spare: Arc::clone(&spare),
+            max_unreadable: options.max_unreadable,
             stop: Arc::clone(&stop),
         };
         let effort = Effort { workers: ahead, ahead };

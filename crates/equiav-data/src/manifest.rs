@@ -54,6 +54,13 @@ impl Clip {
         }
     }
 
+    /// The file that is read for frame `frame`: its own, or that of the next earlier frame that is there,
+    /// as short videos have fewer frames; its own where there is none.
+    pub fn frame_file(&self, frame: usize) -> PathBuf {
+        let mut paths = (0..=frame).rev().map(|frame| self.frame_path(frame));
+        paths.find(|path| path.is_file()).unwrap_or_else(|| self.frame_path(frame))
+    }
+
     /// How many frames there are to choose from; 1 for a still picture.
     pub fn frames(&self) -> usize {
         match self.pictures {
@@ -93,7 +100,8 @@ impl fmt::Display for Found {
 }
 
 impl Manifest {
-    /// Reads `{"data": [{"video_id", "wav", "video_path", "labels"}]}` at `path`.
+    /// Reads `{"data": [{"video_id", "wav", "video_path", "labels"}]}` at `path`, a list of such entries
+    /// alone, or one entry a line; in UTF-8 or UTF-16, with or without a byte order mark.
     ///
     /// `image` (one picture) may stand in the place of `video_path`; `frames` says how many
     /// `frame_K` exist (10 if absent); `labels` may be absent, one string with commas, or a list;
@@ -116,10 +124,7 @@ impl Manifest {
     ///
     /// As [`read`](Self::read), in one line without the list's name.
     pub fn parse(text: &[u8], root: &Path) -> Result<Self, String> {
-        let value: Value =
-            serde_json::from_slice(text).map_err(|error| format!("no JSON: {error}"))?;
-        let entries = value.get("data").ok_or("missing key `data`, the list of clips")?;
-        let entries = entries.as_array().ok_or("`data` must be a list of clips")?;
+        let entries = parse_entries(&crate::text::text(text)?)?;
         if entries.is_empty() {
             return Err("`data` is empty: there is no clip to use".to_owned());
         }
@@ -172,15 +177,49 @@ impl Manifest {
 
     /// Looks which clips have a sound file and a picture file for their middle frame.
     pub fn found(&self) -> Found {
-        let complete = |clip: &Clip| {
-            let frames = (0..=clip.middle_frame()).rev();
-            clip.sound.is_file()
-                && frames.map(|frame| clip.frame_path(frame)).any(|path| path.is_file())
-        };
+        let complete =
+            |clip: &Clip| clip.sound.is_file() && clip.frame_file(clip.middle_frame()).is_file();
         let clips = self.clips.iter().enumerate();
         let missing: Vec<usize> =
             clips.filter(|(_, clip)| !complete(clip)).map(|(position, _)| position).collect();
         let total = self.clips.len();
         Found { found: total - missing.len(), total, missing }
+    }
+}
+
+/// The entries of a list.
+fn parse_entries(text: &str) -> Result<Vec<Value>, String> {
+    let values: Result<Vec<Value>, _> =
+        serde_json::Deserializer::from_str(text).into_iter().collect();
+    let mut values = values.map_err(|error| no_json(text, &error))?;
+    let alone = values.len() == 1;
+    match values.first_mut() {
+        None => Err("is empty: there is no clip to use".to_owned()),
+        Some(Value::Array(entries)) if alone => Ok(std::mem::take(entries)),
+        Some(Value::Object(object)) if alone && !object.contains_key("video_id") => {
+            match object.remove("data") {
+                Some(Value::Array(entries)) => Ok(entries),
+                Some(_) => Err("`data` must be a list of clips".to_owned()),
+                None => Err("missing key `data`, the list of clips".to_owned()),
+            }
+        }
+        // One entry a line.
+        Some(Value::Object(object)) if object.contains_key("video_id") => Ok(values),
+        _ => Err("missing key `data`, the list of clips".to_owned()),
+    }
+}
+
+/// What is wrong with `text`; numbers that Python writes and JSON lacks are named.
+fn no_json(text: &str, error: &serde_json::Error) -> String {
+    let line = text.lines().nth(error.line().saturating_sub(1)).unwrap_or_default();
+    let from = error.column().saturating_sub("-Infinity".len());
+    let around = line.get(from..).unwrap_or_default();
+    let around = around.get(..2 * "-Infinity".len()).unwrap_or(around);
+    match ["NaN", "Infinity"].into_iter().find(|name| around.contains(name)) {
+        Some(name) => {
+            let (line, column) = (error.line(), error.column());
+            format!("line {line} column {column}: `{name}` is no value of JSON: write null")
+        }
+        None => format!("no JSON: {error}"),
     }
 }

@@ -1,5 +1,6 @@
-//! Picture files to RGB: jpg, png and webp, by content; no resizing here.
+//! Picture files to RGB: jpg, png and webp, by content, upright; no resizing here.
 
+use std::borrow::Cow;
 use std::io::{Cursor, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -9,6 +10,7 @@ use image::{DynamicImage, ImageFormat, ImageReader, Limits};
 use ndarray::Array3;
 
 use crate::error::{MediaError, panic_message};
+use crate::orientation::{self, Orientation};
 use crate::stage::{self, Stage};
 use crate::{jpeg, sound};
 
@@ -19,14 +21,23 @@ const MOST_PIXELS: u64 = 1 << 26;
 /// The most bytes of a file, and of a decoder's buffers.
 const MOST_BYTES: u64 = 1 << 29;
 
-/// Decodes the picture at `path` to RGB, at its own size; transparency lies on white.
+/// Decodes the picture at `path` to RGB, at its own size and upright; transparency lies on white.
 ///
 /// # Errors
 ///
 /// If the file is missing, no jpg, png or webp (by content, whatever its name), truncated or
 /// corrupt, or larger than 16384 pixels a side or 64 megapixels.
 pub fn read_picture(path: &Path) -> Result<Image, MediaError> {
-    decode_picture(&stage::at(Stage::Read, || read(path))?, path)
+    read_picture_as(path, Orientation::Upright)
+}
+
+/// As [`read_picture`], turned or not.
+///
+/// # Errors
+///
+/// As [`read_picture`].
+pub fn read_picture_as(path: &Path, orientation: Orientation) -> Result<Image, MediaError> {
+    decode_picture_as(&stage::at(Stage::Read, || read(path))?, path, orientation)
 }
 
 /// As [`read_picture`] of a file that holds `bytes`; `name` is for errors.
@@ -35,7 +46,20 @@ pub fn read_picture(path: &Path) -> Result<Image, MediaError> {
 ///
 /// As [`read_picture`].
 pub fn decode_picture(bytes: &[u8], name: &Path) -> Result<Image, MediaError> {
-    let decode = || stage::at(Stage::DecodeFrame, || decode(bytes));
+    decode_picture_as(bytes, name, Orientation::Upright)
+}
+
+/// As [`decode_picture`], turned or not.
+///
+/// # Errors
+///
+/// As [`read_picture`].
+pub fn decode_picture_as(
+    bytes: &[u8],
+    name: &Path,
+    orientation: Orientation,
+) -> Result<Image, MediaError> {
+    let decode = || stage::at(Stage::DecodeFrame, || decode(bytes, orientation));
     match catch_unwind(AssertUnwindSafe(decode)) {
         Ok(decoded) => decoded.map_err(|reason| MediaError::broken(name, reason)),
         Err(panic) => {
@@ -57,10 +81,22 @@ fn read(path: &Path) -> Result<Vec<u8>, MediaError> {
     Ok(bytes)
 }
 
-fn decode(bytes: &[u8]) -> Result<Image, String> {
+fn decode(bytes: &[u8], orientation: Orientation) -> Result<Image, String> {
+    let (picture, exif) = decode_stored(bytes)?;
+    Ok(match (orientation, exif) {
+        (Orientation::Upright, Some(exif)) => orientation::upright(picture, &exif),
+        _ => picture,
+    })
+}
+
+/// The picture in the order of the file, and its EXIF.
+fn decode_stored(bytes: &[u8]) -> Result<(Image, Option<Cow<'_, [u8]>>), String> {
     let unknown = "is no jpg, png or webp picture";
     match image::guess_format(bytes).map_err(|_| unknown.to_owned())? {
-        ImageFormat::Jpeg => jpeg::decode(bytes),
+        ImageFormat::Jpeg => {
+            let (picture, exif) = jpeg::decode(bytes)?;
+            Ok((picture, exif.map(Cow::Borrowed)))
+        }
         format @ (ImageFormat::Png | ImageFormat::WebP) => {
             let reader = || ImageReader::with_format(Cursor::new(bytes), format);
             let (width, height) = reader().into_dimensions().map_err(|error| reason(&error))?;
@@ -69,7 +105,12 @@ fn decode(bytes: &[u8]) -> Result<Image, String> {
             let mut limits = Limits::default();
             limits.max_alloc = Some(MOST_BYTES);
             reader.limits(limits);
-            Ok(on_white(reader.decode().map_err(|error| reason(&error))?))
+            let picture = on_white(reader.decode().map_err(|error| reason(&error))?);
+            let exif = match format {
+                ImageFormat::Png => orientation::in_png(bytes),
+                _ => orientation::in_webp(bytes).map(Cow::Borrowed),
+            };
+            Ok((picture, exif))
         }
         _ => Err(unknown.to_owned()),
     }

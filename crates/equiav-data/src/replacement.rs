@@ -1,15 +1,18 @@
 //! Another real clip in the place of one that cannot be read, drawn from a stream of its own.
 
+use std::collections::{BTreeSet, HashSet};
 use std::sync::PoisonError;
 
 use equiav_augment::random::below;
 use equiav_augment::{Purpose, stream};
+use rand::Rng;
 
 use crate::batch::Replaced;
+use crate::unreadable::{LISTED, too_many};
 use crate::{ClipError, DataError, Dataset};
 
-/// How many clips are tried in the place of an unreadable one.
-const TRIES: usize = 16;
+/// How often a clip is drawn from all of them before the draws go to those that are left.
+const DRAWS: usize = 16;
 
 /// Where an example is wanted.
 #[derive(Clone, Copy)]
@@ -22,6 +25,8 @@ pub(crate) struct Place<'a> {
     pub(crate) neighbors: &'a [usize],
     /// The clips that may take its place; every clip where none are named.
     pub(crate) candidates: Option<&'a [usize]>,
+    /// The share of unreadable clips that is put up with.
+    pub(crate) max_unreadable: f64,
 }
 
 /// An example, and the clips that failed before it in its place.
@@ -32,7 +37,8 @@ pub(crate) struct Read<T> {
     pub(crate) failures: Vec<ClipError>,
 }
 
-/// What `make` makes of the clip at `place`, or of another one.
+/// What `make` makes of the clip at `place`, or of another one: of any other, until none is left or more
+/// have failed than is put up with.
 pub(crate) fn read_or_replace<T>(
     dataset: &Dataset,
     place: Place<'_>,
@@ -40,15 +46,10 @@ pub(crate) fn read_or_replace<T>(
 ) -> Result<Read<T>, DataError> {
     // PUBLISHED: constant-replaces-unreadable, the published code trains on a tensor of 0.01 in its
     // place; here on a real clip.
-    let Place { epoch, clip, neighbors, candidates } = place;
-    let count = candidates.map_or(dataset.len(), <[usize]>::len);
     let mut failures: Vec<ClipError> = Vec::new();
-    let mut rng = stream(dataset.seed(), epoch, clip as u64, Purpose::Replacement);
-    let crowded = count <= neighbors.len();
-    let mut tried = vec![clip];
-    let mut draws = 0;
+    let mut substitutes = substitutes(dataset, place);
+    let mut clip = place.clip;
     loop {
-        let clip = tried[tried.len() - 1];
         match make(clip) {
             Ok(example) => return Ok(Read { example, clip, failures }),
             Err(error) => match dataset.folder_gone(&error) {
@@ -56,22 +57,95 @@ pub(crate) fn read_or_replace<T>(
                 None => failures.push(error),
             },
         }
-        loop {
-            if draws == TRIES {
+        // Where nothing can be read, nobody waits until all has been tried.
+        let (failed, allowed) = (failures.len(), place.max_unreadable);
+        if failed > DRAWS && too_many(failed, failed, allowed, dataset.len()) {
+            let first = failures.iter().take(LISTED).map(ToString::to_string).collect();
+            return Err(DataError::TooManyUnreadable {
+                unreadable: failed,
+                seen: failed,
+                allowed,
+                first,
+            });
+        }
+        clip = match substitutes.next() {
+            Some(next) => next,
+            None => {
                 let tries = failures.len() - 1;
                 return Err(DataError::NoReplacement {
                     unreadable: failures.swap_remove(0),
                     tries,
                 });
             }
-            draws += 1;
-            let drawn = below(count, &mut rng);
-            let next = candidates.map_or(drawn, |candidates| candidates[drawn]);
-            if !tried.contains(&next) && (crowded || !neighbors.contains(&next)) {
-                tried.push(next);
-                break;
+        };
+    }
+}
+
+/// The clips that take the place of one, each once, in an order that follows from the seed, the epoch and
+/// the clip: first drawn, as almost always one of a few is readable, then those that are left, and last
+/// the neighbors.
+struct Substitutes<'a, R> {
+    place: Place<'a>,
+    /// How many may take the place.
+    count: usize,
+    rng: R,
+    draws: usize,
+    tried: HashSet<usize>,
+    /// Those that are left, the next one last, once they are looked through.
+    left: Option<Vec<usize>>,
+}
+
+fn substitutes<'a>(dataset: &Dataset, place: Place<'a>) -> Substitutes<'a, impl Rng + use<>> {
+    let Place { epoch, clip, candidates, .. } = place;
+    let count = candidates.map_or(dataset.len(), <[usize]>::len);
+    let rng = stream(dataset.seed(), epoch, clip as u64, Purpose::Replacement);
+    Substitutes { place, count, rng, draws: 0, tried: HashSet::from([clip]), left: None }
+}
+
+impl<R: Rng> Substitutes<'_, R> {
+    fn candidate(&self, number: usize) -> usize {
+        self.place.candidates.map_or(number, |candidates| candidates[number])
+    }
+
+    /// All that were not tried, shuffled, the neighbors first and so the last to come.
+    fn all_left(&mut self) -> Vec<usize> {
+        let all: BTreeSet<usize> = (0..self.count).map(|number| self.candidate(number)).collect();
+        let untried = all.into_iter().filter(|clip| !self.tried.contains(clip));
+        let neighbors: HashSet<usize> = self.place.neighbors.iter().copied().collect();
+        let (mut near, mut far): (Vec<_>, Vec<_>) =
+            untried.partition(|clip| neighbors.contains(clip));
+        shuffle(&mut near, &mut self.rng);
+        shuffle(&mut far, &mut self.rng);
+        near.extend(far);
+        near
+    }
+}
+
+impl<R: Rng> Iterator for Substitutes<'_, R> {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        let crowded = self.count <= self.place.neighbors.len();
+        while self.draws < DRAWS {
+            self.draws += 1;
+            let drawn = below(self.count, &mut self.rng);
+            let next = self.candidate(drawn);
+            let free = crowded || !self.place.neighbors.contains(&next);
+            if free && self.tried.insert(next) {
+                return Some(next);
             }
         }
+        if self.left.is_none() {
+            self.left = Some(self.all_left());
+        }
+        self.left.as_mut()?.pop()
+    }
+}
+
+/// Brings `clips` into an order drawn from `rng`.
+fn shuffle(clips: &mut [usize], rng: &mut impl Rng) {
+    for last in (1..clips.len()).rev() {
+        clips.swap(last, below(last + 1, rng));
     }
 }
 

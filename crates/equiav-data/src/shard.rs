@@ -5,6 +5,7 @@
 //! anyone, whose headers it scans. No order of samples here: that is the sampler's.
 
 mod contents;
+mod extension;
 mod headers;
 mod index;
 mod key;

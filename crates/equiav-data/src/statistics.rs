@@ -47,10 +47,14 @@ pub struct Estimate {
 
 impl Estimate {
     /// The interval that covers the figure of all such clips in 95 of 100 cases: 1.96 standard
-    /// errors to either side, as for a normal distribution.
-    pub fn interval(&self) -> [f64; 2] {
+    /// errors to either side, as for a normal distribution. There is none of one clip, nor of the
+    /// deviation of values that are all equal.
+    pub fn interval(&self) -> Option<[f64; 2]> {
         const NORMAL_95: f64 = 1.959_963_985;
-        [-NORMAL_95, NORMAL_95].map(|errors| self.value + errors * self.standard_error)
+        let known = self.standard_error.is_finite();
+        known.then(|| {
+            [-NORMAL_95, NORMAL_95].map(|errors| self.value + errors * self.standard_error)
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{ClipError, DataError};
 /// Below this number of clips looked at, a share says nothing yet.
 const FEWEST_SEEN: usize = 100;
 /// How many reasons an error lists.
-const LISTED: usize = 3;
+pub(crate) const LISTED: usize = 3;
 
 /// What could not be read of a data set.
 #[derive(Clone, Debug, Default)]
@@ -64,11 +64,17 @@ impl Tally {
     /// among the first few does not end a run.
     pub(crate) fn check(&self, allowed: f64, len: usize) -> Result<(), DataError> {
         let (unreadable, seen) = (self.bad.len(), self.seen.len());
-        let whole = seen.max(len.min(FEWEST_SEEN));
-        if unreadable as f64 <= allowed * whole as f64 {
+        if !too_many(unreadable, seen, allowed, len) {
             return Ok(());
         }
         let first = self.first.clone();
         Err(DataError::TooManyUnreadable { unreadable, seen, allowed, first })
     }
+}
+
+/// Whether `unreadable` of `seen` clips are more than the share `allowed` of them, or of the fewest that
+/// say something of all `len`.
+pub(crate) fn too_many(unreadable: usize, seen: usize, allowed: f64, len: usize) -> bool {
+    let whole = seen.max(len.min(FEWEST_SEEN));
+    unreadable as f64 > allowed * whole as f64
 }

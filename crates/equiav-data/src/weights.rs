@@ -7,6 +7,8 @@ use equiav_augment::random::unit;
 use rand::Rng;
 
 use crate::DataError;
+use crate::table::{Row, rows};
+use crate::text::text;
 
 /// Weights of clips, by which they are drawn with replacement.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,28 +19,30 @@ pub struct Weights {
 
 impl Weights {
     /// Reads one weight a line from `path`, for `clips` clips in the order of their list; empty lines
-    /// at the end do not count.
+    /// do not count, nor does a heading `weight`.
     ///
     /// # Errors
     ///
     /// If the file cannot be read, a line is no finite number of at least 0, or there are not as many
     /// as clips.
     pub fn read(path: &Path, clips: usize) -> Result<Vec<f64>, DataError> {
-        let text = std::fs::read_to_string(path).map_err(|error| DataError::io(path, error))?;
+        let bytes = std::fs::read(path).map_err(|error| DataError::io(path, error))?;
         let wrong = |reason: String| DataError::manifest(path, reason);
-        let weight = |(number, line): (usize, &str)| {
-            let weight = line.trim().parse::<f64>().ok().filter(|weight| is_weight(*weight));
-            let reason = || {
-                format!(
-                    "line {}: `{}` is no weight, expected a number of at least 0",
-                    number + 1,
-                    line.trim()
-                )
-            };
-            weight.ok_or_else(|| wrong(reason()))
+        let mut rows = text(&bytes).and_then(|text| rows(&text)).map_err(wrong)?;
+        if rows.first().is_some_and(|row| is_heading(&row.fields)) {
+            rows.remove(0);
+        }
+        let weight = |row: &Row| {
+            let found = row.fields.join(",");
+            let weight = found.parse::<f64>().ok().filter(|weight| is_weight(*weight));
+            let line = row.line;
+            weight.ok_or_else(|| {
+                wrong(format!(
+                    "line {line}: `{found}` is no weight, expected a number of at least 0"
+                ))
+            })
         };
-        let weights: Vec<f64> =
-            text.trim_end().lines().enumerate().map(weight).collect::<Result<_, _>>()?;
+        let weights: Vec<f64> = rows.iter().map(weight).collect::<Result<_, _>>()?;
         if weights.len() != clips {
             let lines = weights.len();
             return Err(wrong(format!("{lines} weights for {clips} clips: expected one a clip")));
@@ -81,6 +85,12 @@ impl Weights {
     }
 }
 
+/// Whether a row names the column instead of holding a weight.
+fn is_heading(fields: &[String]) -> bool {
+    let known = ["weight", "weights", "sample_weight"];
+    matches!(fields, [name] if known.iter().any(|known| name.eq_ignore_ascii_case(known)))
+}
+
 fn is_weight(weight: f64) -> bool {
     weight.is_finite() && weight >= 0.0
 }
@@ -120,9 +130,20 @@ mod tests {
             ("1\n-1\n", "line 2: `-1` is no weight"),
             ("1\nnan\n", "line 2: `nan` is no weight"),
             ("1\n", "1 weights for 2 clips"),
+            ("1\n2,5\n", "line 2: `2,5` is no weight"),
+            ("clip\n1\n2\n", "line 1: `clip` is no weight"),
         ] {
             let error = read(text, 2).unwrap_err();
             assert!(error.contains("weights.csv") && error.contains(part), "{error}");
+        }
+        assert_eq!(read("\u{feff}\"Weight\"\r\"1.5\"\r2", 2), Ok(vec![1.5, 2.0]));
+        let case = |name: &str| {
+            let cases =
+                Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/cases/24-labels");
+            Weights::read(&cases.join(name), 12).unwrap_or_else(|error| panic!("{error}"))
+        };
+        for name in ["weights-bom.csv", "weights-crlf.csv"] {
+            assert_eq!(case(name), [1.0; 12], "{name}");
         }
         assert!(Weights::new(&[0.0, 0.0]).is_err() && Weights::new(&[]).is_err());
     }

@@ -190,7 +190,8 @@ mod tests {
     #[test]
     fn files_are_sorted_and_pairs_joined() {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["b.MP4", "a/x.wav", "a/x.jpg", "a/x.png", "lone.ogg", "z.txt", "c.webp"] {
+        let files = ["b.MP4", "a/x.wav", "a/x.jpg", "a/x.png", "lone.ogg", "z.txt", "c.webp"];
+        for name in files.into_iter().chain(["._b.MP4", "a/._x.jpg", "a/._x.wav"]) {
             let path = folder.path().join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, name).unwrap();
@@ -202,6 +203,9 @@ mod tests {
         assert_eq!(
             list,
             [
+                ("._b.MP4", &Kind::Other),
+                ("a/._x.jpg", &Kind::Other),
+                ("a/._x.wav", &Kind::Other),
                 ("a/x.jpg", &pair),
                 ("a/x.png", &Kind::Picture),
                 ("b.MP4", &Kind::Video),
@@ -210,7 +214,7 @@ mod tests {
                 ("z.txt", &Kind::Other),
             ]
         );
-        assert_eq!(sources[0].bytes, 14);
+        assert_eq!(sources[3].bytes, 14);
     }
 
     #[test]

@@ -10,11 +10,24 @@ use tch::{Kind, Tensor};
 
 use crate::{pickle, safetensor};
 
-/// What wrapping modules put before every name they save.
-const PREFIXES: [&str; 2] = ["module.", "__M__."];
+/// What wrapping modules and training programs put before every name they save: DistributedDataParallel and
+/// DataParallel, Lightning and its strategies. No parameter's own name begins so.
+const PREFIXES: [&str; 7] = [
+    "module.",
+    "__M__.",
+    "model.",
+    "state_dict.",
+    "model_state_dict.",
+    "_forward_module.",
+    "_lightning_module.",
+];
+
+/// Parts of names that stand for a wrapping module wherever they are: of torch.compile, FSDP and
+/// activation checkpointing, which wrap blocks as well as whole models.
+const WRAPPED: [&str; 3] = ["_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"];
 
 /// The entries under which training programs save their weights.
-pub(crate) const WRAPPERS: [&str; 2] = ["model", "state_dict"];
+pub(crate) const WRAPPERS: [&str; 3] = ["model", "state_dict", "model_state_dict"];
 
 /// Named tensors, each of the kind in which it was saved.
 #[derive(Debug)]
@@ -25,8 +38,9 @@ pub struct Weights {
 /// Reads a weight file: safetensors, `.pth`/`.pt` of any age, or a folder with a `model.safetensors`.
 ///
 /// The format is told from the content, not from the name. A pickle's objects are never made and its
-/// functions never called; only its tensors are read. The names lose the prefixes `module.` and
-/// `__M__.` and the wrappers `model` and `state_dict`.
+/// functions never called; only its tensors are read. The names lose what wrapping modules and training
+/// programs put around them, in any order: `module.`, `__M__.`, `model.`, `state_dict.` and the like at
+/// their beginning, `_orig_mod.` and the like anywhere.
 ///
 /// # Errors
 ///
@@ -51,13 +65,13 @@ impl Weights {
 
     fn read(path: &Path) -> anyhow::Result<Self> {
         let named = match format_of(path)? {
-            Format::Safetensors => unwrap(safetensor::read(path)?),
+            Format::Safetensors => safetensor::read(path)?,
             Format::Pickle => pickle::read(path)?,
         };
         ensure!(!named.is_empty(), "it holds no tensors");
         let mut tensors = BTreeMap::new();
         for (name, tensor) in named {
-            let name = without_prefixes(&name).to_owned();
+            let name = without_wrappers(&name);
             if tensors.insert(name.clone(), tensor).is_some() {
                 bail!("it holds `{name}` twice, under different prefixes");
             }
@@ -86,25 +100,14 @@ fn format_of(path: &Path) -> anyhow::Result<Format> {
 }
 
 /// The name below every wrapping module.
-fn without_prefixes(mut name: &str) -> &str {
-    while let Some(inner) = PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix)) {
-        name = inner;
+fn without_wrappers(name: &str) -> String {
+    let parts = name.split('.').filter(|part| !WRAPPED.contains(part));
+    let name = parts.collect::<Vec<_>>().join(".");
+    let mut rest = name.as_str();
+    while let Some(inner) = PREFIXES.iter().find_map(|prefix| rest.strip_prefix(prefix)) {
+        rest = inner;
     }
-    name
-}
-
-/// Takes a wrapper's name off the tensors if all of them carry it.
-fn unwrap(tensors: Vec<(String, Tensor)>) -> Vec<(String, Tensor)> {
-    let inner = |name: &str, wrapper: &str| -> Option<String> {
-        Some(name.strip_prefix(wrapper)?.strip_prefix('.')?.to_owned())
-    };
-    for wrapper in WRAPPERS {
-        if tensors.iter().all(|(name, _)| inner(name, wrapper).is_some()) {
-            let named = tensors.into_iter();
-            return named.filter_map(|(name, x)| Some((inner(&name, wrapper)?, x))).collect();
-        }
-    }
-    tensors
+    rest.to_owned()
 }
 
 /// A tensor of `kind` and `shape` with a copy of `bytes`, row by row.

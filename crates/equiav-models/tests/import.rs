@@ -46,7 +46,20 @@ fn changed(before: &BTreeMap<String, Tensor>, after: &BTreeMap<String, Tensor>) 
 #[test]
 fn prefixes_wrappers_and_unused_norms_do_not_matter() {
     let theirs = values(&model());
-    for prefix in ["", "module.", "__M__.", "module.__M__.", "model.", "state_dict.module."] {
+    for prefix in [
+        "",
+        "module.",
+        "__M__.",
+        "module.__M__.",
+        "model.",
+        "state_dict.module.",
+        "_orig_mod.",
+        "module._orig_mod.",
+        "_orig_mod.module.",
+        "state_dict.model._orig_mod.",
+        "model.module._orig_mod.",
+        "_forward_module.model._fsdp_wrapped_module.",
+    ] {
         let mut file: BTreeMap<String, Tensor> =
             theirs.iter().map(|(name, x)| (format!("{prefix}{name}"), x.copy())).collect();
         for norm in ["norm1_a", "norm1_v", "norm2_a", "norm2_v"] {
@@ -55,7 +68,7 @@ fn prefixes_wrappers_and_unused_norms_do_not_matter() {
         let store = model();
         let weights = through_a_file(&file).expect("a sound file");
         let report = import_weights(&store, &weights).expect("it covers everything");
-        assert_eq!(report.loaded.len(), theirs.len(), "{prefix}");
+        assert!(report.loaded.iter().eq(theirs.keys()), "{prefix}");
         assert_eq!(report.unused.len(), 4, "{prefix}");
         assert!(report.missing.is_empty() && report.unexpected.is_empty(), "{prefix}\n{report}");
         assert_eq!(changed(&theirs, &values(&store)), [""; 0], "{prefix}");
@@ -164,20 +177,68 @@ fn an_autoencoder_starts_both_encoders() {
         let before = values(&store);
         let report: ImportReport = import_start(&store, &weights).expect("it covers both");
         let after = values(&store);
-        for name in changed(&before, &after) {
-            assert!(report.loaded.contains(&name), "{name}");
-        }
         let file = weights.tensors();
-        for suffix in ["a", "v"] {
-            for (ours, theirs) in [("blocks", "blocks.1.mlp.fc2.weight"), ("norm", "norm.bias")] {
-                let ours = theirs.replacen(ours, &format!("{ours}_{suffix}"), 1);
-                assert!(after[&ours].equal(&file[theirs]), "{ours}");
+        // Where each tensor of the file belongs, by name.
+        let mut targets = BTreeMap::new();
+        for theirs in file.keys() {
+            let known = ["patch_embed.", "blocks.", "norm."];
+            let Some(part) = known.iter().find(|part| theirs.starts_with(**part)) else { continue };
+            let (part, rest) = (part.trim_end_matches('.'), &theirs[part.len()..]);
+            for suffix in ["a", "v"] {
+                targets.insert(format!("{part}_{suffix}.{rest}"), theirs);
             }
+        }
+        assert_eq!(
+            targets.len(),
+            2 * (2 + 2 * 12 + 2),
+            "{name}: two blocks and what is around them"
+        );
+        for (ours, theirs) in &targets {
+            assert!(after[ours].equal(&file[*theirs]), "{name}: {ours} is not {theirs}");
+            // Equal tensors could stand in each other's place unseen.
+            let equals = file.iter().filter(|(_, other)| other.equal(&file[*theirs])).count();
+            assert!(equals == 1 || theirs.ends_with("bias") || theirs.contains("norm"), "{theirs}");
+        }
+        assert!(report.loaded.iter().eq(targets.keys()), "{name}: {:?}", report.loaded);
+        let others: Vec<String> = changed(&before, &after)
+            .into_iter()
+            .filter(|ours| !targets.contains_key(ours))
+            .collect();
+        assert_eq!(others, [""; 0], "{name}");
+        for suffix in ["a", "v"] {
             assert!(report.missing.contains(&format!("norm_{suffix}_aug.weight")));
             assert!(report.missing.contains(&format!("modality_{suffix}")));
         }
         assert_eq!(report.unused, ["cls_token", "pos_embed"], "{name}");
         assert_eq!(report.unexpected, ["bf", "half", "int", "strided"], "{name}");
+    }
+}
+
+#[test]
+fn checkpoints_of_other_programs_hold_the_same_tensors() {
+    let case = |name: &str| {
+        let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/cases/30-weights");
+        read_weights(&cases.join(name)).unwrap_or_else(|error| panic!("{error:#}"))
+    };
+    let expected = case("expected.safetensors");
+    assert_eq!(expected.tensors().len(), 13);
+    for name in [
+        "compiled-blocks.pth",
+        "compiled-ddp-args.pth",
+        "ddp-compiled.pth",
+        "fsdp.pth",
+        "lightning-compiled.ckpt",
+        "lightning.ckpt",
+        "name-and-state-dict.pth",
+        "one-storage.pth",
+        "transposed.pth",
+        "tutorial.pth",
+    ] {
+        let found = case(name);
+        assert!(found.tensors().keys().eq(expected.tensors().keys()), "{name}: {found:?}");
+        for (tensor, value) in expected.tensors() {
+            assert!(found.tensors()[tensor].equal(value), "{name}: {tensor}");
+        }
     }
 }
 

@@ -70,7 +70,7 @@ pub struct Contents {
     pub about: About,
     /// The rows of every content.
     pub rows: BTreeMap<Content, Vec<Row>>,
-    /// The files of every content, by canonical path.
+    /// The files of every content, by the [`path_text`](crate::path_text) of their canonical paths.
     pub files: BTreeMap<String, Content>,
 }
 

@@ -28,7 +28,7 @@ use std::collections::BTreeMap;
 
 use anyhow::ensure;
 use equiav_augment::{Image, Modality, Spectrogram};
-use equiav_data::{Analyzer, Waveform};
+use equiav_data::{Analyzer, Orientation, Waveform};
 use equiav_models::{Branch, View};
 use ndarray::{Array3, Axis};
 use tch::{Device, Kind, Tensor};
@@ -92,6 +92,11 @@ impl<'a> Localizer<'a> {
         let vectors = fixed_vectors(options.variant, recipe, network.store.device());
         let analyzer = Analyzer::new(recipe.front_end.clone())?;
         Ok(Self { network, recipe, options, vectors, analyzer })
+    }
+
+    /// Which way up pictures are read for the model.
+    pub fn orientation(&self) -> Orientation {
+        Orientation::of(self.recipe.augment.visual.profile)
     }
 
     /// The map of `picture` for `sound`.

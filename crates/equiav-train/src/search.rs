@@ -27,7 +27,8 @@ const NEAR: f32 = 1e-4;
 /// One content that was found.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Hit {
-    /// Its files, by canonical path; more than one where files are equal.
+    /// Its files, by the [`path_text`](crate::path_text) of their canonical paths; more than one where
+    /// files are equal.
     pub files: Vec<String>,
     /// Whether its sound or its picture was found.
     pub modality: Modality,

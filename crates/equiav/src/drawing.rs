@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
 use equiav_augment::Image;
-use equiav_data::{FrontEnd, Waveform, read_picture, read_sound, sheet};
+use equiav_data::{FrontEnd, Waveform, read_picture_as, read_sound, sheet};
 use equiav_ingest::Film;
 use equiav_train::embed_files::{Moment, Video, find_ffmpeg};
 use equiav_train::localize::{Localizer, PlaceMap};
@@ -24,7 +24,8 @@ impl Drawing<'_> {
         let out = self.out.display();
         ensure!(self.ends_in("png"), "{out}: expected a .png; an .mp4 is drawn of a --video");
         self.ensure_other_than(image)?;
-        self.still(audio, &read_sound(audio)?, &read_picture(image)?)
+        let picture = read_picture_as(image, self.localizer.orientation())?;
+        self.still(audio, &read_sound(audio)?, &picture)
     }
 
     /// Draws `video`, the frame in its middle or `per_second` frames of each second; says what is seen.

@@ -5,11 +5,24 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::Pixels;
+use super::{END_OF_IMAGE, Pixels};
 use crate::picture::{LARGEST_SIDE, check_size};
 
+/// What stands in the place of the end marker, so that the decoder's reading ahead ends in it.
+const PADDING: [u8; 8] = [0; 8];
+
 /// Decodes to RGB.
-pub(super) fn decode(bytes: &[u8]) -> Result<Pixels, String> {
+///
+/// Where coded data end early before an end marker, the decoder fills what is missing without a word;
+/// without that marker it says that they end. Progressive pictures need theirs.
+pub(super) fn decode(bytes: &[u8], progressive: bool) -> Result<Pixels, String> {
+    match bytes.strip_suffix(&[0xff, END_OF_IMAGE]) {
+        Some(coded) if !progressive => decode_strictly(&[coded, &PADDING].concat()),
+        _ => decode_strictly(bytes),
+    }
+}
+
+fn decode_strictly(bytes: &[u8]) -> Result<Pixels, String> {
     let options = DecoderOptions::default()
         .set_strict_mode(true)
         .set_max_width(LARGEST_SIDE as usize)

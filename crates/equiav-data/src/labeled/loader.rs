@@ -67,14 +67,14 @@ impl LabeledLoader {
         let visits = Arc::new(visits(&pass));
         let done = pass.done.min(visits.len());
         let (source, order) = (Arc::clone(&labeled), Arc::clone(&visits));
+        let max_unreadable = options.max_unreadable;
         let read = move |position: usize| {
             let position = done + position;
             let start = position / batch * batch;
-            read(&source, order[position], &order[start..start + batch])
+            read(&source, order[position], &order[start..start + batch], max_unreadable)
         };
         let examples = Ordered::new(visits.len() - done, options.effort(batch), read)
             .map_err(|error| DataError::io("starting a loader thread".as_ref(), error))?;
-        let max_unreadable = options.max_unreadable;
         Ok(Self { labeled, examples, visits, batch, position: done, max_unreadable, ended: false })
     }
 
@@ -134,10 +134,12 @@ fn read(
     labeled: &Labeled,
     visit: Visit,
     neighbors: &[Visit],
+    max_unreadable: f64,
 ) -> Result<Read<LabeledExample>, DataError> {
     let neighbors: Vec<usize> = neighbors.iter().map(|visit| visit.clip).collect();
     let (epoch, clip) = (visit.key(), visit.clip);
-    let place = Place { epoch, clip, neighbors: &neighbors, candidates: Some(labeled.train()) };
+    let candidates = Some(labeled.train());
+    let place = Place { epoch, clip, neighbors: &neighbors, candidates, max_unreadable };
     read_or_replace(labeled.dataset(), place, |clip| labeled.example(Visit { clip, ..visit }))
 }
 

@@ -21,8 +21,8 @@ impl Targets {
             let unknown =
                 |reason: String| DataError::Label { id: clips.id(clip).to_owned(), reason };
             let index = |label: &str| {
-                let missing = || format!("label `{label}` is not in the label table");
-                labels.index_of(label).ok_or_else(|| unknown(missing()))
+                let missing = || unknown(not_in_table(label, labels));
+                labels.index_of(label).ok_or_else(missing)
             };
             let mut classes: Vec<usize> =
                 clips.labels(clip).into_iter().map(index).collect::<Result<_, _>>()?;
@@ -88,9 +88,43 @@ impl Targets {
     }
 }
 
+/// Why the class of `label` is not known, and how a label with commas is written.
+fn not_in_table(label: &str, labels: &Labels) -> String {
+    let pieces =
+        |known: &str| known.contains(',') && known.split(',').any(|one| one.trim() == label);
+    let whole = labels.iter().find(|known| pieces(&known.mid));
+    let help = whole.map_or(String::new(), |whole| {
+        let list = serde_json::json!([whole.mid]);
+        format!("; text is split at commas: write `labels` as a list, {list}")
+    });
+    format!("label `{label}` is not in the label table{help}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_comma_inside_a_label_works_as_a_list_and_is_told_of_as_text() {
+        let case = |name: &str| {
+            let cases = env!("CARGO_MANIFEST_DIR").to_owned() + "/../../fixtures/cases/24-labels/";
+            std::path::PathBuf::from(cases + name)
+        };
+        let labels = Labels::read(&case("plain.csv")).unwrap();
+        let of = |list: &str| {
+            let clips = crate::Manifest::read(&case(list)).unwrap().into();
+            Targets::of(&clips, &labels)
+        };
+        let targets = of("list.json").unwrap();
+        assert_eq!(
+            (targets.clips(), targets.classes(0), targets.classes(1)),
+            (12, &[0][..], &[1][..])
+        );
+        let error = of("text.json").unwrap_err().to_string();
+        let expected = "clip `clip0`: label `male speech` is not in the label table; text is split at commas: \
+                        write `labels` as a list, [\"male speech, man speaking\"]";
+        assert!(error.starts_with(expected), "{error}");
+    }
 
     fn targets(classes: &[&[usize]], count: usize) -> Targets {
         Targets { classes: classes.iter().map(|classes| classes.to_vec()).collect(), count }

@@ -6,14 +6,18 @@
 use std::io;
 use std::path::Path;
 
-use tar::{EntryType, Header, PaxExtensions};
+use tar::{EntryType, Header};
 
 use crate::DataError;
 use crate::shard::contents::{BLOCK, MOST_MEMBERS, Place};
+use crate::shard::extension::Extension;
 use crate::shard::key::check_path;
 
-/// The longest extension header, in bytes: room for names, none for a bomb.
-const LONGEST_EXTENSION: u64 = 1 << 16;
+/// The longest extension header, in bytes: room for names and attributes, none for a bomb.
+const LONGEST_EXTENSION: u64 = 1 << 20;
+/// How many bytes of zeros behind an archive are looked through for another one, and how many at once.
+const MOST_ZEROS: u64 = 1 << 30;
+const ZEROS: u64 = 1 << 16;
 /// The longest member, in bytes.
 const LONGEST_MEMBER: u64 = u32::MAX as u64;
 /// How much of a name an error shows, in characters.
@@ -62,13 +66,6 @@ impl From<String> for Stop {
     }
 }
 
-/// What an extension header says of the member that follows.
-#[derive(Default)]
-struct Extension {
-    path: Option<Vec<u8>>,
-    size: Option<u64>,
-}
-
 /// A walk over the headers of a file.
 pub(crate) struct Headers<'a> {
     read: Read<'a>,
@@ -77,23 +74,31 @@ pub(crate) struct Headers<'a> {
     count: usize,
     /// The member that came last, as errors show it.
     last: String,
+    /// Whether the zero block that closes an archive came last.
+    closed: bool,
+    /// Where behind a closed archive bytes begin that are no other one.
+    unread: Option<u64>,
 }
 
 impl<'a> Headers<'a> {
     /// Over a file of `bytes`.
     pub(crate) fn new(read: Read<'a>, bytes: u64) -> Result<Self, Stop> {
-        let headers = Self { read, bytes, offset: 0, count: 0, last: String::new() };
+        let (last, unread) = (String::new(), None);
+        let headers = Self { read, bytes, offset: 0, count: 0, last, closed: false, unread };
         headers.check_kind_of_file()?;
         Ok(headers)
     }
 
-    /// The next member; `None` at the zero block that closes the file.
+    /// The next member; `None` behind the last. Archives that stand behind one another are one.
     pub(crate) fn next(&mut self) -> Result<Option<Entry>, Stop> {
         let mut extension = Extension::default();
         while let Some(header) = self.header()? {
             let kind = header.entry_type();
-            if kind.is_gnu_longname() || kind.is_pax_local_extensions() {
+            if kind.is_gnu_longname() || is_pax(kind) {
                 self.extend(&mut extension, &header)?;
+            } else if kind.is_gnu_longlink() || matches!(kind.as_byte(), b'V' | b'D') {
+                // Where a link leads, the name of the archive, what GNU tar lists of a folder.
+                self.skip(size_of(&header).unwrap_or(u64::MAX), || "a header".to_owned())?;
             } else if kind.is_pax_global_extensions() {
                 // Comments of the archiver; a path or a size for all members would make no sense.
                 self.extend(&mut Extension::default(), &header)?;
@@ -102,6 +107,11 @@ impl<'a> Headers<'a> {
             }
         }
         Ok(None)
+    }
+
+    /// Where behind the last archive bytes begin that are no archive, once the walk has ended.
+    pub(crate) fn unread(&self) -> Option<u64> {
+        self.unread
     }
 
     /// Says what else the file may be, where that is easy to tell.
@@ -126,27 +136,35 @@ impl<'a> Headers<'a> {
         Ok(())
     }
 
-    /// The next header, checked; `None` at the zero block that closes the file.
+    /// The next header, checked; `None` behind the last archive.
     fn header(&mut self) -> Result<Option<Header>, Stop> {
-        if self.bytes - self.offset < BLOCK {
-            let reason = "truncated: it ends without the zero block that closes a tar file";
-            return Err(if self.offset == 0 { "is no tar file" } else { reason }.to_owned().into());
-        }
-        let mut header = Header::new_old();
-        (self.read)(header.as_mut_bytes(), self.offset)?;
+        let header = loop {
+            if self.bytes - self.offset < BLOCK {
+                return self.end();
+            }
+            let mut header = Header::new_old();
+            (self.read)(header.as_mut_bytes(), self.offset)?;
+            if header.as_bytes().iter().any(|byte| *byte != 0) {
+                break header;
+            }
+            self.closed = true;
+            self.pass_zeros()?;
+        };
         let bytes = header.as_bytes();
-        if bytes.iter().all(|byte| *byte == 0) {
-            return Ok(None);
-        }
         let rest = bytes[..148].iter().chain(&bytes[156..]);
         let sum = rest.map(|byte| u32::from(*byte)).sum::<u32>() + 8 * u32::from(b' ');
         if header.cksum().ok() != Some(sum) {
+            if self.closed {
+                self.unread = Some(self.offset);
+                return Ok(None);
+            }
             return Err(match self.offset {
                 0 => "is no tar file: its first header has no valid checksum".to_owned(),
                 at => format!("broken checksum of the header at byte {at}{}", self.behind()),
             }
             .into());
         }
+        self.closed = false;
         self.offset += BLOCK;
         self.count += 1;
         if self.count > MOST_MEMBERS {
@@ -154,6 +172,39 @@ impl<'a> Headers<'a> {
             return Err(format!("has more than {MOST_MEMBERS} headers: {remedy}").into());
         }
         Ok(Some(header))
+    }
+
+    /// The end of the file, where less than a block is left.
+    fn end(&mut self) -> Result<Option<Header>, Stop> {
+        if !self.closed {
+            let reason = "truncated: it ends without the zero block that closes a tar file";
+            return Err(if self.offset == 0 { "is no tar file" } else { reason }.to_owned().into());
+        }
+        let mut rest = vec![0; (self.bytes - self.offset) as usize];
+        (self.read)(&mut rest, self.offset)?;
+        self.unread = rest.iter().any(|byte| *byte != 0).then_some(self.offset);
+        Ok(None)
+    }
+
+    /// Goes on to the next block that holds more than zeros, or to the last that is whole.
+    fn pass_zeros(&mut self) -> Result<(), Stop> {
+        let end = self.bytes - self.bytes % BLOCK;
+        let last = end.min(self.offset.saturating_add(MOST_ZEROS));
+        let mut zeros = vec![0; ZEROS as usize];
+        while self.offset < last {
+            let part = &mut zeros[..(last - self.offset).min(ZEROS) as usize];
+            (self.read)(part, self.offset)?;
+            if let Some(found) = part.iter().position(|byte| *byte != 0) {
+                self.offset += found as u64 / BLOCK * BLOCK;
+                return Ok(());
+            }
+            self.offset += part.len() as u64;
+        }
+        if last < end {
+            self.unread = Some(self.offset);
+            self.offset = self.bytes;
+        }
+        Ok(())
     }
 
     /// Where in the file something went wrong, in terms of its members.
@@ -169,33 +220,17 @@ impl<'a> Headers<'a> {
         let long_name = header.entry_type().is_gnu_longname();
         let size = size_of(header).filter(|size| *size <= LONGEST_EXTENSION).ok_or_else(|| {
             let at = self.offset - BLOCK;
-            format!("extension header at byte {at} is larger than 64 KiB{}", self.behind())
+            format!("extension header at byte {at} is larger than 1 MiB{}", self.behind())
         })?;
         let place = self.skip(size, || "an extension header".to_owned())?;
         let mut content = vec![0; size as usize];
         (self.read)(&mut content, place.offset)?;
         if long_name {
-            let end = content.iter().position(|byte| *byte == 0).unwrap_or(content.len());
-            content.truncate(end);
-            extension.path = Some(content);
+            extension.long_name(content);
             return Ok(());
         }
         let broken = || format!("broken pax header at byte {}", place.offset - BLOCK);
-        for record in PaxExtensions::new(&content) {
-            let record = record.map_err(|_| broken())?;
-            match record.key_bytes() {
-                b"path" => extension.path = Some(record.value_bytes().to_vec()),
-                b"size" => {
-                    let size = record.value().ok().and_then(|size| size.parse().ok());
-                    extension.size = Some(size.ok_or_else(broken)?);
-                }
-                key if key.starts_with(b"GNU.sparse") => {
-                    return Err(format!("holds a sparse file{}", self.behind()).into());
-                }
-                _ => {}
-            }
-        }
-        Ok(())
+        Ok(extension.pax(&content).ok_or_else(broken)?)
     }
 
     /// The member of `header`; `None` of a folder.
@@ -206,13 +241,19 @@ impl<'a> Headers<'a> {
         let at = |reason: String| format!("member `{shown}`: {reason}");
         let path = std::str::from_utf8(&path).map_err(|_| at("its name is no UTF-8".to_owned()))?;
         let path = path.strip_prefix("./").unwrap_or(path);
-        let folder = header.entry_type() == EntryType::Directory;
+        // Before there was a type for folders, their names ended in a slash.
+        let folder = match header.entry_type() {
+            EntryType::Directory => true,
+            EntryType::Regular => path.ends_with('/'),
+            _ => false,
+        };
         let path = if folder { path.trim_end_matches('/') } else { path };
         // `.` itself, which archivers put first.
         if !(folder && matches!(path, "" | ".")) {
             check_path(path).map_err(at)?;
         }
-        check_type(header.entry_type()).map_err(at)?;
+        let kind = if extension.sparse { EntryType::GNUSparse } else { header.entry_type() };
+        check_type(kind).map_err(at)?;
         let size = extension.size.or_else(|| size_of(header));
         let size = size.ok_or_else(|| at("its size is no number".to_owned()))?;
         if size > LONGEST_MEMBER {
@@ -239,6 +280,11 @@ impl<'a> Headers<'a> {
 
 fn size_of(header: &Header) -> Option<u64> {
     header.entry_size().ok()
+}
+
+/// Whether a header extends the next one; Solaris has a type of its own for that.
+fn is_pax(kind: EntryType) -> bool {
+    kind.is_pax_local_extensions() || kind.as_byte() == b'X'
 }
 
 /// Refuses what is neither a file nor a folder.

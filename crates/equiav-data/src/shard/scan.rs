@@ -23,6 +23,13 @@ pub struct Scan {
     /// The first member that does not stand beside the others of its key: read all the same, but
     /// not by programs that read shards in one go.
     pub out_of_order: Option<String>,
+    /// Members that end like a sound, a picture or JSON and belong to no sample that has both sound and
+    /// picture: a key ends at the first dot of a name, and what stands between the dots is no number of
+    /// a frame.
+    pub passed_over: Vec<String>,
+    /// The first byte behind the end of the last archive that is of no other archive, if there is one:
+    /// nothing from there on is read.
+    pub unread: Option<u64>,
 }
 
 impl Scan {
@@ -72,6 +79,8 @@ struct Gathering {
     numbers: HashMap<String, usize>,
     found: Vec<Found>,
     out_of_order: Option<String>,
+    /// Keys and paths of members whose names hold dots that no sample's have.
+    dotted: Vec<(String, String)>,
 }
 
 fn scan(read: Read<'_>, bytes: u64) -> Result<Scan, Stop> {
@@ -80,17 +89,20 @@ fn scan(read: Read<'_>, bytes: u64) -> Result<Scan, Stop> {
     while let Some(entry) = headers.next()? {
         gathering.take(&entry);
     }
-    gathering.finish(read, bytes)
+    gathering.finish(read, bytes, headers.unread())
 }
 
 impl Gathering {
     /// Notes a member that is of use.
     fn take(&mut self, entry: &Entry) {
-        let Some((key, suffix)) =
-            split(&entry.path).filter(|(_, suffix)| Kind::of(suffix).is_some())
-        else {
+        let Some((key, suffix)) = split(&entry.path) else { return };
+        if Kind::of(suffix).is_none() {
+            let ending = suffix.rsplit('.').next().unwrap_or_default();
+            if Kind::of(ending).is_some() {
+                self.dotted.push((key.to_owned(), entry.path.clone()));
+            }
             return;
-        };
+        }
         let known = self.numbers.get(key).copied();
         let sample = known.unwrap_or_else(|| {
             self.keys.push(key.to_owned());
@@ -105,11 +117,16 @@ impl Gathering {
     }
 
     /// Puts the members of each key side by side.
-    fn finish(mut self, read: Read<'_>, bytes: u64) -> Result<Scan, Stop> {
+    fn finish(mut self, read: Read<'_>, bytes: u64, unread: Option<u64>) -> Result<Scan, Stop> {
         if self.keys.is_empty() {
-            return Err("holds no sample: no member is a sound, a picture or JSON"
-                .to_owned()
-                .into());
+            return Err(match self.dotted.first() {
+                Some((key, path)) => format!(
+                    "holds no sample: the key of member `{path}` is `{key}`, up to the first dot, and the \
+                     rest is no ending of a sound, a picture or JSON; replace the dots of keys"
+                ),
+                None => "holds no sample: no member is a sound, a picture or JSON".to_owned(),
+            }
+            .into());
         }
         self.found.sort_by_key(|member| member.sample);
         let mut builder = Builder::new(bytes);
@@ -128,6 +145,11 @@ impl Gathering {
             }
             builder.sample(key, labels.iter().map(String::as_str))?;
         }
-        Ok(Scan { contents: builder.finish(), out_of_order: self.out_of_order })
+        let contents = builder.finish();
+        let Self { numbers, out_of_order, dotted, .. } = self;
+        let complete = |key: &str| numbers.get(key).is_some_and(|own| contents.complete(*own));
+        let lost = dotted.into_iter().filter(|(key, _)| !complete(key));
+        let passed_over = lost.map(|(_, path)| path).collect();
+        Ok(Scan { contents, out_of_order, passed_over, unread })
     }
 }

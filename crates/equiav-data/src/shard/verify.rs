@@ -12,6 +12,9 @@ use crate::shard::scan::Scan;
 use crate::shard::writer::json_labels;
 use crate::{DataError, MediaError, decode_picture, decode_sound};
 
+/// How many members that are passed over are named.
+const LISTED: usize = 10;
+
 /// What [`verify`] found.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Verified {
@@ -26,8 +29,8 @@ pub struct Verified {
 /// Reads the shard at `path` and decodes all of it, on every processor.
 ///
 /// Faults are: a damaged or hostile tar file, an index that says something else than the headers,
-/// members that do not stand beside the others of their key, samples without sound or picture, and
-/// members that cannot be decoded.
+/// members that do not stand beside the others of their key or are passed over for the dots in their
+/// names, bytes behind the end, samples without sound or picture, and members that cannot be decoded.
 pub fn verify(path: &Path) -> Verified {
     let mut verified = Verified::default();
     let scan = match Scan::file(path) {
@@ -38,12 +41,13 @@ pub fn verify(path: &Path) -> Verified {
         }
     };
     let shown = path.display();
-    if let Some(member) = scan.out_of_order {
+    if let Some(member) = &scan.out_of_order {
         verified.faults.push(format!(
             "{shown}: member `{member}` is out of order: it does not stand beside the others of its \
              key, and readers that stream will split the sample; sort the files before packing"
         ));
     }
+    verified.faults.extend(passed_over(path, &scan));
     let contents = scan.contents;
     verified.faults.extend(check_index(path, &contents).err().map(|error| error.to_string()));
     verified.samples = contents.len();
@@ -58,6 +62,33 @@ pub fn verify(path: &Path) -> Verified {
         Err(error) => verified.faults.push(DataError::io(path, error).to_string()),
     }
     verified
+}
+
+/// What of the file no sample is made of, though it looks as if it should be.
+fn passed_over(path: &Path, scan: &Scan) -> Vec<String> {
+    let shown = path.display();
+    let mut faults: Vec<String> = scan
+        .passed_over
+        .iter()
+        .take(LISTED)
+        .map(|member| {
+            format!(
+                "{shown}: member `{member}` is passed over: its key ends at the first dot of its name, \
+                 and the rest is no ending of a sound, a picture or JSON; replace the dots of keys"
+            )
+        })
+        .collect();
+    let more = scan.passed_over.len().saturating_sub(LISTED);
+    if more > 0 {
+        faults.push(format!("{shown}: {more} more members are passed over for their dots"));
+    }
+    faults.extend(scan.unread.map(|byte| {
+        format!(
+            "{shown}: from byte {byte} on, behind the end of the archive, there is something that is no \
+             archive and is not read: cut it off, or pack anew what is missing"
+        )
+    }));
+    faults
 }
 
 /// Holds the index, if there is one, to what the headers say.

@@ -1,7 +1,7 @@
 //! What an example holds, with and without memory of earlier ones.
 
 use equiav_augment::{Modality, Profile};
-use equiav_data::{Example, PlainExample};
+use equiav_data::{Example, PlainExample, content_key};
 
 use crate::corpus::Corpus;
 
@@ -144,9 +144,18 @@ fn evaluation_takes_the_middle_frame_or_the_next_earlier_one() {
     assert_eq!(dataset.plain(0).unwrap(), dataset.plain_frame(0, 1).unwrap());
     assert_ne!(dataset.plain(0).unwrap(), dataset.plain_frame(0, 2).unwrap());
     let earlier = dataset.plain_frame(0, 0).unwrap();
-    std::fs::remove_file(corpus.folder.path().join("frames/frame_1/c0.jpg")).unwrap();
+    let clip = &corpus.manifest.clips[0];
+    let key = || dataset.content_key(0, Modality::Visual);
+    let frame_file = |frame: &str| corpus.folder.path().join(frame).join("c0.jpg");
+    assert_eq!(clip.frame_file(1), frame_file("frames/frame_1"));
+    std::fs::remove_file(frame_file("frames/frame_1")).unwrap();
     assert_eq!(dataset.plain(0).unwrap(), earlier);
-    std::fs::remove_file(corpus.folder.path().join("frames/frame_0/c0.jpg")).unwrap();
+    assert_eq!(key().unwrap(), content_key(&frame_file("frames/frame_0")).unwrap());
+    assert_eq!(clip.frame_file(1), frame_file("frames/frame_0"), "as the loader");
+    std::fs::remove_file(frame_file("frames/frame_0")).unwrap();
+    assert_eq!(clip.frame_file(1), frame_file("frames/frame_1"));
+    let error = key().unwrap_err();
+    assert!(error.to_string().ends_with("frame_1/c0.jpg: no such file"), "{error}");
     let error = dataset.plain(0).unwrap_err();
     assert!(error.media.missing);
     assert!(error.to_string().ends_with("frame_1/c0.jpg: no such file"), "{error}");

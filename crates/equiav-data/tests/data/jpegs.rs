@@ -47,7 +47,7 @@ fn every_cut_is_refused() {
 }
 
 #[test]
-fn a_last_scan_without_its_second_half_is_refused_by_libjpeg() {
+fn a_last_scan_without_its_second_half_is_refused() {
     for name in NAMES {
         let name = format!("{name}.jpg");
         let mut bytes = bytes(&name);
@@ -55,9 +55,9 @@ fn a_last_scan_without_its_second_half_is_refused_by_libjpeg() {
         bytes.drain((scan + bytes.len()) / 2..bytes.len() - 2);
         match (JpegDecoder::BUILT, decode_picture(&bytes, Path::new(&name))) {
             (_, Err(error)) => assert_eq!(error.to_string().lines().count(), 1, "{error}"),
-            (JpegDecoder::LibjpegTurbo, Ok(_)) => panic!("{name} was read"),
-            // It fills what is missing, and says nothing, where the end marker is there.
-            (JpegDecoder::ZuneJpeg, Ok(_)) => {}
+            // It fills what is missing of a progressive picture, and says nothing.
+            (JpegDecoder::ZuneJpeg, Ok(_)) if name == "progressive.jpg" => {}
+            (decoder, Ok(_)) => panic!("{name} was read by {decoder:?}"),
         }
     }
 }

@@ -167,6 +167,36 @@ fn a_missing_folder_stops_the_run_at_once() {
 }
 
 #[test]
+fn a_run_goes_on_while_one_clip_can_be_read_and_ends_when_none_can() {
+    // More clips than are drawn before the rest is looked through; one that can be read.
+    let corpus = Corpus::new(40);
+    corpus.break_sounds((0..40).filter(|clip| *clip != 23));
+    let run = |max_unreadable: f64, workers| {
+        let dataset = corpus.dataset(Profile::Corrected, 0);
+        let options = LoaderOptions { max_unreadable, ..options(workers) };
+        let loader = Loader::new(dataset, 0, (0..8).collect(), 4, options).unwrap();
+        loader.map(|batch| batch.map(|batch| batch.clips)).collect::<Result<Vec<_>, _>>()
+    };
+    assert_eq!(run(1.0, 2).unwrap(), [[23; 4], [23; 4]]);
+    let error = run(0.1, 1).unwrap_err().to_string();
+    assert!(error.starts_with("17 of 17 clips cannot be read, more than"), "{error}");
+    // One clip is left that is no neighbor: it is found, whatever is drawn.
+    for clips in [5, 9, 33] {
+        let corpus = Corpus::new(clips);
+        corpus.break_sounds([0]);
+        let epoch = |workers| {
+            let dataset = corpus.dataset(Profile::Corrected, 0);
+            let order = (0..clips - 1).collect();
+            let options = LoaderOptions { max_unreadable: 1.0, ..options(workers) };
+            let mut loader = Loader::new(dataset, 3, order, clips - 1, options).unwrap();
+            loader.next().unwrap().unwrap().clips
+        };
+        assert_eq!(epoch(1)[0], clips - 1, "of {clips}");
+        assert_eq!(epoch(1), epoch(3));
+    }
+}
+
+#[test]
 fn nothing_readable_at_all_is_an_error_of_its_own() {
     let corpus = Corpus::new(3);
     corpus.break_sounds(0..3);

@@ -68,13 +68,63 @@ fn faults_name_the_file_the_entry_and_the_key() {
     );
     let outside = "entry 1 (`../../etc`): `video_id` must not lead out of its folder with `..`";
     check(with("video_id", json!("../../etc")), outside);
-    for (text, expected) in [("{", "no JSON: EOF while parsing"), ("[]", "missing key `data`")] {
+    let absolute = "entry 1 (`/etc/x`): `video_id` names the frames below `video_path`, so it must be \
+                    relative, not an absolute path";
+    check(with("video_id", json!("/etc/x")), absolute);
+    for (text, expected) in [
+        ("{", "no JSON: EOF while parsing"),
+        ("[]", "`data` is empty"),
+        ("", "is empty"),
+        ("7", "missing key `data`"),
+        ("{\"x\": 1}", "missing key `data`"),
+        ("{\"x\": NaN}", "line 1 column 7: `NaN` is no value of JSON: write null"),
+        ("{\n\"x\":\n -Infinity}", "line 3 column 3: `Infinity` is no value of JSON"),
+        ("{\"video_id\": \"a\"}\n{\"video_id\":", "no JSON: EOF"),
+    ] {
         let message = read(text).unwrap_err().to_string();
         assert!(message.contains(expected), "{message}");
     }
     let missing = Manifest::read(Path::new("no/such.json")).unwrap_err();
     assert!(matches!(&missing, DataError::Io { .. }));
     assert!(missing.to_string().starts_with("no/such.json: "), "{missing}");
+}
+
+#[test]
+fn ids_with_slashes_name_frames_in_folders_and_a_still_takes_any_id() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("list.json");
+    let entries = json!([
+        {"video_id": "day/1", "wav": "a.wav", "video_path": "f"},
+        {"video_id": "/data/../x.mp4", "wav": "a.wav", "image": "a.png"},
+    ]);
+    std::fs::write(&path, json!({ "data": entries }).to_string()).unwrap();
+    let manifest = Manifest::read(&path).unwrap();
+    assert_eq!(manifest.clips[0].frame_path(2), folder.path().join("f/frame_2/day/1.jpg"));
+    assert_eq!(manifest.clips[1].frame_path(2), folder.path().join("a.png"));
+}
+
+#[test]
+fn lists_of_other_editors_and_programs_are_read_or_told_apart() {
+    let case = |name: &str| {
+        let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/cases/23-manifests");
+        Manifest::read(&cases.join(name)).map_err(|error| error.to_string())
+    };
+    let plain = case("plain.json").unwrap();
+    assert_eq!((plain.clips.len(), plain.clips[2].id.as_str()), (3, "clip2"));
+    for name in ["bom.json", "crlf.json", "list.json", "lines.json", "utf16.json"] {
+        assert_eq!(case(name).as_ref(), Ok(&plain), "{name}");
+    }
+    assert_eq!(case("dash-ids.json").unwrap().clips[1].id, "--clip1");
+    for (name, expected) in [
+        ("nan.json", "`NaN` is no value of JSON: write null"),
+        ("empty-image.json", "entry 0 (`clip0`): `image` must not be empty"),
+        ("number-id.json", "entry 0: `video_id` must be text, not a number"),
+        ("twice.json", "entry 3 (`clip0`): `video_id` comes a second time"),
+    ] {
+        let error = case(name).unwrap_err();
+        assert!(error.contains(expected) && error.contains(name), "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
 }
 
 #[test]

@@ -80,7 +80,7 @@ fn errors_are_those_of_leaving_out_a_clip_each() {
         let jackknife = (spread * 23.0 / 24.0).sqrt();
         let ratio = estimate.standard_error / jackknife;
         assert!((0.8..1.25).contains(&ratio), "figure {figure}: {estimate:?}, {jackknife}");
-        let [low, high] = estimate.interval();
+        let [low, high] = estimate.interval().unwrap();
         assert!((high - low - 2.0 * 1.96 * estimate.standard_error).abs() < 1e-3 * (high - low));
         assert!((0.5 * (low + high) - estimate.value).abs() < 1e-9);
     }
@@ -96,6 +96,17 @@ fn nothing_to_measure_is_an_error() {
 }
 
 const SHORT: Timing = Timing { batch: 4, time: Duration::from_millis(60) };
+
+#[test]
+fn one_clip_gives_figures_without_an_interval() {
+    let corpus = Corpus::new(1);
+    let front_end = corpus.config(Profile::Corrected, 0).front_end;
+    let found = statistics(&corpus.manifest.clone().into(), &front_end).unwrap();
+    assert!(found.clips == 1 && found.mean.value.is_finite() && found.std.value > 0.0);
+    assert_eq!([found.mean.interval(), found.std.interval()], [None; 2]);
+    let two = statistics(&Corpus::new(2).manifest.clone().into(), &front_end).unwrap();
+    assert!(two.mean.interval().is_some_and(|[low, high]| low < high));
+}
 
 #[test]
 fn the_sample_path_itself_tells_its_stages() {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::ensure;
-use equiav_data::{Manifest, Pictures};
+use equiav_data::Manifest;
 use equiav_ingest::{Kind, find_sources};
 use serde::{Deserialize, Serialize};
 
@@ -114,10 +114,7 @@ fn add_manifest(manifest: &Manifest, found: &mut Vec<PathBuf>) {
 
 /// The picture that stands for `clip` in evaluation.
 pub(crate) fn picture(clip: &equiav_data::Clip) -> PathBuf {
-    match &clip.pictures {
-        Pictures::Still(path) => path.clone(),
-        Pictures::Frames { .. } => clip.frame_path(clip.frames() / 2),
-    }
+    clip.frame_file(clip.middle_frame())
 }
 
 #[cfg(test)]
@@ -154,6 +151,15 @@ mod tests {
         assert_eq!(names, expected.map(PathBuf::from));
         assert_eq!(found.passed_over, 1);
         assert_eq!(found.files[4].medium, None);
+        // Of a clip whose middle frame is not there, the next earlier one, as the loader reads it.
+        let list = folder.path().join("list.json");
+        let clip = r#"{"video_id": "c", "wav": "b.wav", "video_path": "frames", "frames": 9}"#;
+        std::fs::write(&list, format!("[{clip}]")).expect("a list");
+        let frame = folder.path().join("frames/frame_2/c.jpg");
+        std::fs::create_dir_all(frame.parent().expect("a folder")).expect("a folder");
+        std::fs::write(&frame, "a picture").expect("a file");
+        let found = Files::find(&[], &[list]).expect("files").files;
+        assert_eq!(found[1].path, frame);
         let empty = tempfile::tempdir().expect("a folder");
         assert!(Files::find(&[empty.path().to_owned()], &[]).is_err());
     }

@@ -8,8 +8,8 @@ use equiav_augment::{Image, ImageSize, Modality, VisualAugment, transpose};
 use equiav_corpora::cache_folder;
 use equiav_data::ffmpeg::Ffmpeg;
 use equiav_data::{
-    Analyzer, Filterbank, IMAGE_MEAN, IMAGE_STD, MediaError, PaddedSpectrogram, Resampler,
-    Waveform, read_picture, read_sound_start,
+    Analyzer, Filterbank, IMAGE_MEAN, IMAGE_STD, MediaError, Orientation, PaddedSpectrogram,
+    Resampler, Waveform, read_picture_as, read_sound_start,
 };
 use equiav_ingest::{Fault, Recording};
 use ndarray::Array3;
@@ -121,7 +121,8 @@ impl Reader {
         match file.medium {
             Some(Medium::Sound) => self.sound(&sound(path)?, take)?,
             Some(Medium::Picture) => {
-                let image = read_picture(path).map_err(Unread::of_media)?;
+                let orientation = Orientation::of(self.visual.profile);
+                let image = read_picture_as(path, orientation).map_err(Unread::of_media)?;
                 take(self.picture(&image, None))?;
             }
             // An unknown ending says nothing about the content.

@@ -11,7 +11,7 @@ use safetensors::{Dtype, View};
 use serde_json::json;
 
 use super::Row;
-use crate::Identity;
+use crate::{Identity, path_text};
 
 /// What was written.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,7 +30,7 @@ pub struct Written {
 /// FILE.jsonl         {"modality": "audio", "row": 0, "file": "a.wav", "start": 0.0, "end": 1.28}
 /// ```
 ///
-/// Both appear as wholes, the embeddings last.
+/// `file` is the path's [`path_text`], without loss. Both appear as wholes, the embeddings last.
 ///
 /// # Errors
 ///
@@ -53,7 +53,7 @@ pub fn write(
             let line = json!({
                 "modality": row.modality,
                 "row": rows[place],
-                "file": path.to_string_lossy(),
+                "file": path_text(path),
                 "start": times.map(|[start, _]| start),
                 "end": times.map(|[_, end]| end),
             });
@@ -97,5 +97,36 @@ impl View for Block<'_> {
 
     fn data_len(&self) -> usize {
         self.bytes.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    use super::*;
+    use crate::text_path;
+
+    #[test]
+    fn names_that_are_not_unicode_are_told_apart() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let names: [&[u8]; 3] = [b"clips/\xff.wav", b"clips/\xfe.wav", "clips/ü.wav".as_bytes()];
+        let paths = names.map(|name| PathBuf::from(OsStr::from_bytes(name)));
+        let row = Row { modality: Modality::Audio, span: None, vector: vec![1.0, 0.0] };
+        let files = paths.clone().map(|path| (path, vec![row.clone()]));
+        let identity = Identity { digest: "0".repeat(16), name: "tiny".to_owned(), width: 2 };
+        let out = folder.path().join("e.safetensors");
+        let written = write(&files, &identity, &out).expect("written");
+        let index = std::fs::read_to_string(&written.index).expect("an index");
+        let found = index.lines().map(|line| {
+            let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
+            text_path(line["file"].as_str().expect("text"))
+        });
+        assert_eq!(found.collect::<Vec<_>>(), paths);
+        assert!(
+            index.contains("\"clips/ü.wav\"") && index.contains("file:clips/%FF.wav"),
+            "{index}"
+        );
     }
 }

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::Context;
 use equiav_data::is_fault_of_machine;
 use equiav_data::parallel::{Teller, for_each};
 
 use super::record::Content;
 use super::{About, Addition, Index};
 use crate::embed_files::{Broken, Embedder, Medium, MediumFile, Per};
+use crate::{path_text, text_path};
 
 /// What an indexing did.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -59,7 +59,7 @@ pub fn index_files(
                 addition.rows.push((*content, rows));
             }
             Err(reason) => indexed.broken.extend(
-                names.iter().map(|name| Broken { file: name.into(), reason: reason.clone() }),
+                names.iter().map(|name| Broken { file: text_path(name), reason: reason.clone() }),
             ),
         }
         if addition.rows.len() >= every {
@@ -82,7 +82,7 @@ struct New {
     content: Content,
     /// The first of its files.
     file: MediumFile,
-    /// The absolute paths of all of them.
+    /// The texts of the absolute paths of all of them.
     names: Vec<String>,
 }
 
@@ -143,7 +143,5 @@ fn plan(
 /// The canonical path and the content of `file`; FFmpeg is asked about an ending of no medium.
 fn look(file: &MediumFile) -> anyhow::Result<(String, Content)> {
     let content = Content::of_file(&file.path, file.medium.unwrap_or(Medium::Recording))?;
-    let path = file.path.canonicalize()?;
-    let name = path.to_str().context("its path is not Unicode")?.to_owned();
-    Ok((name, content))
+    Ok((path_text(&file.path.canonicalize()?), content))
 }

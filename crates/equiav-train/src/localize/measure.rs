@@ -130,7 +130,8 @@ impl Tally {
         let searched = [searched(own)?, searched(other)?, searched(faint)?, searched(silence)?];
         for (row, clip) in batch.clips.iter().enumerate() {
             let (clips, size) = (dataset.clips(), localizer.recipe.front_end.image_size());
-            let picture = clips.picture(*clip, clips.middle_frame(*clip));
+            let middle = clips.middle_frame(*clip);
+            let picture = clips.picture(*clip, middle, dataset.orientation());
             let picture = picture.with_context(|| format!("clip `{}`", clips.id(*clip)))?;
             let seen = localizer.recipe.augment.visual.plain_part(picture.size(), size);
             let Some(truth) = truths.of(clips.id(*clip), seen, [side as usize; 2]) else {

@@ -12,6 +12,7 @@ use tch::Device;
 use super::{Gallery, lookers};
 use crate::embed_files::{Broken, Embedder, MediumFile, Per, clip_picture};
 use crate::index::Contents;
+use crate::path_text;
 
 /// The number of standard deviations between which 95 % of a normal distribution lie.
 const Z: f64 = 1.959_963_984_540_054;
@@ -66,7 +67,7 @@ pub fn measure(embedder: &Embedder, contents: &Contents, list: &Path) -> anyhow:
     for clip in &manifest.clips {
         let picture = clip_picture(clip);
         let picture = picture.canonicalize().with_context(|| picture.display().to_string())?;
-        let picture = picture.to_string_lossy().into_owned();
+        let picture = path_text(&picture);
         let missing = || format!("{}: the index lacks {picture}", list.display());
         ensure!(contents.files.contains_key(&picture), missing());
         answers.push(picture);

@@ -49,8 +49,12 @@ fn as_table(recipe: &Recipe, clips: &Clips, found: &Statistics) -> String {
     let share = |part: f64, whole: f64| 100.0 * part / whole;
     let lengths = &found.durations;
     let estimate = |estimate: &Estimate| {
-        let [low, high] = estimate.interval();
-        format!("{:.4} nats, 95 % interval {low:.4} to {high:.4}", estimate.value)
+        let interval = match estimate.interval() {
+            Some([low, high]) => format!("95 % interval {low:.4} to {high:.4}"),
+            None if found.clips == 1 => "no interval: one clip tells nothing of others".to_owned(),
+            None => "no interval: all values are equal".to_owned(),
+        };
+        format!("{:.4} nats, {interval}", estimate.value)
     };
     let rows = [
         ("front end", front_end(recipe)),
@@ -107,7 +111,7 @@ fn as_json(recipe: &Recipe, clips: &Clips, found: &Statistics) -> Value {
     let estimate = |estimate: &Estimate| {
         json!({
             "value": estimate.value,
-            "standard_error": estimate.standard_error,
+            "standard_error": Some(estimate.standard_error).filter(|error| error.is_finite()),
             "interval_95": estimate.interval(),
         })
     };

@@ -169,7 +169,7 @@ fn heat_maps(
     for clip in (0..dataset.len()).step_by(step) {
         let clips = dataset.clips();
         let id = clips.id(clip).to_owned();
-        let picture = clips.picture(clip, clips.middle_frame(clip))?;
+        let picture = clips.picture(clip, clips.middle_frame(clip), dataset.orientation())?;
         let places = localizer.picture(&picture)?;
         let sound = localizer.sound(&clips.sound(clip, dataset.front_end().window)?)?;
         let (own, still) = (localizer.fit(&places, &sound)?, localizer.fit(&places, &silence)?);

@@ -1,12 +1,12 @@
 //! An answer as a page that needs no network: players and pictures are part of it where they are small,
 //! else links to the files.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path};
 
 use anyhow::Context;
 use equiav_ingest::html::{data_uri, document};
-use equiav_train::Identity;
 use equiav_train::search::Hit;
+use equiav_train::{Identity, text_path};
 use maud::{Markup, html};
 
 use super::show::{Answer, time};
@@ -102,7 +102,7 @@ pub(super) fn page(
 }
 
 fn card(rank: usize, hit: &Hit, folder: &Path) -> Markup {
-    let file = hit.files.first().map(PathBuf::from).unwrap_or_default();
+    let file = hit.files.first().map(|text| text_path(text)).unwrap_or_default();
     let width = format!("width:{:.0}%", 100.0 * hit.score.clamp(0.0, 1.0));
     html! {
         li {
