@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::num::NonZeroUsize;
+use std::sync::OnceLock;
 
 use tch::{Cuda, Device, Kind, Tensor};
 
@@ -10,14 +11,28 @@ use crate::{TorchError, border};
 /// Loads libtorch's CUDA library from beside its CPU library, which makes CUDA available.
 ///
 /// Linkers drop the CUDA library as unused, so that CUDA goes missing unseen; loading it here makes
-/// one program run with and without. Call it before anything asks whether CUDA is there, since
-/// libtorch remembers the first answer.
+/// one program run with and without. Call it before anything asks whether CUDA is there, as seeding a
+/// generator does, since libtorch remembers the first answer. Later calls repeat the first one's result.
 ///
 /// # Errors
 ///
 /// If this libtorch has no CUDA library or the library's own requirements are missing.
 pub fn load_cuda() -> Result<(), TorchError> {
-    border::load_cuda()
+    static LOADED: OnceLock<Result<(), TorchError>> = OnceLock::new();
+    LOADED.get_or_init(border::load_cuda).clone()
+}
+
+/// The index of the GPU that the process of that `local_rank` takes, among `visible` ones.
+///
+/// A launcher may show each of its processes only that one's own GPU, as Slurm does with
+/// `--gpus-per-task=1`: then that is its GPU, by the number 0, whatever its rank.
+pub fn own_gpu(local_rank: usize, visible: usize) -> usize {
+    if visible == 1 { 0 } else { local_rank }
+}
+
+/// How many GPUs this process sees, after [`load_cuda`]; 0 where it cannot be loaded.
+pub fn visible_gpus() -> usize {
+    load_cuda().map_or(0, |()| usize::try_from(Cuda::device_count()).unwrap_or(0))
 }
 
 /// The GPU of that `index`, after [`load_cuda`] and a trial of it.
@@ -96,6 +111,14 @@ mod tests {
         }
         let error = cuda_device(4096).expect_err("nobody has so many");
         assert!(!error.to_string().is_empty());
+    }
+
+    #[test]
+    fn the_only_gpu_that_is_seen_is_ones_own() {
+        assert_eq!([0, 3].map(|local_rank| own_gpu(local_rank, 1)), [0, 0]);
+        assert_eq!([0, 3].map(|local_rank| own_gpu(local_rank, 4)), [0, 3]);
+        // Too few, or none: the error of the device names both numbers.
+        assert_eq!([own_gpu(3, 2), own_gpu(1, 0)], [3, 1]);
     }
 
     #[test]

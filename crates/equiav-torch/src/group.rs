@@ -12,6 +12,7 @@ mod host_list;
 mod limits;
 mod meeting;
 mod network;
+mod patience;
 mod rendezvous;
 mod session;
 mod solo;
@@ -47,6 +48,11 @@ pub trait Group: std::fmt::Debug + Send + Sync {
 
     /// How many processes there are; at least 1.
     fn world(&self) -> usize;
+
+    /// Whether tensors of a GPU travel as they are, without the host's memory.
+    fn carries_gpus(&self) -> bool {
+        false
+    }
 
     /// Overwrites `tensor` by that of rank `root`.
     ///
@@ -93,6 +99,25 @@ pub trait Group: std::fmt::Debug + Send + Sync {
     ///
     /// As for [`broadcast`](Self::broadcast).
     fn barrier(&self, purpose: &str) -> Result<(), GroupError>;
+
+    /// Waits until every rank has come here, however long its own work takes, as long as it lives.
+    ///
+    /// A carrier that cannot tell a rank at work from a dead one waits as it does in a barrier, which is what
+    /// this does by itself.
+    ///
+    /// # Errors
+    ///
+    /// If a process dies, leaves or [gives up](Self::give_up), or the carrier fails.
+    fn await_all(&self, purpose: &str) -> Result<(), GroupError> {
+        self.barrier(purpose)
+    }
+
+    /// Tells the others that this process ends for that `reason`, one line, so that they end as well and say it.
+    ///
+    /// Nothing where the group has failed already, or the carrier cannot tell.
+    fn give_up(&self, reason: &str) {
+        let _ = reason;
+    }
 
     /// What averages the gradients of `parameters` while a backward pass computes them, if the carrier
     /// can; else [`GradientAverage`] does so after the pass.

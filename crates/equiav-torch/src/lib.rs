@@ -16,13 +16,16 @@ mod memory;
 mod precision;
 mod product;
 mod scaler;
+#[cfg(test)]
+#[path = "../tests/support/skipped.rs"]
+mod skipped;
 mod state;
 mod transfer;
 
 pub use adamw::{AdamW, AdamWConfig};
 pub use autocast::{AutocastKind, autocast, autocast_kind, without_autocast};
 pub use checkpoint::checkpoint;
-pub use device::{OneThread, cuda_device, load_cuda, set_threads, threads};
+pub use device::{OneThread, cuda_device, load_cuda, own_gpu, set_threads, threads, visible_gpus};
 pub use gradients::{clip_grad_norm, found_inf};
 pub use group::{
     Gloo, GradientAverage, Group, GroupError, Limits, Meeting, OverlappedAverage, Reduce,
@@ -30,10 +33,10 @@ pub use group::{
     gather_without_gradient,
 };
 pub use memory::{
-    forget_peak_on_gpu, forget_peak_resident, is_out_of_memory, keep_freed_memory, peak_on_gpu,
-    peak_resident,
+    forget_peak_on_gpu, forget_peak_resident, is_out_of_memory, keep_freed_memory, peak_on,
+    peak_on_gpu, peak_resident,
 };
-pub use precision::{MatmulPrecision, matmul_precision, set_matmul_precision};
+pub use precision::{FullPrecision, MatmulPrecision, matmul_precision, set_matmul_precision};
 pub use product::{Multiplier, Multiplying};
 pub use scaler::{LossScaler, LossScalerConfig};
 pub use state::StateError;

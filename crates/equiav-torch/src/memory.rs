@@ -3,6 +3,8 @@
 
 use std::fs;
 
+use tch::Device;
+
 use crate::border;
 
 /// Has this process keep freed memory for its next allocation, where the C library is glibc.
@@ -35,6 +37,15 @@ pub fn peak_on_gpu(index: usize) -> Option<u64> {
     border::cuda_peak(index).ok().and_then(|bytes| u64::try_from(bytes).ok())
 }
 
+/// The most bytes that were taken at once where `device` keeps its tensors: [`peak_on_gpu`] or
+/// [`peak_resident`].
+pub fn peak_on(device: Device) -> Option<u64> {
+    match device {
+        Device::Cuda(index) => peak_on_gpu(index),
+        _ => peak_resident(),
+    }
+}
+
 /// Has [`peak_on_gpu`] start again at what lies there now; tells whether there is such a GPU.
 pub fn forget_peak_on_gpu(index: usize) -> bool {
     gpu_number(index).is_some_and(|index| border::forget_cuda_peak(index).is_ok())
@@ -63,7 +74,7 @@ fn peak_of_status(status: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use tch::{Device, Kind, Tensor};
+    use tch::{Kind, Tensor};
 
     use super::*;
 
@@ -108,5 +119,7 @@ mod tests {
         assert_eq!(peak_on_gpu(100), None);
         assert_eq!(peak_on_gpu(usize::MAX), None);
         assert!(!forget_peak_on_gpu(100));
+        assert_eq!(peak_on(Device::Cuda(100)), None, "of that GPU, or of none");
+        assert!(peak_on(Device::Cpu).is_some() || cfg!(not(target_os = "linux")));
     }
 }

@@ -1,15 +1,12 @@
 //! Matrix products of plain numbers, on the processor, all in 32 bits.
 
-use crate::{
-    MatmulPrecision, OneThread, TorchError, border, matmul_precision, set_matmul_precision,
-};
+use crate::{FullPrecision, OneThread, TorchError, border};
 
-/// As long as it lives, all products of the process have the precision [`MatmulPrecision::Highest`], sums of
-/// 32-bit products, whose error is known; and every [`Multiplier`] keeps to its thread. Then what was before
-/// comes back.
+/// As long as it lives, all products of the process have [`FullPrecision`], sums of 32-bit products, whose
+/// error is known; and every [`Multiplier`] keeps to its thread. Then what was before comes back.
 #[derive(Debug)]
 pub struct Multiplying {
-    before: MatmulPrecision,
+    _full: FullPrecision,
     _alone: OneThread,
 }
 
@@ -20,16 +17,7 @@ impl Multiplying {
     ///
     /// If libtorch refuses that precision.
     pub fn new() -> Result<Self, TorchError> {
-        let before = matmul_precision()?;
-        set_matmul_precision(MatmulPrecision::Highest)?;
-        Ok(Self { before, _alone: OneThread::set() })
-    }
-}
-
-impl Drop for Multiplying {
-    fn drop(&mut self) {
-        // what was set before can be set again
-        let _ = set_matmul_precision(self.before);
+        Ok(Self { _full: FullPrecision::new()?, _alone: OneThread::set() })
     }
 }
 
@@ -68,10 +56,14 @@ impl Multiplier {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::PoisonError;
+
     use super::*;
+    use crate::precision::ALONE;
 
     #[test]
     fn rows_meet_columns() {
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let _multiplying = Multiplying::new().expect("libtorch multiplies");
         let mut products = Multiplier::default();
         let (rows, columns) = ([1.0, 2.0, 3.0, 4.0], [1.0, 0.0, 0.0, 1.0, 1.0, 1.0]);

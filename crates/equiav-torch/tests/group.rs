@@ -9,11 +9,14 @@ mod fail;
 mod hosts;
 #[path = "group/launch.rs"]
 mod launch;
+#[path = "support/skipped.rs"]
+mod skipped;
 
 use std::time::Duration;
 
 use hosts::Hosts;
 use launch::{FAILED, HASTY, Launch, Outcome, free_port, run};
+use skipped::skipped;
 
 /// What failures have to be noticed within, beyond the limit of the group: pulses, and a machine so busy
 /// that a process takes seconds to start.
@@ -28,6 +31,7 @@ fn child() {
         "unused" => compute::unused(),
         "steps" => fail::steps(),
         "backward" => fail::backward(),
+        "patience" => fail::patience(),
         other => panic!("no scenario {other}"),
     });
 }
@@ -49,6 +53,11 @@ fn collectives_are_right_in_two_and_in_four_processes() {
 fn gradients_equal_those_of_one_process() {
     all_well("gradients", 2);
     all_well("gradients", 4);
+}
+
+#[test]
+fn a_lone_process_gathers_its_rows_with_their_gradient() {
+    compute::gathered_alone();
 }
 
 #[test]
@@ -134,6 +143,39 @@ fn a_rank_that_dies_before_a_backward_pass_is_named() {
     }
 }
 
+/// Processes that wait for rank 0, which does that first.
+fn waiting(world: usize, first: &str) -> Vec<Outcome> {
+    let port = free_port();
+    let start = |rank| Launch::new("patience", rank, world).with("FIRST", first).start(port);
+    let running: Vec<_> = (0..world).map(start).collect();
+    running.into_iter().map(launch::Running::finish).collect()
+}
+
+#[test]
+fn a_rank_that_works_beyond_the_limit_is_waited_for() {
+    for outcome in waiting(2, "works") {
+        assert_eq!(outcome.code, Some(0), "{}", outcome.text);
+    }
+}
+
+#[test]
+fn a_rank_that_gives_up_ends_all_with_its_own_words() {
+    let [leader, others @ ..] = &waiting(3, "gives up")[..] else { panic!("three") };
+    has_failed(leader, &["rank 0 of 3: the disk is full"]);
+    for (other, wait) in others.iter().zip(["wait 2 (work)", "all_reduce 2 (other work)"]) {
+        has_failed(other, &[wait, "rank 0 has failed: the disk is full"]);
+    }
+}
+
+#[test]
+fn a_rank_that_dies_at_its_work_is_named_by_those_who_wait() {
+    let [leader, others @ ..] = &waiting(3, "dies")[..] else { panic!("three") };
+    assert_eq!(leader.code, None, "aborted");
+    for other in others {
+        has_failed(other, &["rank 0, which hosts the store, is gone"]);
+    }
+}
+
 #[test]
 fn too_few_processes_end_with_the_absent_rank() {
     let waiting = Launch::new("steps", 0, 3).with(HASTY, "3").start(free_port());
@@ -191,20 +233,15 @@ fn variables_that_cannot_be_meant_are_named() {
     has_failed(&outcome, &["WORLD_SIZE=0"]);
 }
 
-/// Two hosts, or a word on why this machine has none.
-fn two_hosts(purpose: &str) -> Option<Hosts> {
-    match Hosts::make(purpose) {
-        Ok(hosts) => Some(hosts),
-        Err(reason) => {
-            launch::say(&format!("not run: no network namespaces here: {reason}"));
-            None
-        }
-    }
+/// Two hosts for `test`, or a word on why this machine has none.
+fn two_hosts(purpose: &str, test: &str) -> Option<Hosts> {
+    let hosts = Hosts::make(purpose);
+    hosts.map_err(|reason| skipped(test, &format!("no network namespaces here: {reason}"))).ok()
 }
 
 #[test]
 fn two_hosts_work_together() {
-    let Some(hosts) = two_hosts("work") else { return };
+    let Some(hosts) = two_hosts("work", "two_hosts_work_together") else { return };
     for interface in ["", hosts::CABLE] {
         let port = free_port();
         let start = |rank: usize| {
@@ -219,7 +256,7 @@ fn two_hosts_work_together() {
 
 #[test]
 fn two_hosts_end_when_the_cable_is_cut() {
-    let Some(hosts) = two_hosts("cut") else { return };
+    let Some(hosts) = two_hosts("cut", "two_hosts_end_when_the_cable_is_cut") else { return };
     let port = free_port();
     let mut running = [0, 1].map(|rank| hosts.launch("steps", rank).start(port));
     running.iter_mut().for_each(|process| process.await_line("step 5"));

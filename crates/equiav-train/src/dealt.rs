@@ -38,6 +38,8 @@ impl<K: Copy + Ord + ToString> Dealt<K> {
         if processes.world() == 1 {
             return Ok(self);
         }
+        // Not all have the same number of batches, and one batch may take long.
+        processes.group.await_all("clips measured")?;
         let bring = serde_json::to_string(&(&self.clips, &self.left_out))?;
         let (mut clips, mut left_out) = (Vec::new(), BTreeMap::new());
         for theirs in processes.group.gather_text(&bring, "clips measured")? {

@@ -34,7 +34,7 @@ use crate::state::{Best, State};
 use crate::step::Position;
 use crate::stop::Stop;
 use crate::task::{Feed, Measured, Shared, Task};
-use crate::watch::{StepReport, Watch};
+use crate::watch::{Event, StepReport, Watch};
 use scores::scores;
 
 /// How a fine-tuning run ended.
@@ -89,10 +89,25 @@ pub fn finetune_together(
     stop: &Stop,
     watch: &mut dyn Watch,
 ) -> anyhow::Result<Finetuned> {
+    processes.telling(|| train(recipe, out, processes, stop, watch))
+}
+
+/// One process's part of the run.
+fn train(
+    recipe: &FinetuneRecipe,
+    out: &Path,
+    processes: &Processes,
+    stop: &Stop,
+    watch: &mut dyn Watch,
+) -> anyhow::Result<Finetuned> {
     processes.ensure_same_recipe(recipe)?;
     let device = device_of(&recipe.compute, processes)?;
+    if let Some(warning) = processes.warning_of_gradients(device) {
+        watch.note(&Event::Warning(warning));
+    }
     let _lock = if processes.leads() { Some(folder::open(recipe, out)?) } else { None };
     let clips = LabeledClips::prepare(recipe, watch)?;
+    processes.group.await_all("corpus")?;
     processes.ensure_same_lists(clips.lists())?;
     let task = Finetuning::new(recipe, clips, device, processes)?;
     let mut run = Run::open(task, out, &recipe.to_toml(), watch)?;

@@ -35,8 +35,8 @@ impl Everyone {
 
     /// Gathers the rows of all processes of `group`, each with as many as this one has in `own`.
     ///
-    /// Gradients reach all of them, except that under the published profile those for the
-    /// inter-modal loss stop at their process.
+    /// Gradients reach all of them, except that under the published profile the rows for the
+    /// inter-modal loss are constants where there is more than one process, its own rows too.
     ///
     /// # Errors
     ///
@@ -55,7 +55,7 @@ impl Everyone {
             if let Some(pair) = &mut one.intra {
                 with.extend([&mut pair.predicted, &mut pair.augmented]);
             }
-            // PUBLISHED: keys-without-gradient, the published code gathers these keys without gradient.
+            // PUBLISHED: keys-without-gradient, the published code gathers these rows without gradient.
             match recipe.profile {
                 Profile::Published => without.push(&mut one.inter),
                 Profile::Corrected => with.push(&mut one.inter),

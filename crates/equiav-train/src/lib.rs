@@ -20,7 +20,7 @@ mod identity;
 pub mod import;
 pub mod index;
 mod journal;
-mod keys;
+pub mod keys;
 pub mod learner;
 pub mod localize;
 pub mod measures;

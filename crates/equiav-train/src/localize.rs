@@ -30,6 +30,7 @@ use anyhow::ensure;
 use equiav_augment::{Image, Modality, Spectrogram};
 use equiav_data::{Analyzer, Orientation, Waveform};
 use equiav_models::{Branch, View};
+use equiav_torch::FullPrecision;
 use ndarray::{Array3, Axis};
 use tch::{Device, Kind, Tensor};
 
@@ -114,6 +115,7 @@ impl<'a> Localizer<'a> {
     ///
     /// None that embeddings of this localizer can cause.
     pub fn fit(&self, places: &Places, heard: &Heard) -> anyhow::Result<PlaceMap> {
+        let _full = FullPrecision::new()?;
         let values = self.pixels(&places.points.matmul(&heard.0).unsqueeze(0))?;
         let similarity = places.whole.dot(&heard.0).double_value(&[]) as f32;
         let (values, lit) = (values.index_axis_move(Axis(0), 0), similarity >= self.options.dark);

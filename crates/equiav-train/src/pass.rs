@@ -1,14 +1,15 @@
 //! A batch's way through the network and back: whole, or in parts that give the whole batch's gradient.
 //!
-//! Contrastive losses compare all rows of a batch, so gradients of parts cannot simply be added. In
-//! parts, a first pass without gradient collects the embeddings, the losses of all of them give the
-//! gradient of each, and a second pass hands these back part by part (Gao et al., arXiv 2101.06983).
+//! The losses give the gradient of each embedding, which is then handed back through the network. In
+//! parts, a first pass without gradient collects the embeddings, for contrastive losses compare all rows
+//! of a batch, and a second pass hands gradients back part by part (Gao et al., arXiv 2101.06983).
 
 use std::collections::BTreeMap;
 
+use anyhow::Context;
 use equiav_augment::Modality;
 use equiav_models::{Embeddings, IntraPair, Material, Views};
-use equiav_torch::{GradientAverage, GroupError, LossScaler};
+use equiav_torch::{FullPrecision, GradientAverage, GroupError, LossScaler};
 use tch::{Kind, Tensor};
 
 use crate::keys::Everyone;
@@ -32,15 +33,20 @@ pub(crate) fn pass(
         return in_parts(learner, views, part, recipe);
     }
     let embeddings = learner.network.forward(views, recipe);
-    let terms = losses(learner, &embeddings, recipe)?;
-    let scaled = scaled(&terms.total, learner.scaler.as_ref());
+    let temperature = learner.network.temperature();
+    let whole = joined(std::slice::from_ref(&embeddings));
+    let own = temperature.as_ref().map(|tau| tau.detach().set_requires_grad(true));
+    let terms = losses(learner, &whole, own.as_ref(), recipe)?;
+    let outputs = leaves(&embeddings).into_iter().chain(&temperature);
+    let sum = handed_on(outputs.zip(leaves(&whole).into_iter().chain(&own).map(Tensor::grad)));
+    let sum = sum.context("no embedding has a gradient")?;
     backward(learner, |gradients| {
         if recipe.compute.recompute_blocks {
             // Blocks that are computed twice hide their variables from what looks ahead for them.
-            gradients.accumulate(&scaled)?;
+            gradients.accumulate(&sum)?;
             gradients.average()
         } else {
-            gradients.backward(&scaled)
+            gradients.backward(&sum)
         }
     })?;
     Ok(terms)
@@ -56,19 +62,18 @@ fn in_parts(
     let forward = |learner: &Learner, part: &Each<Views>| learner.network.forward(part, recipe);
     let seen: Vec<_> = tch::no_grad(|| parts.iter().map(|part| forward(learner, part)).collect());
     let whole = joined(&seen);
-    let terms = losses(learner, &whole, recipe)?;
-    let scaled = scaled(&terms.total, learner.scaler.as_ref());
-    backward(learner, |gradients| gradients.accumulate(&scaled))?;
+    let temperature = learner.network.temperature();
+    let terms = losses(learner, &whole, temperature.as_ref(), recipe)?;
     let mut first = 0;
     for part in &parts {
         let embeddings = forward(learner, part);
         let rows = rows(&embeddings);
-        // The gradient of this sum is the gradient of the losses by these rows.
-        let sums = leaves(&embeddings).into_iter().zip(leaves(&whole)).filter_map(|(own, all)| {
-            let gradient = all.grad();
-            gradient.defined().then(|| (own * gradient.narrow(0, first, rows)).sum(Kind::Float))
-        });
-        if let Some(sum) = sums.reduce(|sum, next| sum + next) {
+        let gradient = |all: &Tensor| match all.grad() {
+            gradient if gradient.defined() => gradient.narrow(0, first, rows),
+            none => none,
+        };
+        let gradients = leaves(&whole).into_iter().map(gradient);
+        if let Some(sum) = handed_on(leaves(&embeddings).into_iter().zip(gradients)) {
             backward(learner, |gradients| gradients.accumulate(&sum))?;
         }
         first += rows;
@@ -77,20 +82,33 @@ fn in_parts(
     Ok(terms)
 }
 
+/// Computes the losses of `embeddings` and their gradient, times the scale, by these, which are variables of
+/// their own: so that its products are as exact as those of the losses, whatever networks compute in.
 fn losses(
-    learner: &Learner,
+    learner: &mut Learner,
     embeddings: &Each<Embeddings>,
+    temperature: Option<&Tensor>,
     recipe: &Settings,
-) -> Result<Terms, GroupError> {
-    let (network, group) = (&learner.network, &learner.processes.group);
-    let device = network.store.device();
+) -> anyhow::Result<Terms> {
+    // Cosines that differ by little decide, and the temperature sharpens their differences.
+    let _full = FullPrecision::new()?;
+    let (device, group) = (learner.network.store.device(), &learner.processes.group);
     let gather = || Everyone::gather(group, embeddings, recipe);
     let everyone = phase::at(Phase::Gather, device, gather)?;
-    let temperature = network.temperature();
     // PUBLISHED: losses-in-autocast, the published losses are computed within the region that narrows products.
-    Ok(phase::at(Phase::Losses, device, || {
-        objective::terms(embeddings, &everyone, temperature.as_ref(), recipe)
-    }))
+    let terms = phase::at(Phase::Losses, device, || {
+        objective::terms(embeddings, &everyone, temperature, recipe)
+    });
+    let scaled = scaled(&terms.total, learner.scaler.as_ref());
+    backward(learner, |gradients| gradients.accumulate(&scaled))?;
+    Ok(terms)
+}
+
+/// A sum whose gradient by each output is the one beside it; nothing where none is defined.
+fn handed_on<'a>(pairs: impl Iterator<Item = (&'a Tensor, Tensor)>) -> Option<Tensor> {
+    let defined = pairs.filter(|(_, gradient)| gradient.defined());
+    let sums = defined.map(|(output, gradient)| (output * gradient).sum(Kind::Float));
+    sums.reduce(|sum, next| sum + next)
 }
 
 fn backward(

@@ -18,7 +18,7 @@ use crate::state::{Best, State};
 use crate::step::{self, Position};
 use crate::stop::Stop;
 use crate::task::{Feed, Measured, Shared, Task};
-use crate::watch::{StepReport, Watch};
+use crate::watch::{Event, StepReport, Watch};
 
 /// How a run ended.
 #[derive(Clone, Debug)]
@@ -76,10 +76,25 @@ pub fn pretrain_together(
     stop: &Stop,
     watch: &mut dyn Watch,
 ) -> anyhow::Result<Summary> {
+    processes.telling(|| train(recipe, out, processes, stop, watch))
+}
+
+/// One process's part of the run.
+fn train(
+    recipe: &Recipe,
+    out: &Path,
+    processes: &Processes,
+    stop: &Stop,
+    watch: &mut dyn Watch,
+) -> anyhow::Result<Summary> {
     processes.ensure_same_recipe(recipe)?;
     let device = device_of(&recipe.compute, processes)?;
+    if let Some(warning) = processes.warning_of_gradients(device) {
+        watch.note(&Event::Warning(warning));
+    }
     let _lock = if processes.leads() { Some(folder::open(recipe, out)?) } else { None };
     let corpus = recipe.data.source.prepare(watch)?;
+    processes.group.await_all("corpus")?;
     let evaluate = corpus.evaluate.into_iter();
     let evaluate = evaluate.map(|(name, list)| Ok((name, dataset(recipe, list)?)));
     let task = Pretraining {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail, ensure};
 use equiav_data::Clips;
 use equiav_torch::{Group, GroupError, Limits, Reduce, Rendezvous, Solo};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::recipe::{self, Checked, Sections};
 
@@ -62,6 +62,16 @@ impl Processes {
     /// The share of this process in `all`, clips or rows of a step.
     pub(crate) fn share(&self, all: usize) -> usize {
         all / self.world()
+    }
+
+    /// What is to be said of gradients on `device` that these processes average, if anything.
+    pub(crate) fn warning_of_gradients(&self, device: Device) -> Option<String> {
+        let staged = device.is_cuda() && self.world() > 1 && !self.group.carries_gpus();
+        staged.then(|| {
+            "gradients of GPUs are averaged through the host's memory, over Gloo, after each pass: a build \
+             with the feature `nccl` averages them on the GPUs, during it (docs/distributed.md)"
+                .to_owned()
+        })
     }
 
     /// How many of them run on this host.
@@ -133,7 +143,8 @@ impl Processes {
         Ok(())
     }
 
-    /// What the leader's `work` gives, for all of them; the others wait for it.
+    /// What the leader's `work` gives, for all of them; the others wait for it as long as the leader lives,
+    /// and end with its error.
     pub(crate) fn led<T: serde::Serialize + serde::de::DeserializeOwned>(
         &self,
         purpose: &str,
@@ -143,12 +154,36 @@ impl Processes {
             return work();
         }
         if self.leads() {
-            let result = work()?;
+            let result = self.telling(work)?;
+            self.group.await_all(purpose)?;
             self.group.gather_text(&serde_json::to_string(&result)?, purpose)?;
             return Ok(result);
         }
+        self.group.await_all(purpose)?;
         let texts = self.group.gather_text("", purpose)?;
         serde_json::from_str(&texts[0]).with_context(|| format!("{purpose}, from rank 0"))
+    }
+
+    /// Does `work`, whose error the other processes are told, so that they end with it and at once; a failure
+    /// between processes they know by themselves.
+    pub(crate) fn telling<T>(&self, work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
+        /// Tells of a panic as well.
+        struct Telling<'a>(&'a dyn Group);
+        impl Drop for Telling<'_> {
+            fn drop(&mut self) {
+                if std::thread::panicking() {
+                    self.0.give_up("a panic, see its own output");
+                }
+            }
+        }
+        let _telling = Telling(self.group.as_ref());
+        let result = work();
+        if let Err(error) = &result
+            && !error.chain().any(|cause| cause.is::<GroupError>())
+        {
+            self.group.give_up(&format!("{error:#}").replace('\n', " "));
+        }
+        result
     }
 }
 

@@ -132,6 +132,9 @@ impl<T: Task> Run<T> {
         let State { epoch, step, .. } = self.state;
         let position = Position { epoch, step, lr: self.schedule.lr(step), data_time };
         let report = self.task.step(batch, position)?;
+        if !report.applied && self.state.skipped_in_a_row == 0 {
+            self.sound = self.state.clone();
+        }
         self.state.step = report.step;
         self.state.used += report.batch;
         if let Some(journal) = &mut self.journal {
@@ -194,9 +197,6 @@ impl<T: Task> Run<T> {
         self.due |= over || saved;
         // While steps are left out the newest checkpoint stays the one from before.
         let sound = self.state.skipped_in_a_row == 0;
-        if sound {
-            self.sound = self.state.clone();
-        }
         if self.due && (sound || last) {
             self.save(watch)?;
         }
@@ -229,12 +229,13 @@ impl<T: Task> Run<T> {
     fn save(&mut self, watch: &mut dyn Watch) -> anyhow::Result<PathBuf> {
         self.share_unreadable()?;
         let path = self.checkpoints.join(checkpoint::name(self.state.step));
-        if self.task.shared().processes.leads() {
+        self.task.shared().processes.led("checkpoint", || {
             checkpoint::save(&self.checkpoints, &self.state, &self.task.files())?;
             let best = self.state.best.map(|best| best.step);
             checkpoint::prune(&self.checkpoints, self.task.shared().run.keep, best)?;
             watch.note(&Event::Saved(path.clone()));
-        }
+            Ok(())
+        })?;
         self.checkpoint = Some(path.clone());
         self.due = false;
         Ok(path)

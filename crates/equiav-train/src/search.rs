@@ -8,6 +8,7 @@ use std::path::Path;
 
 use equiav_augment::Modality;
 use equiav_eval::{Rank, score};
+use equiav_torch::FullPrecision;
 use ndarray::Array1;
 use serde::Serialize;
 use tch::{Device, Tensor};
@@ -185,6 +186,8 @@ impl Gallery {
         let queries = Tensor::from_slice(&values).view([query.len() as i64, width]);
         let queries = queries.to_device(self.rows.device()).tr();
         let mut scores = Vec::with_capacity(self.owners.len());
+        // Near scores decide the order, whatever the network computes in.
+        let _full = FullPrecision::new().expect("libtorch has products of 32 bits");
         for block in self.rows.split(BLOCK, 0) {
             let (best, which) = block.matmul(&queries).max_dim(1, false);
             let best = Vec::<f32>::try_from(best.to_device(Device::Cpu)).expect("numbers");
@@ -318,6 +321,29 @@ mod tests {
         }
         let missing = Content { medium: Medium::Picture, digest: [9; 32] };
         assert!(gallery.rank(&[&query], missing).is_none());
+    }
+
+    #[test]
+    fn scores_are_those_of_full_precision_whatever_is_set() {
+        use equiav_torch::{MatmulPrecision, set_matmul_precision};
+        // Large enough for the libraries that a lower precision is handed to.
+        let row =
+            |seed: u64, modality| Row { modality, span: None, vector: crate::hashed(seed, 512) };
+        let mut contents = contents(40);
+        contents.about.model.width = 512;
+        for (seed, (content, rows)) in (0..).zip(&mut contents.rows) {
+            let modality =
+                if content.medium == Medium::Sound { Modality::Audio } else { Modality::Visual };
+            *rows = (0..20).map(|window| row(seed * 20 + window, modality)).collect();
+        }
+        let gallery = Gallery::new(&contents, Modality::Visual, Device::Cpu);
+        let query: Vec<Row> = (0..64).map(|seed| row(9_000 + seed, Modality::Audio)).collect();
+        let found = |precision| {
+            set_matmul_precision(precision).expect("libtorch takes it");
+            gallery.search(&lookers(&query, Modality::Visual), 40)
+        };
+        let low = found(MatmulPrecision::Medium);
+        assert_eq!(low, found(MatmulPrecision::Highest));
     }
 
     #[test]

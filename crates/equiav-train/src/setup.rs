@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use equiav_data::{Clips, Dataset, DatasetConfig, LoaderOptions};
-use equiav_torch::{cuda_device, set_matmul_precision, set_threads};
+use equiav_torch::{
+    cuda_device, load_cuda, own_gpu, set_matmul_precision, set_threads, visible_gpus,
+};
 use tch::Device;
 
 use crate::processes::Processes;
@@ -28,6 +30,11 @@ pub fn device(recipe: &Settings) -> anyhow::Result<Device> {
 ///
 /// As [`device`], or if a process does not take part within the limit.
 pub(crate) fn device_of(compute: &Compute, processes: &Processes) -> anyhow::Result<Device> {
+    if compute.device == DeviceName::Cuda {
+        // First of all: libtorch remembers that there is no CUDA if anything asks before. What is
+        // missing is told below.
+        let _ = load_cuda();
+    }
     let sharing = processes.on_this_host()?;
     let threads = match NonZeroUsize::new(compute.threads) {
         Some(threads) => threads,
@@ -40,7 +47,7 @@ pub(crate) fn device_of(compute: &Compute, processes: &Processes) -> anyhow::Res
     set_matmul_precision(compute.matmul_precision)?;
     match compute.device {
         DeviceName::Cpu => Ok(Device::Cpu),
-        DeviceName::Cuda => cuda_device(processes.local_rank)
+        DeviceName::Cuda => cuda_device(own_gpu(processes.local_rank, visible_gpus()))
             .context("compute.device = \"cuda\" (the way out: --set compute.device=cpu)"),
     }
 }

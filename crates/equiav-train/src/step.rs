@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use equiav_data::Batch;
-use equiav_torch::{peak_on_gpu, peak_resident};
+use equiav_torch::peak_on;
 
 use crate::feed;
 use crate::learner::Learner;
@@ -99,7 +99,7 @@ pub(crate) fn conclude<N: Stored>(
         applied,
         batch: clips.len() * learner.processes.world(),
         clips,
-        memory: peak_on_gpu(0).or_else(peak_resident),
+        memory: peak_on(device),
         data_time,
         batch_time: data_time + started.elapsed(),
     })

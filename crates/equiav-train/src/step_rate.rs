@@ -4,8 +4,7 @@ use std::time::{Duration, Instant};
 
 use equiav_data::Batch;
 use equiav_models::Inter;
-use equiav_torch::{peak_on_gpu, peak_resident};
-use tch::Device;
+use equiav_torch::peak_on;
 
 use crate::fixed;
 use crate::learner::Learner;
@@ -110,10 +109,7 @@ pub fn step_rate(start: &mut Start, recipe: &Settings) -> anyhow::Result<StepRat
         one(start, position, recipe)
     };
     let steps = rates.iter().enumerate().map(timed).collect::<anyhow::Result<_>>()?;
-    let peak = match start.learner.network.store.device() {
-        Device::Cuda(index) => peak_on_gpu(index),
-        _ => peak_resident(),
-    };
+    let peak = peak_on(start.learner.network.store.device());
     let parameters = start.learner.network.parameters();
     Ok(StepRate { batch: recipe.run.batch, parameters, steps, peak })
 }

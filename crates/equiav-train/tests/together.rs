@@ -5,6 +5,8 @@ mod labeled;
 #[path = "../../equiav-torch/tests/group/launch.rs"]
 #[allow(dead_code, reason = "each test program uses its part")]
 mod launch;
+#[path = "together/published.rs"]
+mod published;
 #[path = "support/tiny.rs"]
 mod tiny;
 
@@ -21,7 +23,7 @@ use equiav_train::{
     Event, Processes, Recipe, Silent, Stop, Watch, finetune, finetune_together, pretrain_together,
 };
 use labeled::labeled;
-use launch::{FAILED, Failure, Launch, Outcome, PATIENT, Running, free_port, say};
+use launch::{FAILED, Failure, LIMIT, Launch, Outcome, PATIENT, Running, free_port, say};
 use tch::{Device, Kind, Tensor};
 use tiny::{STEPS, assert_same_run, checkpoint, tiny};
 
@@ -31,16 +33,24 @@ const FOLDER: &str = "EQUIAV_TEST_FOLDER";
 const CHANGES: &str = "EQUIAV_TEST_CHANGES";
 
 /// What the fine-tuning runs change in their recipe.
-const TUNED: [&str; 3] = ["evaluation.batch=3", "evaluation.frames=all", "model.drop_path=0.1"];
+const TUNED: [&str; 5] = [
+    "evaluation.batch=3",
+    "evaluation.frames=all",
+    "model.drop_path=0.1",
+    SMOOTH[0],
+    "optimizer.lr=0.01",
+];
 
 /// The body of a started process; of no meaning when the tests start it.
 #[test]
 fn child() {
     launch::child(|scenario| match scenario {
         "steps" => steps(),
+        "published" => published(),
         "run" => run(None),
         "stop" => run(Some(6)),
         "elsewhere" => elsewhere(),
+        "leader" => leader(),
         "finetune" => tuned(),
         other => panic!("no scenario {other}"),
     });
@@ -86,34 +96,59 @@ fn batch(recipe: &Recipe, rank: usize, world: usize) -> Batch {
     loader.expect("a loader").next().expect("a batch").expect("readable clips")
 }
 
-/// The first moments after one step and the weights after ten on `batch`.
-fn learned(
-    recipe: &Recipe,
-    processes: &Processes,
-    batch: &Batch,
-) -> Result<[BTreeMap<String, Tensor>; 2], Failure> {
+/// What makes AdamW a momentum's descent, whose weights are as far apart as their gradients are. With its
+/// usual eps a gradient near 0 becomes a whole step in one direction or the other, by its rounding.
+const SMOOTH: [&str; 2] = ["optimizer.eps=1.0", "optimizer.lr=0.3"];
+
+/// How far weights may lie apart, relative to the way they have come: sums of 32-bit numbers in another order.
+const ROUNDING: f64 = 1e-4;
+
+/// What a learner has after its steps on `batch`.
+struct Learned {
+    /// The first moments after one step: the gradient, up to a factor.
+    gradient: BTreeMap<String, Tensor>,
+    /// How far ten steps have moved the weights.
+    way: BTreeMap<String, Tensor>,
+    /// The weights after ten steps.
+    weights: BTreeMap<String, Tensor>,
+}
+
+/// Makes ten steps on `batch`.
+fn learned(recipe: &Recipe, processes: &Processes, batch: &Batch) -> Result<Learned, Failure> {
     let mut learner = Learner::together(recipe, Device::Cpu, processes)?;
-    let mut moments = BTreeMap::new();
+    let weights = |learner: &Learner| -> BTreeMap<String, Tensor> {
+        let all = learner.network.store.variables().into_iter();
+        all.map(|(name, weight)| (name, weight.detach().copy())).collect()
+    };
+    let (start, mut gradient) = (weights(&learner), BTreeMap::new());
     for number in 0..10 {
-        let position = Position { epoch: 0, step: number, lr: 1e-3, data_time: Duration::ZERO };
+        let lr = recipe.optimizer.lr;
+        let position = Position { epoch: 0, step: number, lr, data_time: Duration::ZERO };
         let report = step(&mut learner, batch, position, recipe)?;
         assert!(report.applied && report.batch == recipe.run.batch);
         if number == 0 {
             let copied = |(name, tensor): (String, Tensor)| {
                 name.ends_with(".exp_avg").then(|| (name, tensor.copy()))
             };
-            moments = learner.optimizer.state().into_iter().filter_map(copied).collect();
+            gradient = learner.optimizer.state().into_iter().filter_map(copied).collect();
         }
     }
-    Ok([moments, learner.network.store.variables().into_iter().collect()])
+    let weights = weights(&learner);
+    let way = start.iter().map(|(name, start)| (name.clone(), &weights[name] - start)).collect();
+    Ok(Learned { gradient, way, weights })
 }
 
 /// The distance of two sets of tensors, relative to the first.
 fn distance(a: &BTreeMap<String, Tensor>, b: &BTreeMap<String, Tensor>) -> f64 {
     assert!(a.len() > 20 && a.keys().eq(b.keys()));
-    let square = |tensor: &Tensor| tensor.norm().double_value(&[]).powi(2);
-    let apart: f64 = a.iter().map(|(name, tensor)| square(&(tensor - &b[name]))).sum();
-    (apart / a.values().map(square).sum::<f64>()).sqrt()
+    let apart = a.iter().map(|(name, tensor)| (name.clone(), tensor - &b[name])).collect();
+    norm(&apart) / norm(a)
+}
+
+/// The length of a set of tensors.
+fn norm(all: &BTreeMap<String, Tensor>) -> f64 {
+    let square = |tensor: &Tensor| tensor.square().sum(Kind::Double).double_value(&[]);
+    all.values().map(square).sum::<f64>().sqrt()
 }
 
 /// What processes learn from their parts of a batch, against one that has the whole.
@@ -132,14 +167,16 @@ fn steps() -> Result<(), Failure> {
         &["objective.rows=1", "objective.intra=invariant", "objective.inter=clean-pair"],
     ];
     for changes in variants {
-        let recipe = tiny(&folder().join(rank.to_string()), changes);
-        let [gradient, weights] = learned(&recipe, &processes, &batch(&recipe, rank, world))?;
-        let alone = Processes::alone();
-        let [expected, whole] = learned(&recipe, &alone, &batch(&recipe, 0, 1))?;
-        let apart = [distance(&expected, &gradient), distance(&whole, &weights)];
-        assert!(apart[0] < 1e-5 && apart[1] < 1e-4, "{changes:?}: {apart:?}");
+        let recipe = tiny(&folder().join(rank.to_string()), &[&SMOOTH, changes].concat());
+        let ours = learned(&recipe, &processes, &batch(&recipe, rank, world))?;
+        let whole = learned(&recipe, &Processes::alone(), &batch(&recipe, 0, 1))?;
+        let apart = [distance(&whole.gradient, &ours.gradient), distance(&whole.way, &ours.way)];
+        say(&format!("{changes:?}: {apart:?}"));
+        assert!(apart[0] < 1e-5 && apart[1] < ROUNDING, "{changes:?}: {apart:?}");
+        let come = norm(&whole.way) / norm(&whole.weights);
+        assert!(come > 1e-2, "{changes:?}: the weights have hardly moved: {come}");
         let sum = |tensor: &Tensor| tensor.sum(Kind::Double).double_value(&[]).to_bits();
-        let sums: Vec<u64> = weights.values().map(sum).collect();
+        let sums: Vec<u64> = ours.weights.values().map(sum).collect();
         let all = processes.group.gather_text(&format!("{sums:?}"), "comparison")?;
         assert!(all.iter().all(|other| *other == all[0]), "{changes:?}: the ranks differ");
     }
@@ -152,13 +189,22 @@ fn steps() -> Result<(), Failure> {
     let (ours, expected) = (losses(&processes)?, losses(&Processes::alone())?);
     let near = ours.iter().zip(&expected).all(|(ours, one)| (ours - one).abs() < 1e-5);
     assert!(near && expected[0] != expected[2], "{ours:?}, {expected:?}");
-    // Keys without gradient make another gradient, which depends on the number of processes.
-    let recipe = tiny(&folder().join(rank.to_string()), &["profile=published"]);
-    let [gradient, _] = learned(&recipe, &processes, &batch(&recipe, rank, world))?;
-    let [expected, _] = learned(&recipe, &Processes::alone(), &batch(&recipe, 0, 1))?;
-    let apart = distance(&expected, &gradient);
-    assert!(apart > 1e-3, "published: {apart}");
+    // Where keys have no gradient, parts have that of the whole as well.
+    let gradient = |more: &[&str]| -> Result<BTreeMap<String, Tensor>, Failure> {
+        let changes = [&SMOOTH[..], &["profile=published"], more].concat();
+        let recipe = tiny(&folder().join(rank.to_string()), &changes);
+        Ok(learned(&recipe, &processes, &batch(&recipe, rank, world))?.gradient)
+    };
+    let apart = distance(&gradient(&[])?, &gradient(&["run.micro_batch=1"])?);
+    assert!(apart < 1e-5, "published, in parts: {apart}");
     Ok(())
+}
+
+/// The gradient of the published profile in two processes.
+fn published() -> Result<(), Failure> {
+    let processes = processes()?;
+    let own = folder().join(processes.group.rank().to_string());
+    published::published(&processes, &own)
 }
 
 /// A watcher that asks one process to stop after a step.
@@ -189,6 +235,41 @@ fn run(stop_at: Option<u64>) -> Result<(), Failure> {
     let watch = &mut StopAt(stop_at, &stop);
     let summary = pretrain_together(&recipe, &out, &processes, &stop, watch)?;
     say(&format!("stopped {:?} after {}", summary.stopped, summary.steps));
+    Ok(())
+}
+
+/// What the leader of a run does while the others wait for its first checkpoint.
+struct Saving(String, PathBuf);
+
+impl Watch for Saving {
+    fn note(&mut self, event: &Event) {
+        match (event, self.0.as_str()) {
+            (Event::Saved(_), "takes its time") => {
+                std::thread::sleep(LIMIT + Duration::from_secs(4))
+            }
+            (Event::Saved(_), "dies") => std::process::abort(),
+            (Event::Saved(_), "panics") => panic!("as it may happen"),
+            // Where checkpoints are to be is a file from now on.
+            (Event::Step(report), "fails") if report.step == 1 => {
+                let folder = self.1.join("checkpoints");
+                let _ = std::fs::remove_dir_all(&folder);
+                std::fs::write(&folder, "no folder").expect("written");
+            }
+            _ => (),
+        }
+    }
+}
+
+/// A run of one epoch whose leader does as it was told where it saves; others wait for a step up to [`LIMIT`].
+fn leader() -> Result<(), Failure> {
+    tch::set_num_threads(1);
+    let processes = Processes::from_environment(Limits { meeting: PATIENT, collective: LIMIT })?;
+    let deed = std::env::var(CHANGES)?;
+    let recipe = tiny(&folder(), &["run.epochs=1"]);
+    let out = folder().join("out");
+    let deed = if processes.leads() { deed } else { String::new() };
+    let watch = &mut Saving(deed, out.clone());
+    pretrain_together(&recipe, &out, &processes, &Stop::never(), watch)?;
     Ok(())
 }
 
@@ -241,6 +322,12 @@ fn processes_of_one_clip_each_train() {
     assert!(text.contains("val/held-out/visual_to_audio/r1\""));
 }
 
+#[test]
+fn two_processes_have_the_published_gradient() {
+    let folder = tempfile::tempdir().expect("a folder");
+    all_well(&finish(start("published", folder.path(), &[&[][..]; 2])));
+}
+
 /// The weights after `epoch` epochs of the run in `folder`, and its figures without what is rounded.
 fn outcome(folder: &Path) -> (BTreeMap<String, Tensor>, String) {
     let text = std::fs::read_to_string(folder.join("metrics.jsonl")).expect("a log");
@@ -252,7 +339,7 @@ fn outcome(folder: &Path) -> (BTreeMap<String, Tensor>, String) {
 fn a_run_of_several_processes_is_that_of_one_and_its_figures_too() {
     let folder = tempfile::tempdir().expect("a folder");
     // Not a whole number of batches for training, nor for measuring.
-    let uneven = ["evaluation.batch=3"];
+    let uneven = ["evaluation.batch=3", SMOOTH[0], SMOOTH[1]];
     let alone = folder.path().join("alone");
     tiny::run(&tiny(folder.path(), &uneven), &alone).expect("a run");
     let (weights, figures) = outcome(&alone);
@@ -261,7 +348,7 @@ fn a_run_of_several_processes_is_that_of_one_and_its_figures_too() {
         all_well(&finish(start("run", folder.path(), &vec![&uneven[..]; world])));
         let (theirs, measured) = outcome(&out);
         let apart = distance(&weights, &theirs);
-        assert!(apart < 1e-4, "{world} processes: {apart}");
+        assert!(apart < ROUNDING, "{world} processes: {apart}");
         assert_eq!(measured, figures, "{world} processes");
         std::fs::remove_dir_all(out).expect("removed");
     }
@@ -284,7 +371,7 @@ fn fine_tuning_by_several_processes_is_that_of_one_and_its_figures_too() {
     for world in [2, 4] {
         all_well(&finish(start("finetune", folder.path(), &vec![&[][..]; world])));
         let apart = distance(&weights(&alone), &weights(&out));
-        assert!(apart < 1e-4, "{world} processes: {apart}");
+        assert!(apart < ROUNDING, "{world} processes: {apart}");
         assert_eq!(figures(&out), figures(&alone), "{world} processes");
         std::fs::remove_dir_all(&out).expect("removed");
     }
@@ -294,18 +381,18 @@ fn fine_tuning_by_several_processes_is_that_of_one_and_its_figures_too() {
 fn one_is_asked_to_stop_and_all_do_and_another_number_goes_on() {
     let folder = tempfile::tempdir().expect("a folder");
     let alone = folder.path().join("alone");
-    tiny::run(&tiny(folder.path(), &[]), &alone).expect("a run");
-    let outcomes = finish(start("stop", folder.path(), &[&[][..]; 2]));
+    tiny::run(&tiny(folder.path(), &SMOOTH), &alone).expect("a run");
+    let outcomes = finish(start("stop", folder.path(), &[&SMOOTH[..]; 2]));
     all_well(&outcomes);
     for outcome in &outcomes {
         assert!(outcome.text.contains("stopped Some(15) after 6"), "{}", outcome.text);
     }
-    let outcomes = finish(start("run", folder.path(), &[&[][..]; 4]));
+    let outcomes = finish(start("run", folder.path(), &[&SMOOTH[..]; 4]));
     all_well(&outcomes);
     assert!(!outcomes[0].text.contains("step 6\n"), "it goes on: {}", outcomes[0].text);
     let (weights, figures) = outcome(&alone);
     let (theirs, measured) = outcome(&folder.path().join("out"));
-    assert!(distance(&weights, &theirs) < 1e-4);
+    assert!(distance(&weights, &theirs) < ROUNDING);
     assert_eq!(measured, figures);
 }
 
@@ -328,6 +415,34 @@ fn a_process_that_is_killed_at_any_moment_changes_nothing_but_time() {
     all_well(&finish(start("run", folder.path(), &[&often[..]; 2])));
     assert_same_run(&straight, &folder.path().join("out"), 3);
     assert_eq!(STEPS, 4, "the moments lie in three epochs");
+}
+
+#[test]
+fn a_leader_may_take_its_time_and_its_failure_ends_all_with_its_words() {
+    let cases = [
+        ("takes its time", Some(0), ""),
+        ("fails", Some(FAILED), "rank 0 has failed: "),
+        ("panics", Some(FAILED), "rank 0 has failed: a panic, see its own output"),
+        ("dies", Some(FAILED), "rank 0, which hosts the store, is gone"),
+    ];
+    for (deed, code, words) in cases {
+        let folder = tempfile::tempdir().expect("a folder");
+        let [leader, other] = &finish(start("leader", folder.path(), &[&[deed][..]; 2]))[..] else {
+            panic!("two")
+        };
+        assert_eq!(other.code, code, "{deed}: {}", other.text);
+        assert_eq!(leader.code == Some(0), code == Some(0), "{deed}: {}", leader.text);
+        if code != Some(0) {
+            let error = other.error();
+            assert!(error.contains(words), "{deed}: {error}");
+            assert!(error.starts_with("rank 1 of 2: "), "{deed}: {error}");
+        }
+        if deed == "fails" {
+            let (own, told) = (leader.error(), other.error());
+            let reason = "os error 17";
+            assert!(told.contains(own) && told.contains(reason), "its own words: {own} / {told}");
+        }
+    }
 }
 
 #[test]

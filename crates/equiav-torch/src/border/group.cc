@@ -149,8 +149,17 @@ char* equiav_group_barrier(EquiavGroup* group, EquiavWork** work) {
 }
 
 // Waits up to `limit` milliseconds; a failure of the work is the message.
+//
+// Work on a GPU is queued: what the GPU does from here on waits for it, the processor does not. To NCCL a
+// limit would be the limit of the work itself, whose end aborts the communicator; the group's options hold
+// that one, and NCCL's watchdog keeps it.
 char* equiav_work_wait(EquiavWork* work, std::int64_t limit, std::int32_t* done) {
   return guarded([&] {
+    if (work->on_gpu()) {
+      work->work->wait();
+      *done = 1;
+      return;
+    }
     *done = 0;
     try {
       work->work->wait(std::chrono::milliseconds(limit));

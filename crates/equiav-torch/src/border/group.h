@@ -20,4 +20,8 @@ struct EquiavWork {
   c10::intrusive_ptr<c10d::Work> work;
   // What the work reads and writes lives as long as the work.
   equiav::Tensors tensors;
+
+  bool on_gpu() const {
+    return !tensors.empty() && tensors.front().is_cuda();
+  }
 };

@@ -18,7 +18,7 @@ pub(super) struct Report {
 
 impl Report {
     /// As it stands in the store: the ranks in the first line, the words in the second.
-    fn write(&self) -> String {
+    pub(super) fn write(&self) -> String {
         let ranks: Vec<String> = self.missing.iter().map(ToString::to_string).collect();
         format!("{}\n{}", ranks.join(","), self.text)
     }
@@ -102,7 +102,7 @@ fn sign(shared: &Shared, rank: usize, alive: bool) -> Result<Sign, TorchError> {
     Ok(Sign { rank, alive, left, at })
 }
 
-fn read_step(text: &str) -> Option<Step> {
+pub(super) fn read_step(text: &str) -> Option<Step> {
     let (number, label) = text.split_once(' ')?;
     Some(Step { number: number.parse().ok()?, label: label.to_owned() })
 }

@@ -1,4 +1,4 @@
-//! Rows of all processes as one tensor, with and without the gradient of the others.
+//! Rows of all processes as one tensor, with and without their gradient.
 //!
 //! With W processes of B rows each, where each process's loss L_r is the mean over its own rows, the loss
 //! of one process with W·B rows would be L = (1/W) Σ L_r. [`gather_with_gradient`] gives rank r the
@@ -46,8 +46,11 @@ pub fn gather_with_gradient(
         .map_err(|error| GroupError::new(format!("gather ({purpose}): {error}"), Vec::new()))
 }
 
-/// Every rank's `own` rows as one tensor in which the others' rows are constants, as the published
-/// training code has them: this rank's gradient is that of its own loss alone.
+/// Every rank's `own` rows as one tensor of constants, this rank's rows among them, as the published
+/// training code has them: no gradient goes through it.
+///
+/// A lone process has nothing to gather. Its rows come back as they are, with their gradient, as they
+/// do in the published code.
 ///
 /// # Shapes
 ///
@@ -64,12 +67,7 @@ pub fn gather_without_gradient(
     if group.world() == 1 {
         return Ok(own.shallow_clone());
     }
-    let gathered = group.all_gather(own, purpose)?;
-    let (first, rows) = (first_row(group, own), own.size()[0]);
-    let after = first + rows;
-    let before = gathered.narrow(0, 0, first);
-    let behind = gathered.narrow(0, after, gathered.size()[0] - after);
-    Ok(Tensor::cat(&[&before, own, &behind], 0))
+    group.all_gather(own, purpose)
 }
 
 /// Where this rank's rows begin.

@@ -48,6 +48,10 @@ impl Group for Gloo {
         self.session.world()
     }
 
+    fn carries_gpus(&self) -> bool {
+        self.session.carries_gpus()
+    }
+
     #[track_caller]
     fn broadcast(&self, tensor: &mut Tensor, root: usize, purpose: &str) -> Result<(), GroupError> {
         let world = self.world();
@@ -87,6 +91,14 @@ impl Group for Gloo {
 
     fn barrier(&self, purpose: &str) -> Result<(), GroupError> {
         self.session.run("barrier", purpose, |group| group.barrier())
+    }
+
+    fn await_all(&self, purpose: &str) -> Result<(), GroupError> {
+        self.session.await_all(purpose)
+    }
+
+    fn give_up(&self, reason: &str) {
+        self.session.give_up(reason);
     }
 
     fn overlapped_average(

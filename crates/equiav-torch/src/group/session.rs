@@ -5,6 +5,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::GroupError;
+use super::diagnosis::Report;
 use super::error::plain;
 use super::watch::Watch;
 use crate::TorchError;
@@ -15,6 +16,9 @@ const SLICE: Duration = Duration::from_millis(100);
 
 /// What c10d gets beyond the limit to notice by itself that it is over.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// The cause where another rank has explained one.
+pub(super) const OTHER_HAS_FAILED: &str = "another rank has failed";
 
 /// A collective: the same number on all ranks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,6 +108,22 @@ impl Session {
         body(self.group()).map_err(|error| self.fail(&step, &error))
     }
 
+    /// Waits without a limit until every rank has come here or one is dead.
+    pub(super) fn await_all(&self, purpose: &str) -> Result<(), GroupError> {
+        let step = self.enter("wait", purpose)?;
+        self.watch.await_all(&step).map_err(|error| self.fail(&step, &error))
+    }
+
+    /// Ends the group for that reason, which the others are told.
+    pub(super) fn give_up(&self, reason: &str) {
+        let Place { rank, .. } = self.place;
+        let text = format!("rank {rank} has failed: {}", plain(reason));
+        let error = GroupError::new(format!("{}: {}", self.place, plain(reason)), vec![rank]);
+        if self.failure.set(error).is_ok() {
+            self.watch.give_up(Report { missing: vec![rank], text });
+        }
+    }
+
     /// Numbers the next collective and tells the others that this rank has come to it.
     fn enter(&self, name: &str, purpose: &str) -> Result<Step, GroupError> {
         if let Some(failure) = self.failure.get() {
@@ -123,7 +143,7 @@ impl Session {
         let started = Instant::now();
         while !work.wait(SLICE)? {
             if self.watch.was_told() {
-                return Err(TorchError("another rank has failed".to_owned()));
+                return Err(TorchError(OTHER_HAS_FAILED.to_owned()));
             }
             if started.elapsed() > self.limit + GRACE {
                 return Err(TorchError(format!("no end within {:?}", self.limit)));
@@ -141,6 +161,8 @@ impl Session {
         let (place, label, cause) = (self.place, &step.label, plain(&cause.0));
         let message = if report.text.is_empty() {
             format!("{place}: {label}: {cause}")
+        } else if cause == OTHER_HAS_FAILED {
+            format!("{place}: {label}: {}", report.text)
         } else {
             format!("{place}: {label}: {} ({cause})", report.text)
         };

@@ -17,6 +17,10 @@ impl Group for Solo {
         1
     }
 
+    fn carries_gpus(&self) -> bool {
+        true
+    }
+
     fn broadcast(&self, _: &mut Tensor, root: usize, purpose: &str) -> Result<(), GroupError> {
         assert_eq!(root, 0, "broadcast ({purpose}): a lone process has no rank {root}");
         Ok(())

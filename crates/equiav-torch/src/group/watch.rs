@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::diagnosis::{self, Report};
+use super::patience;
 use super::session::{Place, Step};
 use crate::TorchError;
 use crate::border::Store;
@@ -68,6 +69,8 @@ impl Pulse {
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) store: Store,
+    /// A connection for waits without a limit, made while there is somebody to connect with.
+    pub(super) patient: Store,
     pub(super) place: Place,
     pub(super) server: Server,
     pub(super) pulse: Pulse,
@@ -83,6 +86,11 @@ impl Shared {
             let _ = self.told.set(Report::read(&text));
         }
         Ok(self.told.get().cloned())
+    }
+
+    /// Whether a failure has been explained, as far as this rank has read.
+    pub(super) fn was_told(&self) -> bool {
+        self.told.get().is_some()
     }
 }
 
@@ -101,9 +109,10 @@ impl Watch {
         server: Server,
         limit: Duration,
     ) -> Result<Self, TorchError> {
-        let own = store.again()?;
+        let (own, patient) = (store.again()?, store.again()?);
         let pulse = Pulse::within(limit);
-        let shared = Arc::new(Shared { store, place, server, pulse, told: OnceLock::new() });
+        let shared =
+            Arc::new(Shared { store, patient, place, server, pulse, told: OnceLock::new() });
         let (stop, stopped) = channel();
         let (ending, ended) = channel();
         let for_thread = Arc::clone(&shared);
@@ -123,7 +132,31 @@ impl Watch {
 
     /// Whether another rank has explained a failure.
     pub(super) fn was_told(&self) -> bool {
-        self.shared.told.get().is_some()
+        self.shared.was_told()
+    }
+
+    /// Waits until every rank has come to `step`, as long as those that have not show life.
+    pub(super) fn await_all(&self, step: &Step) -> Result<(), TorchError> {
+        patience::await_all(&self.shared, step)
+    }
+
+    /// Tells the others why this rank ends, and leaves them the time to read it.
+    pub(super) fn give_up(&self, report: Report) {
+        let shared = Arc::clone(&self.shared);
+        let (ending, ended) = channel::<()>();
+        let body = move || {
+            if let Ok(first) = shared.store.set_first(key::FAILED, &report.write()) {
+                let _ = shared.told.set(Report::read(&first));
+            }
+            let _ = shared.store.set(&key::left(shared.place.rank), LEFT_FAILED);
+            if shared.server == Server::This {
+                diagnosis::let_others_read(&shared);
+            }
+            drop(ending);
+        };
+        if thread::Builder::new().name("group-end".to_owned()).spawn(body).is_ok() {
+            let _ = ended.recv_timeout(self.shared.pulse.window * 3);
+        }
     }
 
     /// Who is missing at `step`, as far as it can be found out in a few pulses.
@@ -147,7 +180,11 @@ impl Watch {
         let _ = ended.recv_timeout(window * 3);
         match found {
             Ok(Ok(report)) => report,
-            Ok(Err(_)) | Err(_) => diagnosis::store_is_gone(self.shared.server),
+            // Its host may have told why it ends, and ended.
+            Ok(Err(_)) | Err(_) => match self.shared.told.get() {
+                Some(report) => report.clone(),
+                None => diagnosis::store_is_gone(self.shared.server),
+            },
         }
     }
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use equiav_torch::{
-    GradientAverage, Group, Reduce, Unused, gather_with_gradient, gather_without_gradient,
+    GradientAverage, Group, GroupError, Reduce, Solo, Unused, gather_with_gradient,
+    gather_without_gradient,
 };
 use tch::{Device, Kind, Tensor};
 
@@ -161,7 +162,7 @@ pub(crate) fn gradients() -> Result<(), Failure> {
             same_everywhere(group.as_ref(), &model.gradients())?;
         }
     }
-    constant_keys(group.as_ref(), &mine)
+    gradient_of_gathered(&group)
 }
 
 fn gather_both(group: &Arc<dyn Group>, own: &[Tensor; 2]) -> Result<[Tensor; 2], Failure> {
@@ -185,30 +186,37 @@ fn same_everywhere(group: &dyn Group, numbers: &[f32]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Without their gradient, the keys of others are constants, and each rank's gradient is its own.
-fn constant_keys(group: &dyn Group, mine: &[Tensor; 2]) -> Result<(), Failure> {
-    let first = group.rank() as i64 * ROWS;
-    let gathered = Model::new();
-    let own = gathered.embed(&mine[0], &mine[1]);
-    let keys = [
-        gather_without_gradient(group, &own[0], "a")?,
-        gather_without_gradient(group, &own[1], "v")?,
-    ];
-    gathered.loss(&own, &keys, first).backward();
-
-    let alone = Model::new();
-    let all = clips(group.world() as i64);
-    let whole = alone.embed(&all[0], &all[1]);
-    let own = alone.embed(&mine[0], &mine[1]);
-    let behind = first + ROWS;
-    let keys = [0, 1].map(|way: usize| {
-        let constant = whole[way].detach();
-        let after = constant.narrow(0, behind, constant.size()[0] - behind);
-        Tensor::cat(&[&constant.narrow(0, 0, first), &own[way], &after], 0)
-    });
-    alone.loss(&own, &keys, first).backward();
-    compare("constant keys", &gathered.gradients(), &alone.gradients());
+/// Without gradient all rows of a gather are constants, this rank's own too; with it each row has the
+/// gradients of all ranks. Rank r gives the gathered rows the factor r + 1, and its own rows 10.
+fn gradient_of_gathered(group: &Arc<dyn Group>) -> Result<(), Failure> {
+    let (rank, world) = (group.rank() as i64, group.world() as i64);
+    let numbers = || Tensor::arange(ROWS * 2, (Kind::Float, Device::Cpu)) + 100 * rank;
+    let all: Vec<f32> = (0..world)
+        .flat_map(|r| (0..ROWS * 2).map(move |i| i + 100 * r))
+        .map(|n| n as f32)
+        .collect();
+    let gradient = |gather: &dyn Fn(&Tensor) -> Result<Tensor, GroupError>| {
+        let own = numbers().reshape([ROWS, 2]).set_requires_grad(true);
+        let gathered = gather(&own)?;
+        assert_eq!((gathered.size(), values(&gathered)), (vec![world * ROWS, 2], all.clone()));
+        ((gathered * (rank + 1) as f64).sum(Kind::Float) + (&own * 10.0).sum(Kind::Float))
+            .backward();
+        Ok::<_, Failure>(values(&own.grad()))
+    };
+    let constant = gradient(&|own| gather_without_gradient(group.as_ref(), own, "constants"))?;
+    assert_eq!(constant, [10.0; 2 * ROWS as usize], "the gradient stops at the gather");
+    let of_all = gradient(&|own| gather_with_gradient(group, own, "rows"))?;
+    let ranks = (world * (world + 1) / 2) as f32;
+    assert_eq!(of_all, [10.0 + ranks; 2 * ROWS as usize], "every rank's gradient reaches its row");
     Ok(())
+}
+
+/// A lone process gathers nothing: its rows keep their gradient, as in the published code.
+pub(crate) fn gathered_alone() {
+    let own = Tensor::ones([ROWS, 2], (Kind::Float, Device::Cpu)).set_requires_grad(true);
+    let same = gather_without_gradient(&Solo, &own, "alone").expect("rows");
+    (same * 3.0).sum(Kind::Float).backward();
+    assert_eq!(values(&own.grad()), [3.0; 2 * ROWS as usize]);
 }
 
 /// Parameters that some ranks, some steps or nobody uses.

@@ -45,3 +45,26 @@ pub(crate) fn backward() -> Result<(), Failure> {
     average.backward(&(&weight * 2.0).sum(Kind::Float))?;
     Ok(())
 }
+
+/// Rank 0 does what the environment says while the others wait: rank 1 for its work, rank 2 in a collective.
+pub(crate) fn patience() -> Result<(), Failure> {
+    let group = join(LIMIT)?;
+    group.barrier("begin")?;
+    if group.rank() == 0 {
+        match std::env::var("FIRST")?.as_str() {
+            "works" => std::thread::sleep(LIMIT + Duration::from_secs(4)),
+            "dies" => std::process::abort(),
+            _ => {
+                group.give_up("the disk is full");
+                group.barrier("after the end")?;
+            }
+        }
+    }
+    if group.rank() == 2 {
+        let mut number = Tensor::from_slice(&[1i64]);
+        group.all_reduce(&mut number, Reduce::Sum, "other work")?;
+    }
+    group.await_all("work")?;
+    group.barrier("end")?;
+    Ok(())
+}

@@ -64,10 +64,10 @@ pub(super) fn test(
         lists.push(processes.led("test", || scored.figures_within(list.labeled.targets()))?);
     }
     let tested = Tested { checkpoints: names(&checkpoints), lists };
-    if processes.leads() {
+    processes.led("test figures", || {
         write_whole(&path, &serde_json::to_vec_pretty(&tested)?)
-            .with_context(|| format!("writing {}", path.display()))?;
-    }
+            .with_context(|| format!("writing {}", path.display()))
+    })?;
     Ok((checkpoints, tested.lists))
 }
 

@@ -10,6 +10,7 @@ use equiav_eval::localization::{
     Figure, Overlaps, Rule, Truth, center_map, mean, overlap, pointing,
 };
 use equiav_eval::roc_auc;
+use equiav_torch::FullPrecision;
 use ndarray::{Array2, Array3, ArrayView2, Axis};
 use tch::Tensor;
 
@@ -123,6 +124,7 @@ impl Tally {
         let (faint, silence) = (same(&localizer.faint_noise()?), same(&localizer.silence()?));
         let side = localizer.side();
         let searched = |sounds: Tensor| -> anyhow::Result<(Array3<f32>, Vec<f32>)> {
+            let _full = FullPrecision::new()?;
             let fit = places.matmul(&sounds.unsqueeze(1).unsqueeze(-1)).squeeze_dim(-1);
             let cosines = (&whole * sounds).sum_dim_intlist(-1i64, false, None);
             Ok((localizer.pixels(&fit)?, Vec::<f32>::try_from(cosines)?))

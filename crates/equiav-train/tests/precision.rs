@@ -1,0 +1,99 @@
+//! Losses have products of 32 bits, whatever networks compute in.
+
+#[path = "support/tiny.rs"]
+mod tiny;
+
+use std::sync::{Arc, Mutex};
+
+use equiav_data::{Batch, Loader};
+use equiav_torch::{
+    Group, GroupError, MatmulPrecision, Reduce, matmul_precision, set_matmul_precision,
+};
+use equiav_train::learner::Learner;
+use equiav_train::step::{Position, step};
+use equiav_train::{Processes, Recipe, Silent};
+use tch::{Device, Tensor};
+
+/// Two processes of which this one is both, that note the precision at each of their collectives.
+#[derive(Debug, Default)]
+struct Observed(Mutex<Vec<(String, MatmulPrecision)>>);
+
+impl Observed {
+    fn note(&self, purpose: &str) {
+        let precision = matmul_precision().expect("one of three");
+        self.0.lock().expect("no panic").push((purpose.to_owned(), precision));
+    }
+
+    /// What was noted at that purpose.
+    fn at(&self, purpose: &str) -> Vec<MatmulPrecision> {
+        let all = self.0.lock().expect("no panic");
+        all.iter().filter(|(other, _)| other == purpose).map(|(_, precision)| *precision).collect()
+    }
+}
+
+impl Group for Observed {
+    fn rank(&self) -> usize {
+        0
+    }
+
+    fn world(&self) -> usize {
+        2
+    }
+
+    fn broadcast(&self, _: &mut Tensor, _: usize, _: &str) -> Result<(), GroupError> {
+        Ok(())
+    }
+
+    fn all_reduce(&self, _: &mut Tensor, _: Reduce, purpose: &str) -> Result<(), GroupError> {
+        self.note(purpose);
+        Ok(())
+    }
+
+    fn all_gather(&self, own: &Tensor, purpose: &str) -> Result<Tensor, GroupError> {
+        self.note(purpose);
+        Ok(Tensor::cat(&[own.detach(), own.detach()], 0))
+    }
+
+    fn barrier(&self, _: &str) -> Result<(), GroupError> {
+        Ok(())
+    }
+}
+
+fn batch(recipe: &Recipe) -> Batch {
+    let corpus = recipe.data.source.prepare(&mut Silent).expect("a corpus");
+    let dataset = equiav_train::dataset(recipe, corpus.train).expect("clips");
+    let size = recipe.run.batch / 2;
+    let loader = Loader::new(dataset, 0, (0..size).collect(), size, Default::default());
+    loader.expect("a loader").next().expect("one batch").expect("readable clips")
+}
+
+#[test]
+fn losses_and_their_gradient_have_full_precision_and_networks_their_own() {
+    use MatmulPrecision::{High, Highest};
+    let folder = tempfile::tempdir().expect("a folder");
+    let variants: [&[&str]; 5] = [
+        &["objective.learn_temperature=true"],
+        &["run.micro_batch=2"],
+        &["objective.rows=1"],
+        &["compute.recompute_blocks=true"],
+        &["profile=published"],
+    ];
+    for changes in variants {
+        let recipe = tiny::tiny(folder.path(), changes);
+        let observed = Arc::new(Observed::default());
+        let processes = Processes { group: observed.clone(), local_rank: 0 };
+        let mut learner = Learner::together(&recipe, Device::Cpu, &processes).expect("a network");
+        set_matmul_precision(High).expect("libtorch takes it");
+        let position = Position { epoch: 0, step: 0, lr: 1e-3, data_time: Default::default() };
+        let report = step(&mut learner, &batch(&recipe), position, &recipe).expect("a step");
+        assert!(report.applied, "{changes:?}");
+        // From the first product of the losses to the last one of their gradient ...
+        assert_eq!(observed.at("embeddings"), [Highest], "{changes:?}");
+        assert_eq!(observed.at("gradient of embeddings"), [Highest], "{changes:?}");
+        // ... and no further.
+        let averaged = observed.at("gradients");
+        assert!(!averaged.is_empty(), "{changes:?}");
+        assert!(averaged.iter().all(|precision| *precision == High), "{changes:?}: {averaged:?}");
+        assert_eq!(matmul_precision(), Ok(High), "{changes:?}");
+    }
+}
