@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use equiav_augment::Modality;
 use equiav_data::panic_message;
@@ -82,6 +82,8 @@ pub struct Embedder {
     reader: Reader,
     networks: Mutex<Networks>,
     threads: NonZeroUsize,
+    /// Files of which windows were left out.
+    damaged: Mutex<Vec<Broken>>,
 }
 
 impl Embedder {
@@ -100,7 +102,7 @@ impl Embedder {
         let reader = Reader::new(&trained.recipe, cutting)?;
         let identity = trained.identity();
         let networks = Mutex::new(Networks::new(trained));
-        Ok(Self { identity, cutting, reader, networks, threads })
+        Ok(Self { identity, cutting, reader, networks, threads, damaged: Mutex::default() })
     }
 
     /// The model.
@@ -116,6 +118,14 @@ impl Embedder {
     /// How many threads work.
     pub fn threads(&self) -> usize {
         self.threads.get()
+    }
+
+    /// The files, since this was last asked, that gave rows although some of their windows are damaged and
+    /// were left out; by name.
+    pub fn take_damaged(&self) -> Vec<Broken> {
+        let mut damaged = std::mem::take(&mut *lock(&self.damaged));
+        damaged.sort_by(|a, b| a.file.cmp(&b.file));
+        damaged
     }
 
     /// Embeds `files` and hands what comes of each to `take`, on this thread and in their order.
@@ -167,9 +177,14 @@ impl Embedder {
             if views.len() == AT_ONCE { self.drain(&mut views, threads, &mut rows) } else { Ok(()) }
         })?;
         self.drain(&mut views, threads, &mut rows)?;
+        let all = rows.len();
         rows.retain(|row| !damaged.concerns(row.modality, row.span));
         if rows.is_empty() {
             return Err("all of it is damaged".to_owned().into());
+        }
+        if rows.len() < all {
+            let reason = format!("{} of {all} windows are damaged and skipped", all - rows.len());
+            lock(&self.damaged).push(Broken { file: file.path.clone(), reason });
         }
         Ok(match per {
             Per::Window => rows,
@@ -207,6 +222,10 @@ impl Embedder {
         let vector = Networks::with(&self.networks, |network| network.embed(view))?;
         Ok(Row { modality: view.modality, span: view.span, vector: unit(vector)? })
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The position of a file, and what came of it.

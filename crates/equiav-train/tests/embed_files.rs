@@ -10,7 +10,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use equiav_augment::Modality;
-use equiav_train::embed_files::{Embedder, Files, MediumFile, Per, Row, write};
+use equiav_train::embed_files::{Embedder, Files, MediumFile, Per, Row, find_ffmpeg, write};
 use equiav_train::index::{Contents, index_files};
 use equiav_train::search::{self, Gallery, lookers, measure};
 use equiav_train::{DeviceChoice, Silent, Trained};
@@ -135,6 +135,38 @@ fn a_file_has_the_same_bits_alone_among_others_in_any_order_and_by_any_number_of
             windows.last().expect("a row").span.map(|span| span.end)
         );
     }
+}
+
+#[test]
+fn damage_in_a_video_costs_the_windows_that_it_touches_and_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = train(folder.path(), &[]);
+    let path = folder.path().join("damaged.avi");
+    let mut ffmpeg = std::process::Command::new(find_ffmpeg().expect("FFmpeg").program);
+    ffmpeg.args(["-nostdin", "-v", "error", "-f", "lavfi", "-i", "testsrc2=s=160x120:r=10:d=20"]);
+    ffmpeg.args(["-f", "lavfi", "-i", "sine=440:d=20", "-g", "10"]);
+    ffmpeg.args(["-c:v", "mpeg4", "-q:v", "3", "-c:a", "mp2"]).arg(&path);
+    assert!(ffmpeg.status().expect("FFmpeg").success());
+    let embedder = embedder(&run, 2);
+    let video = [MediumFile::new(path.clone())];
+    let whole = embed(&embedder, &video, Per::Window).remove(0).expect("rows");
+    assert_eq!(embedder.take_damaged(), []);
+
+    let mut bytes = fs::read(&path).expect("a file");
+    let middle = bytes.len() / 2;
+    for at in (middle..middle + 3_000).step_by(100) {
+        bytes[at] ^= 0x24;
+    }
+    fs::write(&path, bytes).expect("a file");
+    let left = embed(&embedder, &video, Per::Window).remove(0).expect("rows");
+    assert!(whole.len() / 2 < left.len() && left.len() < whole.len(), "{}", left.len());
+    let (whole_bits, left_bits) = (bits(&whole), bits(&left));
+    assert!(left_bits.iter().all(|row| whole_bits.contains(row)), "the others are what they were");
+    let damaged = embedder.take_damaged();
+    let skipped = whole.len() - left.len();
+    let reason = format!("{skipped} of {} windows are damaged and skipped", whole.len());
+    assert_eq!((damaged.len(), &damaged[0].file, &damaged[0].reason), (1, &path, &reason));
+    assert_eq!(embedder.take_damaged(), [], "told once");
 }
 
 #[test]

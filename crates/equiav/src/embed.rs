@@ -64,6 +64,7 @@ impl Embed {
             );
             remark!("model {}", embedder.identity());
         }
+        inputs::name_damaged(&embedder);
         inputs::ensure_whole(&broken, files.len())?;
         Ok(ExitCode::SUCCESS)
     }

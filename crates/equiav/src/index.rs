@@ -51,6 +51,7 @@ impl Index {
             indexed.unchanged,
             embedder.identity()
         );
+        inputs::name_damaged(&embedder);
         inputs::ensure_whole(&indexed.broken, files.len())?;
         Ok(ExitCode::SUCCESS)
     }

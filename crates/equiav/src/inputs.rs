@@ -63,6 +63,13 @@ impl Embedding {
     }
 }
 
+/// Names each file of which windows were left out; it is no error, for the others are there.
+pub(crate) fn name_damaged(embedder: &Embedder) {
+    for Broken { file, reason } in embedder.take_damaged() {
+        errln!("{}: {reason}", file.display());
+    }
+}
+
 /// Names each file that could not be embedded.
 ///
 /// # Errors

@@ -15,7 +15,7 @@ use equiav_train::search::{self, Found, Gallery, lookers, measure};
 use serde_json::json;
 use show::Answer;
 
-use crate::inputs::Embedding;
+use crate::inputs::{Embedding, name_damaged};
 use crate::output::{errln, out, outln};
 
 /// Find the sounds and pictures of an index that fit a sound, a picture or a video
@@ -182,6 +182,7 @@ fn embed(embedder: &Embedder, file: &Path) -> anyhow::Result<Vec<Row>> {
         query = rows.map_err(|reason| anyhow::anyhow!("{}: {reason}", file.display()))?;
         Ok(())
     })?;
+    name_damaged(embedder);
     Ok(query)
 }
 
