@@ -10,10 +10,12 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-pub use complaints::{Said, is_of_container, one_complaint};
+pub use complaints::{Said, is_of_container, is_of_decoder, one_complaint};
 
 /// Names an FFmpeg of one's own choice, before any other.
 const VARIABLE: &str = "EQUIAV_FFMPEG";
+/// Begins what is said where there is none; one that is there and does not run is another matter.
+pub(crate) const ABSENT: &str = "there is no FFmpeg";
 /// Where `cargo xtask ffmpeg` puts one, below the cache folder.
 const FETCHED: &str = "ffmpeg-9.0.2/ffmpeg";
 
@@ -71,13 +73,22 @@ impl Ffmpeg {
         let path = env::var_os("PATH").unwrap_or_default();
         let on_path = env::split_paths(&path).map(|folder| folder.join("ffmpeg"));
         let fetched = cache.map(|cache| cache.join(FETCHED));
-        let mut candidates = on_path.chain(fetched).filter(|path| path.is_file());
-        candidates.find_map(|program| Self::at(&program).ok()).ok_or_else(|| {
-            FfmpegError::Machine(format!(
-                "there is no FFmpeg: install it with the system's package manager, fetch a static \
-                 one with `cargo xtask ffmpeg`, or set {VARIABLE} to the program"
-            ))
-        })
+        let mut refused = None;
+        for program in on_path.chain(fetched).filter(|path| path.is_file()) {
+            match Self::at(&program) {
+                Ok(found) => return Ok(found),
+                Err(reason) => {
+                    let shown = program.display();
+                    refused.get_or_insert_with(|| format!("FFmpeg ({shown}) {reason}"));
+                }
+            }
+        }
+        Err(FfmpegError::Machine(refused.unwrap_or_else(|| {
+            format!(
+                "{ABSENT}: install it with the system's package manager, fetch a static one with \
+                 `cargo xtask ffmpeg`, or set {VARIABLE} to the program"
+            )
+        })))
     }
 
     /// The one at `program`, asked for its version.

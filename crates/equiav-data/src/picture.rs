@@ -89,8 +89,10 @@ fn decode(bytes: &[u8], orientation: Orientation) -> Result<Image, String> {
     })
 }
 
-/// The picture in the order of the file, and its EXIF.
-fn decode_stored(bytes: &[u8]) -> Result<(Image, Option<Cow<'_, [u8]>>), String> {
+/// A picture in the order of its file, and its EXIF.
+type Stored<'a> = (Image, Option<Cow<'a, [u8]>>);
+
+fn decode_stored(bytes: &[u8]) -> Result<Stored<'_>, String> {
     let unknown = "is no jpg, png or webp picture";
     match image::guess_format(bytes).map_err(|_| unknown.to_owned())? {
         ImageFormat::Jpeg => {

@@ -27,7 +27,9 @@ impl Cutting<'_, '_> {
         for (place, window) in self.windows.iter().enumerate() {
             let clip = match streams.clip(*window) {
                 // What was cut before it is whole.
-                Err(Fault::Finding(finding)) if place > 0 => {
+                Err(Fault::Finding(finding))
+                    if place > 0 && finding.reason != Reason::TimeLimit =>
+                {
                     return self.broken(place, finding, kept);
                 }
                 clip => self.notes.expect(clip)?,

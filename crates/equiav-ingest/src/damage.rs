@@ -6,8 +6,8 @@
 
 use std::collections::BTreeSet;
 
-use equiav_data::ffmpeg::is_of_container;
 use equiav_data::ffmpeg::process::Task;
+use equiav_data::ffmpeg::{is_of_container, is_of_decoder};
 
 use crate::Fault;
 use crate::probe::Probe;
@@ -34,9 +34,7 @@ impl Damage {
     /// The damage to the sound, where `heard` is what its readers complained of.
     pub(crate) fn to_sound(probe: &Probe, heard: &Heard) -> Option<Self> {
         let said = first(probe, heard)?;
-        let decoder = |source: &String| {
-            !is_of_container(source) && !probe.is_of_video(source) && !source.is_empty()
-        };
+        let decoder = |source: &String| is_of_decoder(source) && !probe.is_of_video(source);
         let complained = heard.sources.iter().chain(&probe.heard.sources).any(decoder);
         // A decoder that conceals what it lost leaves no gap.
         let known = !complained || !probe.sound_gaps.is_empty();
@@ -49,9 +47,14 @@ impl Damage {
         probe: &Probe,
         heard: &Heard,
     ) -> Result<Option<Self>, Fault> {
-        let Some(said) = first(probe, heard) else { return Ok(None) };
+        // Damage to the sound makes no hole of a pause between pictures.
+        let is_of_picture = |source: &String| is_of_container(source) || probe.is_of_video(source);
+        let concerned =
+            !heard.complaints.is_empty() || probe.heard.sources.iter().any(is_of_picture);
+        let said = first(probe, heard).filter(|_| concerned);
+        let Some(said) = said else { return Ok(None) };
         let mut spans = probe.video_gaps.clone();
-        if heard.sources.iter().any(|source| !is_of_container(source)) {
+        if heard.sources.iter().any(|source| is_of_decoder(source)) {
             spans.extend(complained(material)?);
         }
         Ok(Some(Self { said, spans: Some(spans) }))
@@ -117,5 +120,7 @@ mod tests {
         assert_eq!(damage(&whole, "h264").expect("damage").spans, Some(Vec::new()));
         assert_eq!(damage(&whole, "matroska,webm").expect("damage").spans, Some(Vec::new()));
         assert_eq!(damage(&gappy, "aac").expect("damage").spans, Some(gaps));
+        let av1 = Probe { video_codec: Some("av1".to_owned()), ..Probe::default() };
+        assert_eq!(damage(&av1, "libdav1d").expect("damage").spans, Some(Vec::new()));
     }
 }

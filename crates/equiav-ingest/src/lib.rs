@@ -38,6 +38,9 @@ mod recording;
 mod report;
 mod scan;
 mod settings;
+#[cfg(test)]
+#[path = "../../equiav-torch/tests/support/skipped.rs"]
+mod skipped;
 mod sound;
 mod sources;
 mod spool;

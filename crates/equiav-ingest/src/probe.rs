@@ -51,7 +51,9 @@ pub(crate) struct Probe {
 impl Probe {
     /// Whether a part of FFmpeg that complains decodes the video.
     pub(crate) fn is_of_video(&self, source: &str) -> bool {
-        source.starts_with("vist#") || self.video_codec.as_deref() == Some(source)
+        // Its decoder may be named after it: `libdav1d` decodes `av1`.
+        let codec = self.video_codec.as_deref();
+        source.starts_with("vist#") || codec.is_some_and(|codec| source.contains(codec))
     }
 }
 

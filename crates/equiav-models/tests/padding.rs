@@ -134,7 +134,7 @@ fn without_padding_or_without_the_setting_nothing_changes() {
     expected.sort();
     assert_eq!(names, expected, "no parameter is of the setting");
     for (name, mut variable) in with.variables() {
-        let _ = tch::no_grad(|| variable.copy_(&without.variables()[&name]));
+        tch::no_grad(|| variable.copy_(&without.variables()[&name]));
     }
     let mut views = views(2, 3);
     let bare = |views: &Views| embeddings(&plain, views, Intra::Equivariant, Inter::Centroid);
@@ -167,7 +167,7 @@ fn a_padded_clip_is_embedded_as_its_material_alone() {
             true => from.unflatten(1, [2, 3]).narrow(2, 0, 2).flatten(1, 2),
             false => from.shallow_clone(),
         };
-        let _ = tch::no_grad(|| variable.copy_(&from));
+        tch::no_grad(|| variable.copy_(&from));
     }
     let (clip, vectors) = (random(&[1, 3, 8, 12]), random(&[3, 7]));
     for vectors in [None, Some(&vectors)] {

@@ -122,7 +122,10 @@ fn a_video_is_drawn_as_a_video() {
     let message = draw(&["--video", "clip.mp4", "--out", "none/a.mp4"]);
     assert!(message.ends_with("none: no such folder"), "{message}");
     let message = draw(&["--video", "run/recipe.toml", "--out", "a.mp4"]);
-    assert!(message.contains("error: run/recipe.toml: undecodable: "), "{message}");
+    assert!(
+        message.contains("error: run/recipe.toml: not-media: its content is a text"),
+        "{message}"
+    );
     let sound = ["--audio", "corpus/sound/valid-000000.wav"];
     let image = ["--image", "corpus/frames/frame_1/valid-000000.jpg", "--out", "a.mp4"];
     let message = draw(&[&sound[..], &image].concat());

@@ -115,8 +115,10 @@ fn a_run_goes_on_when_its_progress_cannot_be_written() {
     assert_eq!(errors, "");
     again("nobody reads", code);
     let (code, errors) = on_full(folder, &arguments);
-    let warnings = errors.lines().filter(|line| line.starts_with("warning: standard output: "));
-    assert_eq!((warnings.count(), errors.lines().count()), (1, 1), "{errors}");
+    // A slow machine tells the steps of a minute as well.
+    let told = errors.lines().filter(|line| !line.starts_with("epoch "));
+    let told: Vec<&str> = told.collect();
+    assert!(told.len() == 1 && told[0].starts_with("warning: standard output: "), "{errors}");
     again("a full standard output", code);
     let both = command(folder, &arguments).stdout(full()).stderr(full()).status().expect("over");
     again("both full", both.code());

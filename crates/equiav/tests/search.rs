@@ -67,7 +67,9 @@ fn files_are_embedded_indexed_and_found() {
     let answer: serde_json::Value =
         serde_json::from_str(json.lines().next().expect("a line")).expect("JSON");
     assert_eq!(answer["answers"][1]["in"], "visual");
-    assert_eq!(answer["answers"][0]["hits"][0]["time"][0], 0.0);
+    // Each window is as near to itself as can be, so that rounding decides which one is told.
+    let nearest = &answer["answers"][0]["hits"][0];
+    assert_eq!(nearest["time"], nearest["query_time"]);
     let html = fs::read_to_string(folder.path().join("a.html")).expect("a page");
     assert!(html.matches("<audio").count() == 11 && html.matches("<img").count() == 10);
     let figures = run(&["search", "index", "run", "--measure", "corpus/valid.json"]);

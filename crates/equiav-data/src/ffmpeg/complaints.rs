@@ -16,7 +16,7 @@ const REORDERED: usize = 16;
 /// Readers of containers whose names hold no comma.
 const CONTAINERS: [&str; 11] =
     ["avi", "mpegts", "flv", "live_flv", "asf", "mpeg", "ogg", "wav", "nut", "mxf", "rm"];
-/// The longest line, in bytes; a longer one is taken for several.
+/// How much of a line is read, in bytes.
 const LONGEST_LINE: u64 = 4_096;
 /// Begins a line that repeats in other words what another line said, with the file's path.
 const REPEATED: &str = "Error opening input file";
@@ -52,15 +52,21 @@ pub(super) fn said(errors: impl Read) -> Said {
     let (mut lines, mut told, mut sources) = (BTreeSet::new(), Vec::new(), BTreeSet::new());
     let mut places = Places::default();
     let mut errors = BufReader::new(errors);
-    let mut line = Vec::new();
+    let (mut line, mut cut) = (Vec::new(), false);
     while errors.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line).is_ok_and(|read| read > 0)
     {
+        // The rest of a line that is too long has no level of its own.
+        if std::mem::replace(&mut cut, !line.ends_with(b"\n")) {
+            line.clear();
+            continue;
+        }
         let text = String::from_utf8_lossy(&line);
         match leveled(text.trim_end()) {
             (true, text) => {
                 let text = plain(&text);
                 let source = source(&text);
-                if !is_of_container(source) {
+                // Where a line of another thread stands among those of the decoder differs from run to run.
+                if is_of_decoder(source) {
                     places.complain();
                 }
                 if sources.len() < SOURCES {
@@ -76,7 +82,7 @@ pub(super) fn said(errors: impl Read) -> Said {
             (false, text) => {
                 if let Some((time, is_key)) = decoded(&text) {
                     places.decode(time, is_key);
-                } else if told.len() < TOLD {
+                } else if told.len() < TOLD && !goes_on(&text) {
                     told.push(text);
                 }
             }
@@ -95,6 +101,11 @@ fn source(line: &str) -> &str {
 /// Whether a part of FFmpeg that complains reads containers: what is lost then shows as a gap in time.
 pub fn is_of_container(source: &str) -> bool {
     source.starts_with("in#") || source.contains(',') || CONTAINERS.contains(&source)
+}
+
+/// Whether a part of FFmpeg that complains, and says which it is, decodes.
+pub fn is_of_decoder(source: &str) -> bool {
+    !source.is_empty() && !is_of_container(source)
 }
 
 /// The presentation time of the picture that a decoder tells of, and whether it needs no other one.
@@ -141,6 +152,10 @@ impl Places {
 
 /// Whether the line is a complaint, and the line without its level: `[h264 @ 0x1] [error] bad`, `[info] x`.
 fn leveled(line: &str) -> (bool, String) {
+    // Whatever it says is the file's author's.
+    if goes_on(line) {
+        return (false, line.to_owned());
+    }
     let place = |levels: &[&str]| {
         let at = levels.iter().filter_map(|level| Some((line.find(level)?, level.len())));
         at.min()
@@ -154,6 +169,11 @@ fn leveled(line: &str) -> (bool, String) {
         (None, Some(fine)) => (false, without(fine)),
         (None, None) => (true, line.to_owned()),
     }
+}
+
+/// Whether the line goes on with a tag's value that holds line breaks; FFmpeg gives it no level.
+fn goes_on(line: &str) -> bool {
+    line.starts_with(' ') && line.trim_start().starts_with(':')
 }
 
 /// The line without addresses: `[h264 @ 0x55d]` becomes `[h264]`; they change from run to run.
@@ -210,5 +230,13 @@ mod tests {
         let said = said(text.as_bytes());
         assert_eq!(said.complaints, "[h264] no frame; sh: not found");
         assert_eq!(said.told, ["Input #0, avi", "  Stream #0:0", "    title: [error] me"]);
+    }
+
+    #[test]
+    fn a_tag_of_several_lines_is_no_complaint() {
+        let text = "[info]     comment         : first\n                    : second\n                    :\n\
+                    \u{20}                   : [error] Too many open files\n[info]   Duration: 1\n";
+        let expected = ["    comment         : first", "  Duration: 1"].map(str::to_owned).into();
+        assert_eq!(said(text.as_bytes()), Said { told: expected, ..Said::default() });
     }
 }

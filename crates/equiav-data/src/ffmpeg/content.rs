@@ -65,13 +65,14 @@ fn called(start: &[u8]) -> Option<&'static str> {
     let text = String::from_utf8_lossy(start).to_lowercase();
     let begins = text.trim_start();
     let known = TEXTS.iter().find(|(begin, _)| begins.starts_with(begin));
-    let known = known.or_else(|| WITHIN.iter().find(|(within, _)| begins.contains(within)));
-    if let Some((_, called)) = known {
-        return Some(called);
-    }
     // Letters of any encoding; control characters are what every container begins with.
     let control = |byte: &u8| *byte < 0x20 && !b"\t\n\r\x0c\x1b".contains(byte);
     let printable = !start.is_empty() && !start.iter().any(control);
+    // By chance bytes of a video hold one of these; FFmpeg itself names the manifests that are no text.
+    let within = || WITHIN.iter().find(|(within, _)| printable && begins.contains(within));
+    if let Some((_, called)) = known.or_else(within) {
+        return Some(called);
+    }
     (printable && std::str::from_utf8(cut(start)).is_ok()).then_some("a text")
 }
 

@@ -19,7 +19,7 @@ use crate::ffmpeg::{Ffmpeg, FfmpegError};
 /// cannot without `unsafe`; `prlimit` is Linux's alone. A limit that the system does not know
 /// (macOS has none on address space) is passed over.
 const SCRIPT: &str =
-    "ulimit -v \"$1\" 2>/dev/null; ulimit -t \"$2\" 2>/dev/null; shift 2; exec \"$@\"";
+    "ulimit -v \"$1\" 2>/dev/null; ulimit -S -t \"$2\" 2>/dev/null; shift 2; exec \"$@\"";
 /// How much output is read at once, in bytes.
 const BUFFER: usize = 1 << 16;
 

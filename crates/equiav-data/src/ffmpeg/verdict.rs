@@ -18,8 +18,8 @@ const NOT_STARTED: [i32; 2] = [126, 127];
 /// What FFmpeg ends with when a signal asked it to.
 const ASKED_TO_END: i32 = 255;
 /// Signals by which a program ends that has gone wrong by itself: SIGILL, SIGTRAP, SIGABRT, SIGBUS (of
-/// Linux and of macOS), SIGFPE, SIGSEGV, SIGSYS (of both).
-const CRASHES: [i32; 9] = [4, 5, 6, 7, 8, 10, 11, 12, 31];
+/// Linux and of macOS), SIGFPE, SIGSEGV, SIGXCPU, SIGSYS (of both).
+const CRASHES: [i32; 10] = [4, 5, 6, 7, 8, 10, 11, 12, 24, 31];
 /// FFmpeg's words for what is no fault of any file.
 const OF_THE_MACHINE: [&str; 3] =
     ["Too many open files", "Resource temporarily unavailable", "No space left on device"];

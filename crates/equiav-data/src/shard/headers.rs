@@ -182,7 +182,8 @@ impl<'a> Headers<'a> {
         }
         let mut rest = vec![0; (self.bytes - self.offset) as usize];
         (self.read)(&mut rest, self.offset)?;
-        self.unread = rest.iter().any(|byte| *byte != 0).then_some(self.offset);
+        let more = rest.iter().any(|byte| *byte != 0).then_some(self.offset);
+        self.unread = self.unread.or(more);
         Ok(None)
     }
 
@@ -268,7 +269,8 @@ impl<'a> Headers<'a> {
     /// Jumps over a content of `size` bytes; says where it lies.
     fn skip(&mut self, size: u64, what: impl FnOnce() -> String) -> Result<Place, Stop> {
         let place = Place { offset: self.offset, length: size };
-        let end = place.offset + size.next_multiple_of(BLOCK);
+        let length = size.checked_next_multiple_of(BLOCK).unwrap_or(u64::MAX);
+        let end = place.offset.saturating_add(length);
         if end > self.bytes {
             let missing = end - self.bytes;
             return Err(format!("truncated: {} lacks its last {missing} bytes", what()).into());

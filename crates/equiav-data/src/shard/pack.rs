@@ -34,7 +34,7 @@ pub struct Packed {
 ///
 /// # Errors
 ///
-/// If the folder cannot be written to, or holds shards of another list.
+/// If the folder cannot be written to, or holds shards of another list; if the machine cannot read a clip.
 pub fn pack(
     manifest: &Manifest,
     folder: &Path,
@@ -79,6 +79,10 @@ fn write_shard<'c>(
             }
             Err(media) => {
                 let error = ClipError { clip: position, id: clip.id.clone(), media };
+                // A finished shard is never packed again, so that the clip would be lost for good.
+                if error.media.machine {
+                    return Err(DataError::Machine(error));
+                }
                 left_out.push(error.to_string());
             }
         }

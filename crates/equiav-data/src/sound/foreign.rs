@@ -17,7 +17,7 @@ use super::kept::Kept;
 use super::refusal::Refusal;
 use super::track::check_rate;
 use crate::ffmpeg::process::{Limits, Running, Task};
-use crate::ffmpeg::{Ffmpeg, FfmpegError};
+use crate::ffmpeg::{ABSENT, Ffmpeg, FfmpegError};
 use crate::{MediaError, Waveform, cache_folder};
 
 /// How long it may take. A sound that is longer than any that is used is not decoded to its end.
@@ -27,6 +27,8 @@ const LIMITS: Limits = Limits {
     memory_mb: 2_048,
     threads: 1,
 };
+/// What FFmpeg is asked to make.
+const OUTPUT: &str = "-vn -sn -dn -af pan=mono|c0=c0,asetpts=N/SR/TB -c:a pcm_f32be -f au";
 /// How many bytes of samples are taken at once.
 const BLOCK: usize = 1 << 16;
 
@@ -48,23 +50,26 @@ pub(super) fn read(
     foreign: &Foreign,
     extent: Extent,
 ) -> Result<Waveform, MediaError> {
-    read_by(ffmpeg(), cache_folder().as_deref(), input, foreign, extent).map_err(|refusal| {
-        match refusal {
-            Refusal::Io(error) => MediaError::io(name, &error),
-            Refusal::Machine(reason) => {
-                MediaError { machine: true, ..MediaError::broken(name, reason) }
-            }
-            Refusal::Broken(reason) | Refusal::Foreign(reason) => MediaError::broken(name, reason),
+    let (ffmpeg, cache) = (ffmpeg(), cache_folder());
+    let ffmpeg = ffmpeg.as_ref().copied().map_err(String::as_str);
+    read_by(ffmpeg, cache.as_deref(), input, foreign, extent).map_err(|refusal| match refusal {
+        Refusal::Io(error) => MediaError::io(name, &error),
+        Refusal::Machine(reason) => {
+            MediaError { machine: true, ..MediaError::broken(name, reason) }
         }
+        Refusal::Broken(reason) | Refusal::Foreign(reason) => MediaError::broken(name, reason),
     })
 }
 
-/// The FFmpeg of this process, or the ways to get one: looked for once, since a data set may hold a million
-/// of such sounds and looking for it starts a program.
-fn ffmpeg() -> Result<&'static Ffmpeg, &'static str> {
-    static FOUND: OnceLock<Result<Ffmpeg, String>> = OnceLock::new();
-    let find = || Ffmpeg::find(cache_folder().as_deref()).map_err(|error| error.to_string());
-    FOUND.get_or_init(find).as_ref().map_err(String::as_str)
+/// The FFmpeg of this process, or the ways to get one: looked for until it is found, since a data set may
+/// hold a million of such sounds and looking for it starts a program.
+fn ffmpeg() -> Result<&'static Ffmpeg, String> {
+    static FOUND: OnceLock<Ffmpeg> = OnceLock::new();
+    if let Some(found) = FOUND.get() {
+        return Ok(found);
+    }
+    let found = Ffmpeg::find(cache_folder().as_deref()).map_err(|error| error.to_string())?;
+    Ok(FOUND.get_or_init(|| found))
 }
 
 fn read_by(
@@ -78,12 +83,18 @@ fn read_by(
         Some(cache) => Some(Kept::new(&cache.join("sounds"), input, extent)?),
         None => None,
     };
-    if let Some(waveform) = kept.as_ref().and_then(Kept::read) {
+    // What it is asked for is part of what it makes.
+    let made = |ffmpeg: &Ffmpeg| format!("{} {OUTPUT}", ffmpeg.version);
+    let version = ffmpeg.ok().map(made);
+    if let Some(waveform) = kept.as_ref().and_then(|kept| kept.read(version.as_deref())) {
         return Ok(waveform);
     }
     let Foreign { reason, demuxer, promised } = foreign;
-    let ffmpeg = ffmpeg
-        .map_err(|none| Refusal::broken(format!("{reason}, which takes FFmpeg to read; {none}")))?;
+    let ffmpeg = ffmpeg.map_err(|none| match none.starts_with(ABSENT) {
+        true => Refusal::broken(format!("{reason}, which takes FFmpeg to read; {none}")),
+        // It is there and does not run: no fault of the sound's.
+        false => Refusal::Machine(none.to_owned()),
+    })?;
     let file = match input {
         Input::File(path) => Material { path: path.to_path_buf(), is_temporary: false },
         Input::Bytes(bytes) => Material::temporary(bytes.as_ref())?,
@@ -94,11 +105,9 @@ fn read_by(
         file: &file.path,
         // Checksums are checked, which FFmpeg does not do of itself.
         input: ["-err_detect", "crccheck+explode", "-f", *demuxer].map(str::to_owned).into(),
-        // Time stamps that start anew in the middle are counted through.
-        output: "-map 0:a:0 -af pan=mono|c0=c0,asetpts=N/SR/TB -c:a pcm_f32be -f au"
-            .split(' ')
-            .map(str::to_owned)
-            .collect(),
+        // The default track, which FFmpeg chooses by itself, not the first. Time stamps that start anew in
+        // the middle are counted through.
+        output: OUTPUT.split(' ').map(str::to_owned).collect(),
     };
     let refused = |what: &str| Refusal::broken(format!("{reason}; FFmpeg: {what}"));
     let of_ffmpeg = |error: FfmpegError| match error {
@@ -131,7 +140,7 @@ fn read_by(
         return Err(refused("it finds no sample"));
     }
     if let Some(kept) = kept {
-        kept.write(&waveform);
+        kept.write(&waveform, &made(ffmpeg));
     }
     Ok(waveform)
 }
@@ -167,6 +176,11 @@ fn fill(running: &mut Running, waveform: &mut Waveform, most: usize) -> io::Resu
     Ok(false)
 }
 
+/// The refusal of a folder for temporary files that takes none: no fault of the sound's.
+fn no_room(path: &Path, error: &io::Error) -> Refusal {
+    Refusal::Machine(format!("{}: {error}; help: set TMPDIR to a folder", path.display()))
+}
+
 /// A file that FFmpeg reads.
 struct Material {
     path: PathBuf,
@@ -175,15 +189,22 @@ struct Material {
 
 impl Material {
     /// One that holds `bytes`, since many formats cannot be read from a pipe.
-    fn temporary(bytes: &[u8]) -> io::Result<Self> {
+    fn temporary(bytes: &[u8]) -> Result<Self, Refusal> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("equiav-{}-{number}.sound", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        // Nobody else's file, nor what a link of that name leads to.
-        let mut file = fs::OpenOptions::new().write(true).create_new(true).open(&path)?;
+        let (mut file, path) = loop {
+            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+            let name = format!("equiav-{}-{number}.sound", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            // Nobody else's file, nor what a link of that name leads to. One may be left of a process that
+            // was killed, or be of another container's with the same number.
+            match fs::OpenOptions::new().write(true).create_new(true).open(&path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                opened => break (opened.map_err(|error| no_room(&path, &error))?, path),
+            }
+        };
         let material = Self { path, is_temporary: true };
-        io::Write::write_all(&mut file, bytes)?;
+        let written = io::Write::write_all(&mut file, bytes);
+        written.map_err(|error| no_room(&material.path, &error))?;
         Ok(material)
     }
 }
@@ -262,7 +283,7 @@ mod tests {
         let input = Input::Bytes(b"OggS".to_vec().into());
         let waveform = Waveform { samples: vec![0.5, -0.25, 1e-9], rate: 48_000 };
         let folder = cache.path().join("sounds");
-        Kept::new(&folder, &input, Extent::Whole).unwrap().write(&waveform);
+        Kept::new(&folder, &input, Extent::Whole).unwrap().write(&waveform, "");
         let read = |extent| read_by(Err("none"), Some(cache.path()), &input, &foreign(), extent);
         assert_eq!(read(Extent::Whole).unwrap(), waveform);
         assert!(read(Extent::Start(1.0)).is_err(), "another extent is another sound");

@@ -15,9 +15,9 @@ use super::input::Input;
 use crate::Waveform;
 
 /// What a file begins with; another number where samples come to be made otherwise.
-const MARK: &[u8; 12] = b"equiavsnd 1\n";
-/// How many bytes stand in front of the samples: the mark and the rate.
-const HEAD: usize = MARK.len() + 4;
+const MARK: &[u8; 12] = b"equiavsnd 2\n";
+/// How many bytes stand in front of the samples: the mark, whose FFmpeg made them, the rate, their number.
+const HEAD: usize = MARK.len() + 8 + 4 + 8;
 /// How many bytes are kept in all; what came first stays, as epochs visit every clip once.
 const MOST_BYTES: u64 = 16 << 30;
 
@@ -56,21 +56,29 @@ impl Kept {
         Ok(Self { folder: folder.to_owned(), file })
     }
 
-    /// What is kept there, if anything whole is.
-    pub(super) fn read(&self) -> Option<Waveform> {
+    /// What is kept there, if anything whole is that the FFmpeg of that version made, or any where there is
+    /// none.
+    pub(super) fn read(&self, version: Option<&str>) -> Option<Waveform> {
         let bytes = fs::read(&self.file).ok()?;
-        let (head, body) = bytes.split_at_checked(HEAD)?;
-        let rate = head.strip_prefix(MARK)?.first_chunk::<4>()?;
-        let (samples, rest) = body.as_chunks::<4>();
-        let samples = samples.iter().map(|sample| f32::from_le_bytes(*sample)).collect();
-        rest.is_empty().then_some(Waveform { samples, rate: u32::from_le_bytes(*rate) })
+        let (by, rest) = bytes.strip_prefix(MARK)?.split_first_chunk::<8>()?;
+        let (rate, rest) = rest.split_first_chunk::<4>()?;
+        let (count, body) = rest.split_first_chunk::<8>()?;
+        let (samples, odd) = body.as_chunks::<4>();
+        let whole = odd.is_empty() && u64::from_le_bytes(*count) == samples.len() as u64;
+        let same = version.is_none_or(|version| *by == maker(version));
+        let rate = u32::from_le_bytes(*rate);
+        let samples = samples.iter().map(|sample| f32::from_le_bytes(*sample));
+        (whole && same).then(|| Waveform { samples: samples.collect(), rate })
     }
 
-    /// Keeps `waveform` there while there is room; a folder that cannot be written to is done without.
-    pub(super) fn write(&self, waveform: &Waveform) {
+    /// Keeps `waveform`, which the FFmpeg of that version made, there while there is room; a folder that
+    /// cannot be written to is done without.
+    pub(super) fn write(&self, waveform: &Waveform, version: &str) {
         let mut bytes = Vec::with_capacity(HEAD + 4 * waveform.samples.len());
         bytes.extend(MARK);
+        bytes.extend(maker(version));
         bytes.extend(waveform.rate.to_le_bytes());
+        bytes.extend((waveform.samples.len() as u64).to_le_bytes());
         bytes.extend(waveform.samples.iter().flat_map(|sample| sample.to_le_bytes()));
         static USED: OnceLock<AtomicU64> = OnceLock::new();
         let used = USED.get_or_init(|| AtomicU64::new(size(&self.folder)));
@@ -93,6 +101,12 @@ impl Kept {
         }
         put
     }
+}
+
+/// Stands for the FFmpeg of that version.
+fn maker(version: &str) -> [u8; 8] {
+    let digest = Sha256::digest(version.as_bytes());
+    std::array::from_fn(|place| digest[place])
 }
 
 /// How many bytes the files below `folder` have.
@@ -119,17 +133,24 @@ mod tests {
             Kept::new(&folder.path().join("x/sounds"), input, Extent::Whole).unwrap()
         };
         let waveform = Waveform { samples: vec![0.0, -1.0, f32::MIN_POSITIVE], rate: 44_100 };
-        assert_eq!(at(&Input::File(&path)).read(), None);
-        at(&Input::File(&path)).write(&waveform);
+        assert_eq!(at(&Input::File(&path)).read(None), None);
+        at(&Input::File(&path)).write(&waveform, "ffmpeg version 9");
         let same = at(&Input::Bytes(b"some bytes".to_vec().into()));
-        assert_eq!(same.read(), Some(waveform));
-        assert_eq!(at(&Input::Bytes(b"other bytes".to_vec().into())).read(), None);
+        assert_eq!(same.read(None), Some(waveform.clone()));
+        assert_eq!(same.read(Some("ffmpeg version 9")), Some(waveform));
+        assert_eq!(same.read(Some("ffmpeg version 5")), None, "made by another one");
+        assert_eq!(at(&Input::Bytes(b"other bytes".to_vec().into())).read(None), None);
         let bytes = fs::read(&same.file).unwrap();
-        for wrong in
-            [&bytes[..bytes.len() - 1], &bytes[..10], b"", b"something else, longer than a head"]
-        {
+        for wrong in [
+            &bytes[..bytes.len() - 1],
+            &bytes[..bytes.len() - 4],
+            &bytes[..HEAD],
+            &bytes[..10],
+            b"",
+            b"something else, longer than a head",
+        ] {
             fs::write(&same.file, wrong).unwrap();
-            assert_eq!(same.read(), None);
+            assert_eq!(same.read(None), None);
         }
     }
 }

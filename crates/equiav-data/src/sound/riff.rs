@@ -232,10 +232,10 @@ impl Format {
             return Err(Refusal::broken("its `fmt ` chunk says that it has no channel"));
         }
         // What is not a whole number of bytes stands at the upper end of as many as a block has.
-        let wide = block / channels * 8;
+        let wide = (block / channels).saturating_mul(8);
         let bits = match tag {
             1 | 3 if wide >= bits && block % channels == 0 => wide,
-            1 | 3 => bits.div_ceil(8) * 8,
+            1 | 3 => bits.div_ceil(8).saturating_mul(8),
             _ => bits,
         };
         match (tag, bits) {

@@ -57,7 +57,8 @@ pub(super) fn begin_at_end(source: &mut (impl Read + Seek)) -> io::Result<u64> {
     if footer.starts_with(b"APETAGEX") && footer.len() == APE {
         let size = u64::from(u32::from_le_bytes([footer[12], footer[13], footer[14], footer[15]]));
         let header = if footer[23] & 0x80 != 0 { APE as u64 } else { 0 };
-        end = end.saturating_sub(size + header);
+        // A size that leads out of the file is no reason to lose the sound.
+        end = end.checked_sub(size + header).filter(|begin| *begin > 0).unwrap_or(end);
     }
     Ok(end)
 }

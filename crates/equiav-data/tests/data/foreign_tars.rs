@@ -1,6 +1,7 @@
 //! Tar files as other tools leave them: attributes, several archives in one file, names with dots.
 
 use std::path::{Path, PathBuf};
+use std::slice;
 
 use equiav_data::shard::{Scan, verify};
 use tar::EntryType;
@@ -76,13 +77,14 @@ fn archives_in_a_row_are_read_however_many_zeros_stand_between() {
         let tar = [&first[..], &vec![0; 512 * zeros], &second, &[0; 1024]].concat();
         assert_eq!(faults(&tar), (2, Vec::new()), "{zeros} blocks of zeros");
     }
-    let three = [closed(&[first.clone()]), closed(&[second]), closed(&[sample("c")])].concat();
+    let three =
+        [closed(slice::from_ref(&first)), closed(&[second]), closed(&[sample("c")])].concat();
     assert_eq!(keys(&scan(&three)), ["a", "b", "c"]);
     // A second archive that is not closed was cut off.
-    let cut = [closed(&[first.clone()]), sample("b")].concat();
+    let cut = [closed(slice::from_ref(&first)), sample("b")].concat();
     let (_, said) = faults(&cut);
     assert!(said[0].contains("truncated: it ends without the zero block"), "{said:?}");
-    let twice = [closed(&[first.clone()]), closed(&[first])].concat();
+    let twice = [closed(slice::from_ref(&first)), closed(&[first])].concat();
     let (_, said) = faults(&twice);
     assert!(said[0].contains("member `a.wav` comes twice"), "{said:?}");
 }

@@ -34,6 +34,7 @@ fn shards(folder: &Path) {
 
 /// The program that may open few files: this test, started by the other one.
 #[test]
+#[allow(clippy::print_stdout, reason = "what came of it goes to the other one")]
 fn the_program_with_few_files() {
     let Some(folder) = std::env::var_os(SHARDS).map(PathBuf::from) else { return };
     let clips = Clips::open(folder.to_str().unwrap()).unwrap();

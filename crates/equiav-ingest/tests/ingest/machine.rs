@@ -10,6 +10,7 @@ use equiav_data::ffmpeg::Ffmpeg;
 use equiav_ingest::{IngestError, Ingested, Reason, Settings, ingest};
 
 use crate::media::{ffmpeg, files, moving, report, run};
+use crate::skipped::skipped;
 
 /// Tells the child which folders to work on.
 const FOLDERS: &str = "EQUIAV_INGEST_TEST_MACHINE";
@@ -36,6 +37,17 @@ fn through(folder: &Path, script: &str) -> Ffmpeg {
     Ffmpeg { program: own, version }
 }
 
+/// Lies beside the shards once [`disturbed`] has done what it does.
+const GO: &str = "go";
+
+/// An FFmpeg in `folder` that touches no file but the first before that.
+fn waiting(folder: &Path) -> Ffmpeg {
+    let go = folder.join(GO);
+    fs::remove_file(&go).unwrap_or_default();
+    let until = format!("until [ -e '{}' ]; do sleep 0.01; done", go.display());
+    through(folder, &format!("case \"$*\" in */00.mp4*) ;; *) {until};; esac"))
+}
+
 /// Ingests and calls `after` when the first file is done.
 fn disturbed(
     folder: &Path,
@@ -46,6 +58,7 @@ fn disturbed(
     let mut watch = |done: usize, _: usize| {
         if done == 1 {
             after();
+            fs::write(out.with_file_name(GO), "").expect("a file");
         }
     };
     ingest(folder, out, &settings(), ffmpeg, &mut watch)
@@ -70,7 +83,7 @@ fn a_program_that_goes_or_is_killed_ends_it_and_costs_no_file() {
     run(&folder, &straight, &settings());
 
     let out = home.path().join("deleted");
-    let program = through(home.path(), "");
+    let program = waiting(home.path());
     let delete = || fs::remove_file(&program.program).unwrap_or_default();
     let error = disturbed(&folder, &out, &program, &delete).expect_err("it is gone").to_string();
     assert!(error.contains("cannot be started") && error.contains("of the machine"), "{error}");
@@ -95,7 +108,8 @@ fn a_folder_that_goes_ends_it() {
     run(&folder, &straight, &settings());
     let (out, away) = (home.path().join("out"), home.path().join("away"));
     let vanish = || fs::rename(&folder, &away).expect("renamed");
-    let error = disturbed(&folder, &out, &ffmpeg(), &vanish).expect_err("it is gone").to_string();
+    let program = waiting(home.path());
+    let error = disturbed(&folder, &out, &program, &vanish).expect_err("it is gone").to_string();
     assert!(error.contains("/in: No such file or directory"), "{error}");
     check_unfinished(&out, &straight);
     fs::rename(&away, &folder).expect("back again");
@@ -104,7 +118,8 @@ fn a_folder_that_goes_ends_it() {
         fs::rename(&folder, &away).expect("renamed");
         fs::create_dir(&folder).expect("an empty folder");
     };
-    let error = disturbed(&folder, &out, &ffmpeg(), &unmount).expect_err("it is gone").to_string();
+    let program = waiting(home.path());
+    let error = disturbed(&folder, &out, &program, &unmount).expect_err("it is gone").to_string();
     assert!(error.contains("/in: it is empty now: mount its disk again"), "{error}");
 }
 
@@ -137,6 +152,7 @@ fn a_file_is_tried_again_for_its_reason_and_leaves_no_empty_shard() {
 
 /// The program that works on a narrow machine: this test, started by others with its folders.
 #[test]
+#[allow(clippy::print_stdout, reason = "what came of it goes to the others")]
 fn the_program_on_a_narrow_machine() {
     let Some(folders) = std::env::var_os(FOLDERS) else { return };
     let folders: Vec<PathBuf> = std::env::split_paths(&folders).collect();
@@ -197,8 +213,8 @@ fn a_full_disk_ends_it_and_leaves_whole_shards() {
         String::from_utf8_lossy(&output.stdout).contains("begun").then_some(output)
     });
     let Some(output) = output else {
-        println!("skipped: this system gives no file system of our own");
-        return;
+        let test = "a_full_disk_ends_it_and_leaves_whole_shards";
+        return skipped(test, "this system gives no file system of our own");
     };
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let (before, after) = said.split_once("more room").expect("both parts");

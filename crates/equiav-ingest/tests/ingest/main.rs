@@ -10,3 +10,5 @@ mod machine;
 mod media;
 mod recording;
 mod resume;
+#[path = "../../../equiav-torch/tests/support/skipped.rs"]
+mod skipped;
