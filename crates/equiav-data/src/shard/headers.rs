@@ -98,7 +98,7 @@ impl<'a> Headers<'a> {
                 self.extend(&mut extension, &header)?;
             } else if kind.is_gnu_longlink() || matches!(kind.as_byte(), b'V' | b'D') {
                 // Where a link leads, the name of the archive, what GNU tar lists of a folder.
-                self.skip(size_of(&header).unwrap_or(u64::MAX), || "a header".to_owned())?;
+                self.skip(header.entry_size().ok().unwrap_or(u64::MAX), || "a header".to_owned())?;
             } else if kind.is_pax_global_extensions() {
                 // Comments of the archiver; a path or a size for all members would make no sense.
                 self.extend(&mut Extension::default(), &header)?;
@@ -182,8 +182,8 @@ impl<'a> Headers<'a> {
         }
         let mut rest = vec![0; (self.bytes - self.offset) as usize];
         (self.read)(&mut rest, self.offset)?;
-        let more = rest.iter().any(|byte| *byte != 0).then_some(self.offset);
-        self.unread = self.unread.or(more);
+        let more = rest.iter().any(|byte| *byte != 0);
+        self.unread = self.unread.or(more.then_some(self.offset));
         Ok(None)
     }
 
@@ -219,7 +219,8 @@ impl<'a> Headers<'a> {
     /// Takes in the extension header whose content comes next.
     fn extend(&mut self, extension: &mut Extension, header: &Header) -> Result<(), Stop> {
         let long_name = header.entry_type().is_gnu_longname();
-        let size = size_of(header).filter(|size| *size <= LONGEST_EXTENSION).ok_or_else(|| {
+        let told = header.entry_size().ok().filter(|size| *size <= LONGEST_EXTENSION);
+        let size = told.ok_or_else(|| {
             let at = self.offset - BLOCK;
             format!("extension header at byte {at} is larger than 1 MiB{}", self.behind())
         })?;
@@ -255,7 +256,7 @@ impl<'a> Headers<'a> {
         }
         let kind = if extension.sparse { EntryType::GNUSparse } else { header.entry_type() };
         check_type(kind).map_err(at)?;
-        let size = extension.size.or_else(|| size_of(header));
+        let size = extension.size.or_else(|| header.entry_size().ok());
         let size = size.ok_or_else(|| at("its size is no number".to_owned()))?;
         if size > LONGEST_MEMBER {
             return Err(at(format!("claims {size} bytes, more than 4 GiB")).into());
@@ -269,8 +270,8 @@ impl<'a> Headers<'a> {
     /// Jumps over a content of `size` bytes; says where it lies.
     fn skip(&mut self, size: u64, what: impl FnOnce() -> String) -> Result<Place, Stop> {
         let place = Place { offset: self.offset, length: size };
-        let length = size.checked_next_multiple_of(BLOCK).unwrap_or(u64::MAX);
-        let end = place.offset.saturating_add(length);
+        let end =
+            size.checked_next_multiple_of(BLOCK).unwrap_or(u64::MAX).saturating_add(self.offset);
         if end > self.bytes {
             let missing = end - self.bytes;
             return Err(format!("truncated: {} lacks its last {missing} bytes", what()).into());
@@ -278,10 +279,6 @@ impl<'a> Headers<'a> {
         self.offset = end;
         Ok(place)
     }
-}
-
-fn size_of(header: &Header) -> Option<u64> {
-    header.entry_size().ok()
 }
 
 /// Whether a header extends the next one; Solaris has a type of its own for that.
