@@ -23,7 +23,7 @@ where cmake and nasm are found, then builds the crates in examples/ as a strange
 reach libtorch, and one with a predictor of its own, which trains three steps. ARGUMENTS go to `cargo test`; with any, the examples are left out.
 At the end stand the tests that had nothing to test on this machine, each with its reason.
 
-With --numerics: the tests that compare numbers (equiav-torch, -loss, -models, -parity and -train, but for its runs)
+With --numerics: the tests that compare numbers (equiav-torch, -loss, -models, -parity and -train, but for its runs and for memory)
 again, under two settings that round otherwise: kernels without vectors and MKL's for any processor on one
 thread, kernels of AVX2 on two. With --all: under four. What was built for `cargo xtask test` is run as it is.
 ";

@@ -11,8 +11,9 @@ use crate::{process, setup};
 const NUMERICAL: [&str; 5] =
     ["equiav-torch", "equiav-loss", "equiav-models", "equiav-parity", "equiav-train"];
 
-/// Tests of these crates that compare runs with runs under the same setting, to the bit, and take minutes.
-const OF_RUNS: [&str; 2] = ["runs", "embed_files"];
+/// Tests of these crates that compare runs with runs under the same setting, to the bit, and take minutes; and
+/// those of memory, which other kernels use otherwise.
+const OF_NO_NUMBERS: [&str; 3] = ["runs", "embed_files", "memory"];
 
 /// Kernels without and with vectors, MKL's own choice of them and the one that is the same on all processors,
 /// and sums that threads share.
@@ -58,7 +59,7 @@ fn under(workspace: &Workspace, settings: &[&[(&str, &str)]]) -> Result<(), Stri
 }
 
 fn is_numerical(binary: &Binary) -> bool {
-    NUMERICAL.contains(&binary.package()) && !OF_RUNS.contains(&binary.name.as_str())
+    NUMERICAL.contains(&binary.package()) && !OF_NO_NUMBERS.contains(&binary.name.as_str())
 }
 
 fn show(setting: &[(&str, &str)]) -> String {
