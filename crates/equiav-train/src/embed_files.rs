@@ -24,8 +24,8 @@ use equiav_data::parallel::{Teller, for_each};
 use equiav_torch::OneThread;
 use serde::{Deserialize, Serialize};
 
-use crate::Identity;
-use crate::trained::Trained;
+use crate::Fingerprint;
+use crate::model::LoadedModel;
 
 pub(crate) use files::picture as clip_picture;
 pub use files::{Files, Medium, MediumFile};
@@ -77,7 +77,7 @@ pub type Take<'a> = dyn FnMut(usize, Result<Vec<Row>, String>) -> anyhow::Result
 /// A model that embeds files.
 #[derive(Debug)]
 pub struct Embedder {
-    identity: Identity,
+    identity: Fingerprint,
     cutting: Cutting,
     reader: Reader,
     networks: Mutex<Networks>,
@@ -94,7 +94,7 @@ impl Embedder {
     ///
     /// If the front end makes no sense, or `stride` is below a sixteenth of a window.
     pub fn new(
-        trained: Trained,
+        trained: LoadedModel,
         stride: Option<f64>,
         threads: NonZeroUsize,
     ) -> anyhow::Result<Self> {
@@ -106,7 +106,7 @@ impl Embedder {
     }
 
     /// The model.
-    pub fn identity(&self) -> &Identity {
+    pub fn identity(&self) -> &Fingerprint {
         &self.identity
     }
 

@@ -23,7 +23,7 @@ use anyhow::{Context, ensure};
 use redb::{Builder, Database, ReadableDatabase, TableDefinition, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
-use crate::Identity;
+use crate::Fingerprint;
 use crate::embed_files::{Cutting, Row};
 
 pub use build::{Indexed, index_files};
@@ -49,7 +49,7 @@ const RECORD: &str = "about";
 #[serde(deny_unknown_fields)]
 pub struct About {
     /// The model.
-    pub model: Identity,
+    pub model: Fingerprint,
     /// How long files are cut.
     pub cutting: Cutting,
 }
@@ -70,7 +70,7 @@ pub struct Contents {
     pub about: About,
     /// The rows of every content.
     pub rows: BTreeMap<Content, Vec<Row>>,
-    /// The files of every content, by the [`path_text`](crate::path_text) of their canonical paths.
+    /// The files of every content, by the [`path_text`](crate::clips::path_text) of their canonical paths.
     pub files: BTreeMap<String, Content>,
 }
 
@@ -189,8 +189,8 @@ impl Index {
 ///
 /// If they are; names both.
 pub(crate) fn ensure_same_model(
-    found: &Identity,
-    asked: &Identity,
+    found: &Fingerprint,
+    asked: &Fingerprint,
     path: &Path,
 ) -> anyhow::Result<()> {
     ensure!(

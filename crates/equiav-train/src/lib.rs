@@ -1,71 +1,39 @@
-//! Recipes, the training step, runs, checkpoints, retrieval and localization: where the other crates meet.
+//! Trains encoders of sound and picture: one engine, many methods.
+//!
+//! A run is a [`Recipe`](recipe::Recipe), clips, and a [`Method`]. The method says what a batch becomes
+//! ([`Method::embed`]) and what that costs ([`Method::terms`]); the engine behind [`train`] does the rest:
+//! micro-batches, gathering over ranks, precision, clipping, AdamW, EMA, checkpoints, exact resuming, evaluation, logs.
+//! [`pretrain`] is that with [`EquiAV`](methods::equiav), [`finetune`] with a
+//! [classifier](methods::classification); `examples/own-method` brings a method of its own.
+//!
+//! Rooms, each of which knows those before it alone: [`recipe`], [`callback`] and [`metrics`], [`distributed`],
+//! [`run_dir`], [`clips`], [`engine`], [`model`], [`eval`], [`methods`], [`bench`].
 
-mod average;
-pub mod checkpoint;
-pub mod classified;
-pub mod corpus;
-mod dealt;
-mod device;
+pub mod bench;
+pub mod callback;
+pub mod clips;
+pub mod distributed;
 pub mod embed_files;
-pub mod embedding;
-pub mod environment;
-mod exported;
-pub mod feed;
-mod finetune;
-mod fixed;
-mod folder;
-pub mod gallery;
-mod hashed;
-mod identity;
-pub mod import;
+pub mod engine;
+pub mod eval;
 pub mod index;
-mod journal;
-pub mod keys;
-pub mod learner;
-pub mod localize;
-pub mod measures;
-mod memory;
-mod metrics_log;
-pub mod network;
-pub mod objective;
-mod overrides;
-mod paired;
-mod pass;
-mod path_text;
-pub mod phase;
-mod pretrain;
-mod probe;
-mod processes;
-pub mod ranking;
+pub mod methods;
+pub mod metrics;
+pub mod model;
 pub mod recipe;
-pub mod retrieve;
-mod run;
-pub mod schedule;
+pub mod run_dir;
 pub mod search;
-pub mod settings;
-mod setup;
-pub mod state;
-pub mod step;
-pub mod step_rate;
-mod stop;
-mod suggest;
-mod task;
-mod tensorboard;
-mod trained;
-pub mod watch;
 
-pub use device::DeviceChoice;
-pub use finetune::{Finetuned, finetune, finetune_together};
-pub use fixed::dump;
-pub use hashed::hashed;
-pub use identity::Identity;
-pub use overrides::Override;
-pub use path_text::{path_text, text_path};
-pub use pretrain::{Summary, pretrain, pretrain_together};
-pub use probe::{Probe, Probed, probe};
-pub use processes::Processes;
-pub use recipe::{FinetuneRecipe, Recipe};
-pub use setup::{dataset, device};
-pub use stop::Stop;
-pub use trained::Trained;
-pub use watch::{Event, Silent, StepReport, Watch};
+pub use callback::{Callback, Event, NoOp};
+pub use clips::{dataset, path_text, text_path};
+pub use distributed::{DeviceChoice, World, device};
+pub use engine::{
+    Gather, Gathered, Method, Named, Needs, RunOptions, StepContext, StepReport, StopSignal, Term,
+    TrainedRun, train,
+};
+pub use eval::{Probe, ProbeMetrics, probe};
+pub use methods::classification::{FinetuneSummary, finetune};
+pub use methods::equiav::{PretrainSummary, pretrain};
+pub use metrics::{ListMetrics, Metric, Metrics};
+pub use model::{Fingerprint, LoadedModel};
+pub use recipe::{FinetuneRecipe, Override, Recipe};

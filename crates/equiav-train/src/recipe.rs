@@ -1,17 +1,37 @@
 //! A run's settings: read from TOML, changed by dotted overrides, checked, and only then usable.
 
+mod aliases;
+mod classification;
+mod compute;
+mod objective;
+mod optimizer;
+mod overrides;
+mod pretraining;
+mod run_config;
+mod source;
+mod suggest;
+
+pub use classification::{
+    ClassLoss, ClassificationObjective, ClassifierModel, Finetune, LabeledData, Metric, Mode,
+    ModelSelection,
+};
+pub use compute::{Compute, DeviceName, Precision};
+pub use objective::Objective;
+pub use optimizer::Optimizer;
+pub use overrides::Override;
+pub use pretraining::{Augment, Data, Evaluation, Model, Settings};
+pub use run_config::RunConfig;
+pub use source::{Lists, ShardLists, Source};
+
 use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
-use crate::overrides::Override;
-use crate::settings::{Finetune, Settings};
-use crate::suggest;
 
 /// The recipes that travel inside the program, by name.
 pub const BUILT_IN: [(&str, &str); 4] = [
@@ -39,6 +59,43 @@ pub trait Sections: Clone + DeserializeOwned + Serialize {
     ///
     /// If a value makes no sense; the message names the key.
     fn check(&self) -> anyhow::Result<()>;
+
+    /// The sections that the engine reads, whatever is trained.
+    fn shared(&self) -> Shared<'_>;
+}
+
+/// The sections of a recipe that the engine reads, whatever is trained.
+#[derive(Clone, Copy, Debug)]
+pub struct Shared<'a> {
+    /// The seed of every random stream.
+    pub seed: u64,
+    /// Where tensors live and how they are computed.
+    pub compute: &'a Compute,
+    /// AdamW, its schedule, clipping, and the EMA of the weights.
+    pub optimizer: &'a Optimizer,
+    /// How long the run is and what it keeps.
+    pub run: &'a RunConfig,
+    /// The weight of each term of the loss by its name; 1 for a term that is not named.
+    pub weights: Option<&'a BTreeMap<String, f64>>,
+    /// Whether the loss holds the similarities of all pairs of a batch in memory, and need not.
+    pub pairwise: bool,
+    /// Epochs between two evaluations.
+    pub evaluate_every: u64,
+    /// The metric that the best epoch is chosen by, see [`Metrics::score`](crate::Metrics::score).
+    pub best: &'a str,
+}
+
+impl Shared<'_> {
+    /// Checks what no single key of these sections can know.
+    ///
+    /// # Errors
+    ///
+    /// If a value makes no sense; the message names the key.
+    pub fn check(&self) -> anyhow::Result<()> {
+        self.optimizer.check()?;
+        self.run.check()?;
+        positive("evaluation.every", self.evaluate_every as usize)
+    }
 }
 
 /// A checked recipe; [`load`](Self::load) and [`parse`](Self::parse) are the only ways to get one.
@@ -74,6 +131,7 @@ impl<S: Sections> Checked<S> {
     /// As [`load`](Self::load).
     pub fn parse(text: &str, overrides: &[Override]) -> anyhow::Result<Self> {
         let mut table: Table = toml::from_str(text)?;
+        aliases::rename(&mut table);
         for change in overrides {
             change.apply(&mut table)?;
         }
@@ -119,6 +177,19 @@ impl Sections for Settings {
     fn check(&self) -> anyhow::Result<()> {
         Settings::check(self)
     }
+
+    fn shared(&self) -> Shared<'_> {
+        Shared {
+            seed: self.seed,
+            compute: &self.compute,
+            optimizer: &self.optimizer,
+            run: &self.run,
+            weights: Some(&self.objective.weights),
+            pairwise: self.objective.loss_chunk_size.is_none(),
+            evaluate_every: self.evaluation.every,
+            best: &self.evaluation.best,
+        }
+    }
 }
 
 impl Sections for Finetune {
@@ -126,6 +197,19 @@ impl Sections for Finetune {
 
     fn check(&self) -> anyhow::Result<()> {
         Finetune::check(self)
+    }
+
+    fn shared(&self) -> Shared<'_> {
+        Shared {
+            seed: self.seed,
+            compute: &self.compute,
+            optimizer: &self.optimizer,
+            run: &self.run,
+            weights: None,
+            pairwise: false,
+            evaluate_every: self.evaluation.every,
+            best: self.evaluation.choose_by.name(),
+        }
     }
 }
 
@@ -158,9 +242,15 @@ pub fn differing_keys<S: Sections>(
     saved: &str,
     recipe: &Checked<S>,
 ) -> anyhow::Result<Vec<String>> {
-    const HARMLESS: [&str; 5] =
-        ["data.workers", "data.queue", "data.cache_mb", "compute.threads", "run.keep"];
-    let saved: Table = toml::from_str(saved)?;
+    const HARMLESS: [&str; 5] = [
+        "data.workers",
+        "data.prefetch_batches",
+        "data.cache_mb",
+        "compute.threads",
+        "run.keep_checkpoints",
+    ];
+    let mut saved: Table = toml::from_str(saved)?;
+    aliases::rename(&mut saved);
     let now: Table = toml::from_str(&recipe.to_toml())?;
     let (mut before, mut after) = (BTreeMap::new(), BTreeMap::new());
     flatten("", &Value::Table(saved), &mut before);
@@ -186,4 +276,10 @@ fn flatten(key: &str, value: &Value, leaves: &mut BTreeMap<String, Value>) {
             leaves.insert(key.to_owned(), leaf.clone());
         }
     }
+}
+
+/// Refuses a `value` of 0 under `key`.
+fn positive(key: &str, value: usize) -> anyhow::Result<()> {
+    ensure!(value > 0, "{key} = {value}: expected at least 1");
+    Ok(())
 }

@@ -13,7 +13,7 @@ use equiav_augment::Modality;
 use equiav_train::embed_files::{Embedder, Files, MediumFile, Per, Row, find_ffmpeg, write};
 use equiav_train::index::{Contents, index_files};
 use equiav_train::search::{self, Gallery, lookers, measure};
-use equiav_train::{DeviceChoice, Silent, Trained};
+use equiav_train::{DeviceChoice, NoOp, LoadedModel};
 use tch::Device;
 
 /// A run of one epoch in `folder/run`, of a network large enough for its products to depend on how they
@@ -27,7 +27,7 @@ fn train(folder: &Path, changes: &[&str]) -> PathBuf {
 }
 
 fn embedder(run: &Path, threads: usize) -> Embedder {
-    let trained = Trained::open_on(run, DeviceChoice::Cpu, &mut Silent).expect("a model");
+    let trained = LoadedModel::open_on(run, DeviceChoice::Cpu, &mut NoOp).expect("a model");
     Embedder::new(trained, None, NonZeroUsize::new(threads).expect("threads")).expect("an embedder")
 }
 
@@ -174,7 +174,7 @@ fn an_export_is_the_same_model_and_embeds_to_the_same_bits() {
     let folder = tempfile::tempdir().expect("a folder");
     let run = train(folder.path(), &["objective.learn_temperature=true"]);
     let exported = folder.path().join("model");
-    Trained::open_on(&run, DeviceChoice::Cpu, &mut Silent)
+    LoadedModel::open_on(&run, DeviceChoice::Cpu, &mut NoOp)
         .expect("a run")
         .export(&exported)
         .expect("an export");
@@ -190,7 +190,7 @@ fn an_export_is_the_same_model_and_embeds_to_the_same_bits() {
     let text = fs::read_to_string(&config).expect("a configuration");
     let identity = |text: &str| {
         fs::write(&config, text).expect("a file");
-        Trained::open_on(&exported, DeviceChoice::Cpu, &mut Silent)
+        LoadedModel::open_on(&exported, DeviceChoice::Cpu, &mut NoOp)
             .map(|trained| trained.identity().digest)
     };
     let mut changed: serde_json::Value = serde_json::from_str(&text).expect("JSON");
@@ -206,7 +206,7 @@ fn an_export_is_the_same_model_and_embeds_to_the_same_bits() {
     fs::remove_file(&config).expect("a file");
     let message = format!(
         "{:#}",
-        Trained::open_on(&exported, DeviceChoice::Cpu, &mut Silent).expect_err("nothing")
+        LoadedModel::open_on(&exported, DeviceChoice::Cpu, &mut NoOp).expect_err("nothing")
     );
     assert!(message.contains("is no run folder and no exported model"), "{message}");
 }
@@ -238,10 +238,10 @@ fn embeddings_are_those_of_retrieval(changes: &[&str]) {
     assert_eq!(lines.len(), written.rows[0] + written.rows[1]);
 
     // Retrieval embeds in batches, so only nearly the same.
-    let trained = Trained::open_on(&run, DeviceChoice::Cpu, &mut Silent).expect("a run");
+    let trained = LoadedModel::open_on(&run, DeviceChoice::Cpu, &mut NoOp).expect("a run");
     let clips = equiav_data::Clips::open(&list.to_string_lossy()).expect("clips");
     let dataset = equiav_train::dataset(&trained.recipe, clips).expect("a data set");
-    let embedded = equiav_train::embedding::embed(dataset, &trained.network, &trained.recipe)
+    let embedded = equiav_train::embeddings::embed(dataset, &trained.network, &trained.recipe)
         .expect("embeddings");
     for modality in Modality::ALL {
         let tensor = &tensors[modality.name()];
@@ -326,7 +326,7 @@ fn an_index_grows_skips_what_it_has_and_refuses_another_model() {
     assert!(message.contains(&other.identity().digest), "{message}");
     assert!(search::open(&path, other.identity()).is_err());
 
-    let trained = Trained::open_on(&run, DeviceChoice::Cpu, &mut Silent).expect("a run");
+    let trained = LoadedModel::open_on(&run, DeviceChoice::Cpu, &mut NoOp).expect("a run");
     let often = Embedder::new(trained, Some(0.5), NonZeroUsize::MIN).expect("an embedder");
     let message = index_files(&often, &files, &path, 64, &mut |_, _| {}).expect_err("a stride");
     assert!(message.to_string().contains("holds windows that begin every 0.96 s, not every 0.5 s"));

@@ -11,14 +11,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use equiav_train::{
-    DeviceChoice, Event, FinetuneRecipe, Finetuned, Silent, Stop, Trained, Watch, finetune,
+    DeviceChoice, Event, FinetuneRecipe, Finetuned, NoOp, StopSignal, LoadedModel, Callback, finetune,
 };
 use labeled::labeled;
 use tch::Tensor;
 use tiny::records;
 
 fn run(recipe: &FinetuneRecipe, out: &Path) -> anyhow::Result<Finetuned> {
-    finetune(recipe, out, &Stop::never(), &mut Silent)
+    finetune(recipe, out, &StopSignal::never(), &mut NoOp)
 }
 
 /// A folder with the corpus of every test, and a pre-trained run.
@@ -107,13 +107,13 @@ fn the_test_lists_are_measured_once_and_never_chosen_by() {
 }
 
 /// A watcher that asks the run to stop at its `n`-th step.
-struct StopAt<'a>(u64, &'a Stop);
+struct StopAt<'a>(u64, &'a StopSignal);
 
 /// A watcher that asks to stop after the first step and keeps warnings.
-struct Told<'a>(&'a Stop, Vec<String>);
+struct Told<'a>(&'a StopSignal, Vec<String>);
 
-impl Watch for Told<'_> {
-    fn note(&mut self, event: &Event) {
+impl Callback for Told<'_> {
+    fn on_event(&mut self, event: &Event) {
         match event {
             Event::Step(_) => self.0.request(15),
             Event::Warning(line) => self.1.push(line.clone()),
@@ -122,8 +122,8 @@ impl Watch for Told<'_> {
     }
 }
 
-impl Watch for StopAt<'_> {
-    fn note(&mut self, event: &Event) {
+impl Callback for StopAt<'_> {
+    fn on_event(&mut self, event: &Event) {
         match event {
             Event::Step(report) if report.step == self.0 => self.1.request(15),
             _ => {}
@@ -153,7 +153,7 @@ fn a_run_that_is_stopped_after_every_step_equals_the_straight_one_whatever_the_w
     let other = ["data.workers=3", "data.cache_mb=0", "data.queue=1"];
     let stopped = folder.path().join("stopped");
     for step in 1..tuned.steps {
-        let stop = Stop::never();
+        let stop = StopSignal::never();
         let ended =
             finetune(&recipe(&other), &stopped, &stop, &mut StopAt(step, &stop)).expect("a run");
         assert_eq!((ended.stopped, ended.steps, ended.test.len()), (Some(15), step, 0));
@@ -168,12 +168,12 @@ fn moves(folder: &Path, name: &str, changes: &[&str]) -> BTreeMap<String, f64> {
         ["run.epochs=1", "optimizer.start_lr=1e-4", "augment.mix={ chance = 0.0, alpha = 1.0 }"];
     let recipe = labeled(folder, &[&base[..], changes].concat());
     let out = folder.join(name);
-    let stop = Stop::never();
+    let stop = StopSignal::never();
     finetune(&recipe, &out, &stop, &mut StopAt(1, &stop)).expect("a step");
     let (after, _) = newest(&out);
     let zero = labeled(folder, &[&base[..], changes, &["optimizer.start_lr=0"]].concat());
     let still = folder.join(format!("{name}-still"));
-    let stop = Stop::never();
+    let stop = StopSignal::never();
     finetune(&zero, &still, &stop, &mut StopAt(1, &stop)).expect("a step");
     let (before, _) = newest(&still);
     let moved = |(name, tensor): (&String, &Tensor)| {
@@ -210,7 +210,7 @@ fn a_batch_in_parts_and_blocks_computed_twice_give_the_whole_batchs_gradient() {
     let gradient = |name: &str, changes: &[&str]| {
         let base = ["run.epochs=1", "optimizer.start_lr=0", "model.drop_path=0.4"];
         let recipe = labeled(folder.path(), &[&base[..], changes].concat());
-        let (out, stop) = (folder.path().join(name), Stop::never());
+        let (out, stop) = (folder.path().join(name), StopSignal::never());
         finetune(&recipe, &out, &stop, &mut StopAt(1, &stop)).expect("a step");
         newest(&out).0
     };
@@ -233,14 +233,14 @@ fn a_batch_in_parts_and_blocks_computed_twice_give_the_whole_batchs_gradient() {
 fn the_start_is_taken_from_runs_exports_and_files_and_other_inputs_are_refused() {
     let (folder, pretrained) = prepared();
     let export = folder.path().join("export");
-    let trained = Trained::open_on(&pretrained, DeviceChoice::Cpu, &mut Silent).expect("a run");
+    let trained = LoadedModel::open_on(&pretrained, DeviceChoice::Cpu, &mut NoOp).expect("a run");
     trained.export(&export).expect("an export");
     let (tensors, _) = newest(&pretrained);
     let starts = [pretrained.clone(), export.clone(), export.join("model.safetensors")];
     for (number, start) in starts.iter().enumerate() {
         let start = format!("model.start={}", start.display());
         let changes = [start.as_str(), "run.epochs=1", "optimizer.start_lr=0"];
-        let (out, stop) = (folder.path().join(format!("from-{number}")), Stop::never());
+        let (out, stop) = (folder.path().join(format!("from-{number}")), StopSignal::never());
         let recipe = labeled(folder.path(), &changes);
         finetune(&recipe, &out, &stop, &mut StopAt(1, &stop)).expect("a step");
         let (own, _) = newest(&out);
@@ -250,7 +250,7 @@ fn the_start_is_taken_from_runs_exports_and_files_and_other_inputs_are_refused()
             assert!(own[name].equal(&tensors[name]), "{name} of {start}");
         }
         // Statistics belong to the data set: they may differ, and one line says so.
-        let (out, stop) = (folder.path().join(format!("other-{number}")), Stop::never());
+        let (out, stop) = (folder.path().join(format!("other-{number}")), StopSignal::never());
         let mut told = Told(&stop, Vec::new());
         let recipe = labeled(folder.path(), &[start.as_str(), "front_end.mean=1.5"]);
         finetune(&recipe, &out, &stop, &mut told).expect("a step");

@@ -8,15 +8,15 @@ use std::path::Path;
 
 use equiav_augment::Modality;
 use equiav_data::{Batch, Loader};
-use equiav_train::learner::Learner;
+use equiav_train::train_state::TrainState;
 use equiav_train::step::{Position, step};
-use equiav_train::{Recipe, Silent, StepReport};
+use equiav_train::{Recipe, NoOp, StepReport};
 use ndarray::s;
 use tch::{Device, Tensor};
 
 /// A batch of the training clips of `recipe`.
 fn batch(recipe: &Recipe) -> Batch {
-    let corpus = recipe.data.source.prepare(&mut Silent).expect("a corpus");
+    let corpus = recipe.data.source.prepare(&mut NoOp).expect("a corpus");
     let dataset = equiav_train::dataset(recipe, corpus.train).expect("clips");
     let order = (0..recipe.run.batch).collect();
     let mut loader = Loader::new(dataset, 0, order, recipe.run.batch, Default::default());
@@ -26,10 +26,10 @@ fn batch(recipe: &Recipe) -> Batch {
 
 /// The gradient of `batch`, up to a factor, and the report of its step.
 fn gradients(recipe: &Recipe, batch: &Batch) -> (BTreeMap<String, Tensor>, StepReport) {
-    let mut learner = Learner::new(recipe, Device::Cpu).expect("a network");
+    let mut state = TrainState::new(recipe, Device::Cpu).expect("a network");
     let position = Position { epoch: 0, step: 0, lr: 0.0, data_time: Default::default() };
-    let report = step(&mut learner, batch, position, recipe).expect("a step");
-    let moments = learner.optimizer.state();
+    let report = step(&mut state, batch, position, recipe).expect("a step");
+    let moments = state.optimizer.state();
     // After the first step the mean is (1 - beta) times the gradient.
     let first =
         |(name, tensor): (String, Tensor)| name.ends_with(".exp_avg").then_some((name, tensor));
@@ -155,9 +155,9 @@ fn narrow_precision_is_close_and_keeps_the_weights_in_fp32() {
     {
         check(folder.path(), VARIANTS[0], &[precision], tolerance);
         let recipe = tiny::tiny(folder.path(), &[precision]);
-        let learner = Learner::new(&recipe, Device::Cpu).expect("a network");
-        assert_eq!(learner.scaler.is_some(), precision.ends_with("fp16"));
-        let weights = learner.network.store.variables();
+        let state = TrainState::new(&recipe, Device::Cpu).expect("a network");
+        assert_eq!(state.scaler.is_some(), precision.ends_with("fp16"));
+        let weights = state.network.store.variables();
         assert!(weights.values().all(|weight| weight.kind() == tch::Kind::Float));
     }
 }

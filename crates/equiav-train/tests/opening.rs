@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use equiav_train::network::Network;
-use equiav_train::{DeviceChoice, Event, Silent, Stop, Trained, Watch, pretrain};
+use equiav_train::{DeviceChoice, Event, NoOp, StopSignal, LoadedModel, Callback, pretrain};
 use tch::{Device, Tensor};
 use tiny::{assert_same_run, checkpoint, run, tiny};
 
@@ -28,10 +28,10 @@ fn start_weights(folder: &Path) -> PathBuf {
 }
 
 /// Asks for a stop after the second step.
-struct StopAtTwo<'a>(&'a Stop);
+struct StopAtTwo<'a>(&'a StopSignal);
 
-impl Watch for StopAtTwo<'_> {
-    fn note(&mut self, event: &Event) {
+impl Callback for StopAtTwo<'_> {
+    fn on_event(&mut self, event: &Event) {
         if matches!(event, Event::Step(report) if report.step == 2) {
             self.0.request(15);
         }
@@ -52,13 +52,13 @@ fn start_weights_are_read_before_the_first_step_only() {
     let differ = |name: &str| !with[name].allclose(&without[name], 1e-2, 1e-2, false);
     assert!(differ("blocks_a.0.mlp.fc1.weight"), "the start weights count");
 
-    let stop = Stop::never();
+    let stop = StopSignal::never();
     pretrain(&recipe, &stopped, &stop, &mut StopAtTwo(&stop)).expect("a run that stops");
     fs::remove_file(&start).expect("the file");
     run(&recipe, &stopped).expect("the run goes on without what it started from");
     assert_same_run(&straight, &stopped, 1);
 
-    let trained = Trained::open_on(&stopped, DeviceChoice::Cpu, &mut Silent).expect("a run");
+    let trained = LoadedModel::open_on(&stopped, DeviceChoice::Cpu, &mut NoOp).expect("a run");
     assert_eq!(trained.epoch, 1);
     let message = run(&recipe, &folder.path().join("another")).expect_err("nothing to start from");
     assert!(format!("{message:#}").contains("start.safetensors"), "{message:#}");
@@ -68,8 +68,8 @@ fn start_weights_are_read_before_the_first_step_only() {
 #[derive(Default)]
 struct Warnings(Vec<String>);
 
-impl Watch for Warnings {
-    fn note(&mut self, event: &Event) {
+impl Callback for Warnings {
+    fn on_event(&mut self, event: &Event) {
         if let Event::Warning(message) = event {
             self.0.push(message.clone());
         }
@@ -82,9 +82,9 @@ fn what_a_gpu_has_trained_is_opened_anywhere() {
     let out = folder.path().join("run");
     run(&tiny(folder.path(), &["run.epochs=1", "compute.precision=bf16"]), &out).expect("a run");
     let cpu = |path: &Path| {
-        Trained::open_on(path, DeviceChoice::Cpu, &mut Silent).expect("what was trained")
+        LoadedModel::open_on(path, DeviceChoice::Cpu, &mut NoOp).expect("what was trained")
     };
-    let (before, figures) = (cpu(&out), cpu(&out).retrieve_all(&mut Silent).expect("figures"));
+    let (before, figures) = (cpu(&out), cpu(&out).retrieve_all(&mut NoOp).expect("figures"));
 
     let file = out.join("recipe.toml");
     let recipe = fs::read_to_string(&file).expect("a recipe");
@@ -93,10 +93,10 @@ fn what_a_gpu_has_trained_is_opened_anywhere() {
     fs::write(&file, on_gpu).expect("a recipe");
     let trained = cpu(&out);
     assert_eq!(trained.identity(), before.identity());
-    assert_eq!(trained.retrieve_all(&mut Silent).expect("figures"), figures);
+    assert_eq!(trained.retrieve_all(&mut NoOp).expect("figures"), figures);
 
     let mut warnings = Warnings::default();
-    let device = Trained::open_on(&out, DeviceChoice::Auto, &mut warnings).expect("somewhere");
+    let device = LoadedModel::open_on(&out, DeviceChoice::Auto, &mut warnings).expect("somewhere");
     let told = warnings.0.iter().any(|message| message.contains("trained on a GPU"));
     assert_eq!(told, device.network.store.device() == Device::Cpu, "{:?}", warnings.0);
 

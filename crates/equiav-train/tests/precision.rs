@@ -9,9 +9,9 @@ use equiav_data::{Batch, Loader};
 use equiav_torch::{
     Group, GroupError, MatmulPrecision, Reduce, matmul_precision, set_matmul_precision,
 };
-use equiav_train::learner::Learner;
+use equiav_train::train_state::TrainState;
 use equiav_train::step::{Position, step};
-use equiav_train::{Processes, Recipe, Silent};
+use equiav_train::{World, Recipe, NoOp};
 use tch::{Device, Tensor};
 
 /// Two processes of which this one is both, that note the precision at each of their collectives.
@@ -19,7 +19,7 @@ use tch::{Device, Tensor};
 struct Observed(Mutex<Vec<(String, MatmulPrecision)>>);
 
 impl Observed {
-    fn note(&self, purpose: &str) {
+    fn on_event(&self, purpose: &str) {
         let precision = matmul_precision().expect("one of three");
         self.0.lock().expect("no panic").push((purpose.to_owned(), precision));
     }
@@ -60,7 +60,7 @@ impl Group for Observed {
 }
 
 fn batch(recipe: &Recipe) -> Batch {
-    let corpus = recipe.data.source.prepare(&mut Silent).expect("a corpus");
+    let corpus = recipe.data.source.prepare(&mut NoOp).expect("a corpus");
     let dataset = equiav_train::dataset(recipe, corpus.train).expect("clips");
     let size = recipe.run.batch / 2;
     let loader = Loader::new(dataset, 0, (0..size).collect(), size, Default::default());
@@ -81,11 +81,11 @@ fn losses_and_their_gradient_have_full_precision_and_networks_their_own() {
     for changes in variants {
         let recipe = tiny::tiny(folder.path(), changes);
         let observed = Arc::new(Observed::default());
-        let processes = Processes { group: observed.clone(), local_rank: 0 };
-        let mut learner = Learner::together(&recipe, Device::Cpu, &processes).expect("a network");
+        let world = World { group: observed.clone(), local_rank: 0 };
+        let mut state = TrainState::together(&recipe, Device::Cpu, &world).expect("a network");
         set_matmul_precision(High).expect("libtorch takes it");
         let position = Position { epoch: 0, step: 0, lr: 1e-3, data_time: Default::default() };
-        let report = step(&mut learner, &batch(&recipe), position, &recipe).expect("a step");
+        let report = step(&mut state, &batch(&recipe), position, &recipe).expect("a step");
         assert!(report.applied, "{changes:?}");
         // From the first product of the losses to the last one of their gradient ...
         assert_eq!(observed.at("embeddings"), [Highest], "{changes:?}");

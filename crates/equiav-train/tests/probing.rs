@@ -5,13 +5,13 @@ mod tiny;
 
 use std::fs;
 
-use equiav_train::{DeviceChoice, Event, Probe, Trained, Watch, probe};
+use equiav_train::{DeviceChoice, Event, Probe, LoadedModel, Callback, probe};
 
 /// A watcher that keeps warnings.
 struct Warnings(Vec<String>);
 
-impl Watch for Warnings {
-    fn note(&mut self, event: &Event) {
+impl Callback for Warnings {
+    fn on_event(&mut self, event: &Event) {
         if let Event::Warning(message) = event {
             self.0.push(message.clone());
         }
@@ -24,7 +24,7 @@ fn probes_tell_classes_and_keep_their_features() {
     let run = folder.path().join("run");
     tiny::run(&tiny::tiny(folder.path(), &["run.epochs=2"]), &run).expect("a run");
     let mut warnings = Warnings(Vec::new());
-    let trained = Trained::open_on(&run, DeviceChoice::Cpu, &mut warnings).expect("a run");
+    let trained = LoadedModel::open_on(&run, DeviceChoice::Cpu, &mut warnings).expect("a run");
     let options = Probe {
         train: None,
         lists: Vec::new(),
@@ -48,7 +48,7 @@ fn probes_tell_classes_and_keep_their_features() {
     }
     let files = || fs::read_dir(run.join("features")).expect("features").flatten();
     assert_eq!(files().count(), 2, "one a list");
-    let figures = |all: &[equiav_train::Probed]| serde_json::to_string(all).expect("JSON");
+    let figures = |all: &[equiav_train::ProbeMetrics]| serde_json::to_string(all).expect("JSON");
     assert_eq!(figures(&probed(&options)), figures(&first), "from the disk");
     let few = probed(&Probe { per_class: Some(2), ..options.clone() });
     assert!(few.iter().all(|one| one.clips <= 8));
@@ -65,7 +65,7 @@ fn probes_tell_classes_and_keep_their_features() {
     assert!(warnings.0[0].contains("computing it anew"), "{:?}", warnings.0);
 
     // An export knows none of its own lists; with them its figures are those of the run.
-    let exported = Trained::open(&export, &mut warnings).expect("an export");
+    let exported = LoadedModel::open(&export, &mut warnings).expect("an export");
     let refused = probe(&exported, &export, &options, &mut warnings).expect_err("no list");
     assert!(format!("{refused:#}").contains("give --train and --list"), "{refused:#}");
     let list = |name: &str| folder.path().join(name).display().to_string();

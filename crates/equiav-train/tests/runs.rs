@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 
 use equiav_train::recipe::{Checked, Sections};
 use equiav_train::settings::{Finetune, Settings};
-use equiav_train::{DeviceChoice, Event, Silent, Stop, Summary, Trained, Watch, pretrain};
+use equiav_train::{DeviceChoice, Event, NoOp, StopSignal, Summary, LoadedModel, Callback, pretrain};
 use tiny::{STEPS, assert_same_run, checkpoint, records, run, tiny};
 
 /// A watcher that ends the run by a panic at its `n`-th update, as a crash would.
 struct CrashAt(u64);
 
-impl Watch for CrashAt {
-    fn note(&mut self, event: &Event) {
+impl Callback for CrashAt {
+    fn on_event(&mut self, event: &Event) {
         if let Event::Step(report) = event {
             assert!(report.step != self.0, "crash on purpose");
         }
@@ -31,7 +31,7 @@ fn an_interrupted_run_equals_the_straight_one_bit_for_bit() {
     assert_eq!((summary.epochs, summary.steps), (3, 12));
 
     let crash = std::panic::AssertUnwindSafe(|| {
-        pretrain(&recipe, &crashed, &Stop::never(), &mut CrashAt(6))
+        pretrain(&recipe, &crashed, &StopSignal::never(), &mut CrashAt(6))
     });
     assert!(std::panic::catch_unwind(crash).is_err(), "the run was ended in its second epoch");
     assert!(!crashed.join("checkpoints/step-000000008").exists());
@@ -40,10 +40,10 @@ fn an_interrupted_run_equals_the_straight_one_bit_for_bit() {
 }
 
 /// A watcher that asks the run to stop at its `n`-th step.
-struct StopAt<'a>(u64, &'a Stop);
+struct StopAt<'a>(u64, &'a StopSignal);
 
-impl Watch for StopAt<'_> {
-    fn note(&mut self, event: &Event) {
+impl Callback for StopAt<'_> {
+    fn on_event(&mut self, event: &Event) {
         match event {
             Event::Step(report) if report.step == self.0 => self.1.request(15),
             _ => {}
@@ -61,9 +61,9 @@ fn a_run_goes_on_in_the_middle_of_an_epoch() {
     for workers in ["data.workers=1", "data.workers=3"] {
         let stopped = folder.path().join(workers);
         for step in 1..3 * STEPS {
-            let stop = Stop::never();
+            let stop = StopSignal::never();
             let watch = &mut StopAt(step, &stop);
-            let summary = pretrain(&recipe(workers), &stopped, &stop, watch).expect("a run");
+            let summary = pretrain(&recipe(workers), &stopped, &stop, callback).expect("a run");
             assert_eq!((summary.stopped, summary.steps), (Some(15), step));
             assert!(summary.checkpoint.ends_with(format!("step-{step:09}")));
         }
@@ -105,8 +105,8 @@ struct Notes {
     left_out: Vec<u64>,
 }
 
-impl Watch for Notes {
-    fn note(&mut self, event: &Event) {
+impl Callback for Notes {
+    fn on_event(&mut self, event: &Event) {
         match event {
             Event::Warning(message) => self.warnings.push(message.clone()),
             Event::Step(report) if !report.applied => self.left_out.push(report.step),
@@ -142,7 +142,7 @@ fn a_step_that_is_not_finite_is_left_out_counted_and_named() {
     make_infinite(folder.path(), "train-000007");
     let out = folder.path().join("run");
     let mut notes = Notes::default();
-    let summary = pretrain(&recipe, &out, &Stop::never(), &mut notes).expect("a run");
+    let summary = pretrain(&recipe, &out, &StopSignal::never(), &mut notes).expect("a run");
     assert_eq!((summary.skipped, notes.left_out.len()), (3, 3), "once in each epoch");
     for (step, warning) in notes.left_out.iter().zip(&notes.warnings) {
         assert!(
@@ -163,7 +163,7 @@ fn too_many_steps_that_are_not_finite_end_the_run_with_the_state_before() {
     let recipe =
         tiny(folder.path(), &["run.max_skipped=2", "optimizer.lr=1e30", "evaluation.every=3"]);
     let out = folder.path().join("run");
-    let error = pretrain(&recipe, &out, &Stop::never(), &mut Silent).expect_err("it diverges");
+    let error = pretrain(&recipe, &out, &StopSignal::never(), &mut NoOp).expect_err("it diverges");
     let message = format!("{error:#}");
     assert!(message.contains("number 3 in a row, run.max_skipped = 2"), "{message}");
     let newest = fs::read_dir(out.join("checkpoints")).expect("checkpoints").flatten();
@@ -237,15 +237,15 @@ fn a_damaged_checkpoint_gives_way_to_the_one_before() {
     fs::write(&file, bytes).expect("a flipped bit");
 
     struct Warnings(Vec<String>);
-    impl Watch for Warnings {
-        fn note(&mut self, event: &Event) {
+    impl Callback for Warnings {
+        fn on_event(&mut self, event: &Event) {
             if let Event::Warning(message) = event {
                 self.0.push(message.clone());
             }
         }
     }
     let mut warnings = Warnings(Vec::new());
-    pretrain(&recipe, &damaged, &Stop::never(), &mut warnings)
+    pretrain(&recipe, &damaged, &StopSignal::never(), &mut warnings)
         .expect("the run goes on from epoch 2");
     assert!(
         warnings.0.iter().any(|text| text.contains("step-000000012/model.safetensors is damaged"))
@@ -327,8 +327,8 @@ fn what_was_trained_can_be_opened_measured_and_exported() {
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("run");
     let summary = run(&tiny(folder.path(), &["run.epochs=1"]), &out).expect("a run");
-    let trained = Trained::open_on(&out, DeviceChoice::Cpu, &mut Silent).expect("a run folder");
-    let again = trained.retrieve_all(&mut Silent).expect("figures");
+    let trained = LoadedModel::open_on(&out, DeviceChoice::Cpu, &mut NoOp).expect("a run folder");
+    let again = trained.retrieve_all(&mut NoOp).expect("figures");
     assert_eq!(again.len(), 1);
     assert_eq!(again[0].audio_to_visual, summary.retrieved[0].audio_to_visual);
     let coverage = &again[0].coverage;

@@ -6,9 +6,9 @@ mod tiny;
 use std::path::Path;
 use std::time::Duration;
 
-use equiav_train::phase::Phase;
+use equiav_train::profiler::Phase;
 use equiav_train::step::{Position, step};
-use equiav_train::step_rate::{centroid_cost, start, step_rate};
+use equiav_train::throughput::{centroid_cost, start, step_rate};
 use equiav_train::{Recipe, dump};
 use tch::{Device, Tensor};
 
@@ -33,7 +33,7 @@ fn losses_are_those_of_ordinary_steps() {
         for (number, (lr, timed)) in lrs.into_iter().zip(&rate.steps).enumerate() {
             let data_time = Default::default();
             let position = Position { epoch: 0, step: number as u64, lr, data_time };
-            let report = step(&mut plain.learner, &plain.batch, position, &recipe).expect("a step");
+            let report = step(&mut plain.state, &plain.batch, position, &recipe).expect("a step");
             assert_eq!(report.figures, timed.report.figures, "step {number}");
             assert_eq!(report.grad_norm, timed.report.grad_norm, "step {number}");
         }
@@ -88,12 +88,12 @@ fn another_program_finds_weights_batch_and_learning_rates() {
     dump(&start, &recipe, &out).expect("written");
     let read = |name: &str| Tensor::read_safetensors(out.join(name)).expect("tensors");
     let weights = read("weights.safetensors");
-    let variables = start.learner.network.store.variables();
+    let variables = start.state.network.store.variables();
     assert_eq!(weights.len(), variables.len());
     assert!(weights.iter().all(|(name, tensor)| tensor.equal(&variables[name])));
     let batch = read("batch.safetensors");
     assert_eq!(batch.len(), 8);
-    let views = equiav_train::feed::views(&start.batch, Device::Cpu);
+    let views = equiav_train::device_batch::views(&start.batch, Device::Cpu);
     for (modality, views) in &views {
         let of = |name: &str| {
             let wanted = format!("{modality}.{name}");

@@ -16,11 +16,11 @@ use std::time::Duration;
 
 use equiav_data::{Batch, Loader, Sampler};
 use equiav_torch::Limits;
-use equiav_train::learner::Learner;
+use equiav_train::train_state::TrainState;
 use equiav_train::step::{Position, step};
-use equiav_train::step_rate::{start_together, step_rate};
+use equiav_train::throughput::{start_together, step_rate};
 use equiav_train::{
-    Event, Processes, Recipe, Silent, Stop, Watch, finetune, finetune_together, pretrain_together,
+    Event, World, Recipe, NoOp, StopSignal, Callback, finetune, finetune, pretrain,
 };
 use labeled::labeled;
 use launch::{FAILED, Failure, LIMIT, Launch, Outcome, PATIENT, Running, free_port, say};
@@ -60,9 +60,9 @@ fn folder() -> PathBuf {
     std::env::var_os(FOLDER).expect("a folder").into()
 }
 
-fn processes() -> Result<Processes, Failure> {
+fn processes() -> Result<World, Failure> {
     tch::set_num_threads(1);
-    Ok(Processes::from_environment(Limits { meeting: PATIENT, collective: PATIENT })?)
+    Ok(World::from_environment(Limits { meeting: PATIENT, collective: PATIENT })?)
 }
 
 /// Starts the processes of a scenario in `folder`; each changes the recipe by its `changes`.
@@ -88,7 +88,7 @@ fn all_well(outcomes: &[Outcome]) {
 
 /// The batch that rank `rank` of `world` makes its first step with.
 fn batch(recipe: &Recipe, rank: usize, world: usize) -> Batch {
-    let corpus = recipe.data.source.prepare(&mut Silent).expect("a corpus");
+    let corpus = recipe.data.source.prepare(&mut NoOp).expect("a corpus");
     let dataset = equiav_train::dataset(recipe, corpus.train).expect("clips");
     let size = recipe.run.batch / world;
     let sampler = Sampler::new(recipe.seed, dataset.len(), size).split(rank, world);
@@ -114,26 +114,26 @@ struct Learned {
 }
 
 /// Makes ten steps on `batch`.
-fn learned(recipe: &Recipe, processes: &Processes, batch: &Batch) -> Result<Learned, Failure> {
-    let mut learner = Learner::together(recipe, Device::Cpu, processes)?;
-    let weights = |learner: &Learner| -> BTreeMap<String, Tensor> {
-        let all = learner.network.store.variables().into_iter();
+fn learned(recipe: &Recipe, world: &World, batch: &Batch) -> Result<Learned, Failure> {
+    let mut state = TrainState::together(recipe, Device::Cpu, world)?;
+    let weights = |state: &TrainState| -> BTreeMap<String, Tensor> {
+        let all = state.network.store.variables().into_iter();
         all.map(|(name, weight)| (name, weight.detach().copy())).collect()
     };
-    let (start, mut gradient) = (weights(&learner), BTreeMap::new());
+    let (start, mut gradient) = (weights(&state), BTreeMap::new());
     for number in 0..10 {
         let lr = recipe.optimizer.lr;
         let position = Position { epoch: 0, step: number, lr, data_time: Duration::ZERO };
-        let report = step(&mut learner, batch, position, recipe)?;
+        let report = step(&mut state, batch, position, recipe)?;
         assert!(report.applied && report.batch == recipe.run.batch);
         if number == 0 {
             let copied = |(name, tensor): (String, Tensor)| {
                 name.ends_with(".exp_avg").then(|| (name, tensor.copy()))
             };
-            gradient = learner.optimizer.state().into_iter().filter_map(copied).collect();
+            gradient = state.optimizer.state().into_iter().filter_map(copied).collect();
         }
     }
-    let weights = weights(&learner);
+    let weights = weights(&state);
     let way = start.iter().map(|(name, start)| (name.clone(), &weights[name] - start)).collect();
     Ok(Learned { gradient, way, weights })
 }
@@ -153,8 +153,8 @@ fn norm(all: &BTreeMap<String, Tensor>) -> f64 {
 
 /// What processes learn from their parts of a batch, against one that has the whole.
 fn steps() -> Result<(), Failure> {
-    let processes = processes()?;
-    let (rank, world) = (processes.group.rank(), processes.world());
+    let world = processes()?;
+    let (rank, world) = (world.group.rank(), world.size());
     let variants: [&[&str]; 9] = [
         &["objective.inter=centroid", "objective.learn_temperature=true"],
         &["objective.inter=clean-pair"],
@@ -168,8 +168,8 @@ fn steps() -> Result<(), Failure> {
     ];
     for changes in variants {
         let recipe = tiny(&folder().join(rank.to_string()), &[&SMOOTH, changes].concat());
-        let ours = learned(&recipe, &processes, &batch(&recipe, rank, world))?;
-        let whole = learned(&recipe, &Processes::alone(), &batch(&recipe, 0, 1))?;
+        let ours = learned(&recipe, &world, &batch(&recipe, rank, world))?;
+        let whole = learned(&recipe, &World::alone(), &batch(&recipe, 0, 1))?;
         let apart = [distance(&whole.gradient, &ours.gradient), distance(&whole.way, &ours.way)];
         say(&format!("{changes:?}: {apart:?}"));
         assert!(apart[0] < 1e-5 && apart[1] < ROUNDING, "{changes:?}: {apart:?}");
@@ -177,23 +177,23 @@ fn steps() -> Result<(), Failure> {
         assert!(come > 1e-2, "{changes:?}: the weights have hardly moved: {come}");
         let sum = |tensor: &Tensor| tensor.sum(Kind::Double).double_value(&[]).to_bits();
         let sums: Vec<u64> = ours.weights.values().map(sum).collect();
-        let all = processes.group.gather_text(&format!("{sums:?}"), "comparison")?;
+        let all = world.group.gather_text(&format!("{sums:?}"), "comparison")?;
         assert!(all.iter().all(|other| *other == all[0]), "{changes:?}: the ranks differ");
     }
     // The step that is timed is this one too.
     let recipe = tiny(&folder().join(rank.to_string()), &[]);
-    let losses = |processes: &Processes| -> Result<Vec<f64>, Failure> {
-        let rate = step_rate(&mut start_together(&recipe, 3, processes)?, &recipe)?;
+    let losses = |world: &World| -> Result<Vec<f64>, Failure> {
+        let rate = step_rate(&mut start_together(&recipe, 3, world)?, &recipe)?;
         Ok(rate.steps.iter().map(|step| step.report.figures.loss).collect())
     };
-    let (ours, expected) = (losses(&processes)?, losses(&Processes::alone())?);
+    let (ours, expected) = (losses(&world)?, losses(&World::alone())?);
     let near = ours.iter().zip(&expected).all(|(ours, one)| (ours - one).abs() < 1e-5);
     assert!(near && expected[0] != expected[2], "{ours:?}, {expected:?}");
     // Where keys have no gradient, parts have that of the whole as well.
     let gradient = |more: &[&str]| -> Result<BTreeMap<String, Tensor>, Failure> {
         let changes = [&SMOOTH[..], &["profile=published"], more].concat();
         let recipe = tiny(&folder().join(rank.to_string()), &changes);
-        Ok(learned(&recipe, &processes, &batch(&recipe, rank, world))?.gradient)
+        Ok(learned(&recipe, &world, &batch(&recipe, rank, world))?.gradient)
     };
     let apart = distance(&gradient(&[])?, &gradient(&["run.micro_batch=1"])?);
     assert!(apart < 1e-5, "published, in parts: {apart}");
@@ -202,16 +202,16 @@ fn steps() -> Result<(), Failure> {
 
 /// The gradient of the published profile in two processes.
 fn published() -> Result<(), Failure> {
-    let processes = processes()?;
-    let own = folder().join(processes.group.rank().to_string());
-    published::published(&processes, &own)
+    let world = processes()?;
+    let own = folder().join(world.group.rank().to_string());
+    published::published(&world, &own)
 }
 
 /// A watcher that asks one process to stop after a step.
-struct StopAt<'a>(Option<u64>, &'a Stop);
+struct StopAt<'a>(Option<u64>, &'a StopSignal);
 
-impl Watch for StopAt<'_> {
-    fn note(&mut self, event: &Event) {
+impl Callback for StopAt<'_> {
+    fn on_event(&mut self, event: &Event) {
         if let Event::Step(report) = event {
             say(&format!("step {}", report.step));
             if Some(report.step) == self.0 {
@@ -223,17 +223,17 @@ impl Watch for StopAt<'_> {
 
 /// A run; rank 1 is asked to stop after the step `stop_at`.
 fn run(stop_at: Option<u64>) -> Result<(), Failure> {
-    let processes = processes()?;
+    let world = processes()?;
     let folder = folder();
     let changes = std::env::var(CHANGES).unwrap_or_default();
     let changes: Vec<&str> = changes.lines().collect();
     let recipe = tiny(&folder, &changes);
-    let stop = Stop::never();
-    let stop_at = stop_at.filter(|_| processes.group.rank() == 1);
+    let stop = StopSignal::never();
+    let stop_at = stop_at.filter(|_| world.group.rank() == 1);
     // Only the leader's folder exists.
-    let out = folder.join(if processes.leads() { "out" } else { "out/no/such/folder" });
+    let out = folder.join(if world.is_main() { "out" } else { "out/no/such/folder" });
     let watch = &mut StopAt(stop_at, &stop);
-    let summary = pretrain_together(&recipe, &out, &processes, &stop, watch)?;
+    let summary = pretrain(&recipe, &out, &world, &stop, callback)?;
     say(&format!("stopped {:?} after {}", summary.stopped, summary.steps));
     Ok(())
 }
@@ -241,8 +241,8 @@ fn run(stop_at: Option<u64>) -> Result<(), Failure> {
 /// What the leader of a run does while the others wait for its first checkpoint.
 struct Saving(String, PathBuf);
 
-impl Watch for Saving {
-    fn note(&mut self, event: &Event) {
+impl Callback for Saving {
+    fn on_event(&mut self, event: &Event) {
         match (event, self.0.as_str()) {
             (Event::Saved(_), "takes its time") => {
                 std::thread::sleep(LIMIT + Duration::from_secs(4))
@@ -263,39 +263,39 @@ impl Watch for Saving {
 /// A run of one epoch whose leader does as it was told where it saves; others wait for a step up to [`LIMIT`].
 fn leader() -> Result<(), Failure> {
     tch::set_num_threads(1);
-    let processes = Processes::from_environment(Limits { meeting: PATIENT, collective: LIMIT })?;
+    let world = World::from_environment(Limits { meeting: PATIENT, collective: LIMIT })?;
     let deed = std::env::var(CHANGES)?;
     let recipe = tiny(&folder(), &["run.epochs=1"]);
     let out = folder().join("out");
-    let deed = if processes.leads() { deed } else { String::new() };
+    let deed = if world.is_main() { deed } else { String::new() };
     let watch = &mut Saving(deed, out.clone());
-    pretrain_together(&recipe, &out, &processes, &Stop::never(), watch)?;
+    pretrain(&recipe, &out, &world, &StopSignal::never(), callback)?;
     Ok(())
 }
 
 /// A fine-tuning run on the corpus of the run before.
 fn tuned() -> Result<(), Failure> {
-    let (processes, folder) = (processes()?, folder());
+    let (world, folder) = (processes()?, folder());
     let recipe = labeled(&folder, &TUNED);
     let out = folder.join("tuned");
-    finetune_together(&recipe, &out, &processes, &Stop::never(), &mut Silent)?;
+    finetune(&recipe, &out, &world, &StopSignal::never(), &mut NoOp)?;
     Ok(())
 }
 
 /// A run of processes that each have files of their own; the last lacks a clip.
 fn elsewhere() -> Result<(), Failure> {
-    let processes = processes()?;
-    let own = folder().join(processes.group.rank().to_string());
+    let world = processes()?;
+    let own = folder().join(world.group.rank().to_string());
     std::fs::create_dir_all(&own)?;
     std::env::set_current_dir(own)?;
     let recipe = tiny(Path::new(""), &[]);
-    if processes.group.rank() + 1 == processes.world() {
+    if world.group.rank() + 1 == world.size() {
         let mut manifest: serde_json::Value =
             serde_json::from_slice(&std::fs::read("corpus/train.json")?)?;
         manifest["data"].as_array_mut().expect("clips").pop();
         std::fs::write("corpus/train.json", manifest.to_string())?;
     }
-    pretrain_together(&recipe, Path::new("out"), &processes, &Stop::never(), &mut Silent)?;
+    pretrain(&recipe, Path::new("out"), &world, &StopSignal::never(), &mut NoOp)?;
     Ok(())
 }
 
@@ -360,7 +360,7 @@ fn fine_tuning_by_several_processes_is_that_of_one_and_its_figures_too() {
     drop(tiny(folder.path(), &[]));
     let (alone, out) = (folder.path().join("alone"), folder.path().join("tuned"));
     let recipe = labeled(folder.path(), &TUNED);
-    finetune(&recipe, &alone, &Stop::never(), &mut Silent).expect("a run");
+    finetune(&recipe, &alone, &StopSignal::never(), &mut NoOp).expect("a run");
     let weights = |run: &Path| {
         let entries = std::fs::read_dir(run.join("checkpoints")).expect("checkpoints").flatten();
         let newest = entries.map(|entry| entry.path()).max().expect("a checkpoint");
@@ -459,7 +459,7 @@ fn what_processes_cannot_do_together_is_an_error_that_says_why() {
         [&[], &["optimizer.lr=1e-4"]],
         "were given different recipes (different: optimizer.lr)",
     );
-    refused([&["run.batch=7"][..]; 2], "cannot be dealt out to 2 (the way out: --set run.batch=8)");
+    refused([&["run.batch=7"][..]; 2], "cannot be dealt out to 2 (help: --set run.batch=8)");
     for outcome in finish(start("elsewhere", folder.path(), &[&[][..]; 2])) {
         assert_eq!(outcome.code, Some(FAILED), "{}", outcome.text);
         let error = outcome.error();

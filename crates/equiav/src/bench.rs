@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use equiav_torch::Limits;
-use equiav_train::phase::Phase;
-use equiav_train::step_rate::{self, CentroidCost, StepRate, Timed};
-use equiav_train::{Override, Processes, Recipe};
+use equiav_train::profiler::Phase;
+use equiav_train::throughput::{self, CentroidCost, StepRate, StepTiming};
+use equiav_train::{Override, World, Recipe};
 use serde_json::{Value, json};
 
 use crate::device::TrainedOn;
@@ -53,20 +53,20 @@ pub(crate) struct Bench {
 impl Bench {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let recipe = Recipe::load(&self.recipe, &self.device.among(&self.overrides)?)?;
-        let processes = Processes::from_environment(Limits::USUAL)?;
+        let world = World::from_environment(Limits::USUAL)?;
         let steps = self.steps.unwrap_or(if self.centroid { 200 } else { 10 });
-        let mut start = step_rate::start_together(&recipe, steps, &processes)?;
+        let mut start = throughput::start_together(&recipe, steps, &world)?;
         if let Some(folder) = &self.dump {
             equiav_train::dump(&start, &recipe, folder)?;
             remark!("{}", folder.display());
         } else if self.centroid {
-            let cost = step_rate::centroid_cost(&mut start, &recipe)?;
-            if processes.leads() {
+            let cost = throughput::centroid_cost(&mut start, &recipe)?;
+            if world.is_main() {
                 self.print(&recipe, &centroid_json(&cost), &centroid_text(&cost))?;
             }
         } else {
-            let rate = step_rate::step_rate(&mut start, &recipe)?;
-            if processes.leads() {
+            let rate = throughput::step_rate(&mut start, &recipe)?;
+            if world.is_main() {
                 self.print(&recipe, &rate_json(&rate), &rate_text(&rate))?;
             }
         }
@@ -103,8 +103,8 @@ fn setting(recipe: &Recipe) -> serde_json::Map<String, Value> {
 }
 
 fn rate_json(rate: &StepRate) -> Value {
-    let step = |step: &Timed| {
-        let Timed { report, time, .. } = step;
+    let step = |step: &StepTiming| {
+        let StepTiming { report, time, .. } = step;
         let terms =
             report.figures.terms.iter().map(|(name, (loss, _))| (name.clone(), json!(loss)));
         json!({
@@ -134,7 +134,7 @@ fn rate_text(rate: &StepRate) -> String {
         text += &format!(" {name:>13}");
     }
     text += "\n";
-    for (number, Timed { report, time, .. }) in (1..).zip(&rate.steps) {
+    for (number, StepTiming { report, time, .. }) in (1..).zip(&rate.steps) {
         let (ms, loss) = (1e3 * time.as_secs_f64(), report.figures.loss);
         text += &format!("{number:<6} {ms:>9.1} {loss:>10.5}");
         for (loss, _) in report.figures.terms.values() {

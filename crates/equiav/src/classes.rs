@@ -2,13 +2,13 @@
 
 use std::fmt::Write;
 
-use equiav_train::classified::Classified;
+use equiav_train::classified::ClassificationMetrics;
 
 /// One line a figure of each list, with its interval.
-pub(crate) fn classification(all: &[Classified]) -> String {
+pub(crate) fn classification(all: &[ClassificationMetrics]) -> String {
     let mut table = String::new();
     for figures in all {
-        let Classified { list, found, listed, digest, classes, with_positives, .. } = figures;
+        let ClassificationMetrics { list, found, listed, digest, classes, with_positives, .. } = figures;
         let _ = writeln!(
             table,
             "{list}: {found} of {listed} clips found, list {digest}; {with_positives} of {classes} classes"
@@ -38,7 +38,7 @@ pub(crate) fn classification(all: &[Classified]) -> String {
 }
 
 /// One list in one line, for the end of an epoch.
-pub(crate) fn one_line(figures: &Classified) -> String {
+pub(crate) fn one_line(figures: &ClassificationMetrics) -> String {
     let each = figures.named().into_iter().filter(|(name, _)| *name != "d_prime");
     let each: Vec<String> =
         each.map(|(name, value)| format!("{} {}", title(name), shown(name, value))).collect();

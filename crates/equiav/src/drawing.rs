@@ -8,7 +8,7 @@ use equiav_data::{FrontEnd, Waveform, read_picture_as, read_sound, sheet};
 use equiav_ingest::Film;
 use equiav_train::embed_files::{Moment, Video, find_ffmpeg};
 use equiav_train::localize::{Localizer, PlaceMap};
-use equiav_train::{Event, Watch};
+use equiav_train::{Event, Callback};
 
 use crate::progress::Progress;
 

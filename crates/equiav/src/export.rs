@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use equiav_train::Trained;
+use equiav_train::LoadedModel;
 
 use crate::device::OnDevice;
 use crate::output::remark;
@@ -27,7 +27,7 @@ pub(crate) struct Export {
 
 impl Export {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let trained = Trained::open_on(&self.run, self.device.choice(), &mut Progress::new())?;
+        let trained = LoadedModel::open_on(&self.run, self.device.choice(), &mut Progress::new())?;
         trained.export(&self.out)?;
         remark!("{}, {} finished epochs", self.out.display(), trained.epoch);
         Ok(ExitCode::SUCCESS)

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use equiav_train::{FinetuneRecipe, Override, Stop, finetune_together};
+use equiav_train::{FinetuneRecipe, Override, StopSignal, finetune};
 
 use crate::classes;
 use crate::device::TrainedOn;
@@ -51,14 +51,14 @@ impl Finetune {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let recipe = self.recipe()?;
         let out = self.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&recipe.name));
-        let (stop, processes) = (Stop::on_signals()?, self.together.processes()?);
-        if !processes.leads() {
-            let mut follower = Follower { rank: processes.group.rank() };
-            let tuned = finetune_together(&recipe, &out, &processes, &stop, &mut follower)?;
+        let (stop, world) = (StopSignal::on_signals()?, self.together.processes()?);
+        if !world.is_main() {
+            let mut follower = Follower { rank: world.group.rank() };
+            let tuned = finetune(&recipe, &out, &world, &stop, &mut follower)?;
             return Ok(follow(tuned.stopped));
         }
         let mut progress = Progress::new();
-        let tuned = finetune_together(&recipe, &out, &processes, &stop, &mut progress)?;
+        let tuned = finetune(&recipe, &out, &world, &stop, &mut progress)?;
         progress.finish();
         if let Some(signal) = tuned.stopped {
             return Ok(stopped(signal, tuned.steps, &tuned.checkpoint));

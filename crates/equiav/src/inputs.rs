@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::ensure;
 use equiav_data::parallel::threads;
-use equiav_train::Trained;
+use equiav_train::LoadedModel;
 use equiav_train::embed_files::{Broken, Embedder, Files};
 
 use crate::device::OnDevice;
@@ -57,7 +57,7 @@ impl Inputs {
 impl Embedding {
     /// The model at `run`, ready to embed.
     pub(crate) fn open(&self, run: &Path) -> anyhow::Result<Embedder> {
-        let trained = Trained::open_on(run, self.device.choice(), &mut Progress::new())?;
+        let trained = LoadedModel::open_on(run, self.device.choice(), &mut Progress::new())?;
         let threads = NonZeroUsize::new(threads(self.threads)).unwrap_or(NonZeroUsize::MIN);
         Embedder::new(trained, self.stride, threads)
     }

@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 use anyhow::{bail, ensure};
 use equiav_data::Clips;
-use equiav_train::Trained;
+use equiav_train::LoadedModel;
 use equiav_train::corpus::Source;
-use equiav_train::embedding::Variant;
-use equiav_train::localize::{Localized, Localizer, MapOptions, Truths, localize};
+use equiav_train::embeddings::Variant;
+use equiav_train::localize::{LocalizationMetrics, Localizer, MapOptions, Truths, localize};
 
 use crate::device::OnDevice;
 use crate::drawing::Drawing;
@@ -107,7 +107,7 @@ enum Named {
 }
 
 impl How {
-    pub(crate) fn options(&self, trained: &Trained) -> MapOptions {
+    pub(crate) fn options(&self, trained: &LoadedModel) -> MapOptions {
         let recipe = &trained.recipe;
         let variant = match self.variant {
             Named::Clean => Variant::Clean,
@@ -123,7 +123,7 @@ impl How {
 impl Localize {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let mut progress = Progress::new();
-        let trained = Trained::open_on(&self.run, self.device.choice(), &mut progress)?;
+        let trained = LoadedModel::open_on(&self.run, self.device.choice(), &mut progress)?;
         let localizer = Localizer::new(&trained, self.how.options(&trained))?;
         if let Some(out) = &self.out {
             let drawing = Drawing { localizer: &localizer, out };
@@ -149,10 +149,10 @@ impl Localize {
 
     fn measure(
         &self,
-        trained: &Trained,
+        trained: &LoadedModel,
         localizer: &Localizer<'_>,
         progress: &mut Progress,
-    ) -> anyhow::Result<Vec<Localized>> {
+    ) -> anyhow::Result<Vec<LocalizationMetrics>> {
         let given = self.boxes.as_deref().map(Truths::read).transpose()?;
         let one = |name: &str, clips: Clips, truths: &Truths| {
             let clips = first(clips, self.first)?;
@@ -182,7 +182,7 @@ impl Localize {
 }
 
 /// The boxes of the clips that the run was trained beside.
-pub(crate) fn own_truths(trained: &Trained) -> anyhow::Result<Truths> {
+pub(crate) fn own_truths(trained: &LoadedModel) -> anyhow::Result<Truths> {
     match &trained.recipe.data.source {
         Source::Synthetic(corpus) => Ok(Truths::of_synthetic(corpus)),
         Source::Manifest(lists) => Truths::of_corpus(&lists.train),

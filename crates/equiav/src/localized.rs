@@ -3,11 +3,11 @@
 use std::fmt::Write;
 
 use equiav_eval::localization::{Figure, Rule};
-use equiav_train::localize::{Compared, Localized, Scores};
+use equiav_train::localize::{Compared, LocalizationMetrics, Scores};
 
 /// All figures of a list.
-pub(crate) fn table(figures: &Localized) -> String {
-    let Localized { list, found, listed, digest, .. } = figures;
+pub(crate) fn table(figures: &LocalizationMetrics) -> String {
+    let LocalizationMetrics { list, found, listed, digest, .. } = figures;
     let mut text = String::new();
     let _ = writeln!(text, "{list}: {found} of {listed} clips measured, list {digest}");
     if figures.without_truth > 0 {
@@ -52,7 +52,7 @@ pub(crate) fn table(figures: &Localized) -> String {
 }
 
 /// What lights up, own sounds and controls.
-fn lights(figures: &Localized) -> String {
+fn lights(figures: &LocalizationMetrics) -> String {
     let mut text = String::new();
     let head = ["map: 5 %", "50 %", "95 %", "AUC", "cosine: 5 %", "50 %", "95 %", "AUC", "lit"];
     let _ = write!(text, "\n  {:<28}", "greatest of map, and cosine");

@@ -44,7 +44,7 @@ enum Command {
     Pretrain(pretrain::Pretrain),
     Finetune(finetune::Finetune),
     Probe(probe::Probe),
-    Retrieve(retrieve::Retrieve),
+    Retrieve(retrieval::Retrieve),
     Embed(embed::Embed),
     Index(index::Index),
     Search(Box<search::Search>),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use equiav_train::{Override, Recipe, Stop, pretrain_together};
+use equiav_train::{Override, Recipe, StopSignal, pretrain};
 
 use crate::device::TrainedOn;
 use crate::output::remark;
@@ -42,14 +42,14 @@ impl Pretrain {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let recipe = Recipe::load(&self.recipe, &self.device.among(&self.overrides)?)?;
         let out = self.out.unwrap_or_else(|| PathBuf::from("runs").join(&recipe.name));
-        let (stop, processes) = (Stop::on_signals()?, self.together.processes()?);
-        if !processes.leads() {
-            let mut follower = Follower { rank: processes.group.rank() };
-            let summary = pretrain_together(&recipe, &out, &processes, &stop, &mut follower)?;
+        let (stop, world) = (StopSignal::on_signals()?, self.together.processes()?);
+        if !world.is_main() {
+            let mut follower = Follower { rank: world.group.rank() };
+            let summary = pretrain(&recipe, &out, &world, &stop, &mut follower)?;
             return Ok(follow(summary.stopped));
         }
         let mut progress = Progress::new();
-        let summary = pretrain_together(&recipe, &out, &processes, &stop, &mut progress)?;
+        let summary = pretrain(&recipe, &out, &world, &stop, &mut progress)?;
         progress.finish();
         if let Some(signal) = summary.stopped {
             return Ok(stopped(signal, summary.steps, &summary.checkpoint));

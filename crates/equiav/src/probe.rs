@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use equiav_train::{Probe as Options, Probed, Trained};
+use equiav_train::{Probe as Options, ProbeMetrics, LoadedModel};
 
 use crate::classes;
 use crate::device::OnDevice;
@@ -60,7 +60,7 @@ pub(crate) struct Probe {
 impl Probe {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let mut progress = Progress::new();
-        let trained = Trained::open_on(&self.run, self.device.choice(), &mut progress)?;
+        let trained = LoadedModel::open_on(&self.run, self.device.choice(), &mut progress)?;
         let options = Options {
             train: self.train,
             lists: self.lists,
@@ -91,8 +91,8 @@ impl Probe {
 }
 
 /// The figures of one probe.
-fn block(probed: &Probed) -> String {
-    let Probed { input, method, chosen, clips, validation, test } = probed;
+fn block(probed: &ProbeMetrics) -> String {
+    let ProbeMetrics { input, method, chosen, clips, validation, test } = probed;
     format!(
         "\n{input}, {method} ({chosen}), learned from {clips} clips\n{}\n{}",
         classes::one_line(validation),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use equiav_train::{Event, StepReport, Watch};
+use equiav_train::{Event, StepReport, Callback};
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
 use crate::output::{errln, remark};
@@ -144,8 +144,8 @@ impl Progress {
     }
 }
 
-impl Watch for Progress {
-    fn note(&mut self, event: &Event) {
+impl Callback for Progress {
+    fn on_event(&mut self, event: &Event) {
         match event {
             Event::Preparing { what, done, total } => {
                 if self.bar.length() != Some(*total as u64) || *done == 0 {
@@ -182,7 +182,7 @@ impl Watch for Progress {
             Event::Evaluated { retrieved, .. } => {
                 retrieved.iter().for_each(|figures| self.line(&table::one_line(figures)));
             }
-            Event::Classified { classified, .. } => {
+            Event::ClassificationMetrics { classified, .. } => {
                 classified.iter().for_each(|figures| self.line(&classes::one_line(figures)));
             }
             Event::Saved(_) => {}
@@ -196,8 +196,8 @@ pub(crate) struct Follower {
     pub(crate) rank: usize,
 }
 
-impl Watch for Follower {
-    fn note(&mut self, event: &Event) {
+impl Callback for Follower {
+    fn on_event(&mut self, event: &Event) {
         if let Event::Warning(message) = event {
             errln!("warning: rank {}: {message}", self.rank);
         }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use equiav_train::Trained;
+use equiav_train::LoadedModel;
 
 use crate::device::OnDevice;
 use crate::localize::How;
@@ -47,7 +47,7 @@ pub(crate) struct Report {
 impl Report {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let mut progress = Progress::new();
-        let trained = Trained::open_on(&self.run, self.device.choice(), &mut progress)?;
+        let trained = LoadedModel::open_on(&self.run, self.device.choice(), &mut progress)?;
         let asked = gathered::Asked {
             run: &self.run,
             list: self.list.as_deref(),

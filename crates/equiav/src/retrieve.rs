@@ -6,10 +6,10 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use equiav_data::Clips;
-use equiav_train::embedding::Variant;
-use equiav_train::retrieve::{Retrieved, retrieve_as};
+use equiav_train::embeddings::Variant;
+use equiav_train::retrieval::{RetrievalMetrics, retrieve_as};
 use equiav_train::settings::Settings;
-use equiav_train::{Trained, dataset};
+use equiav_train::{LoadedModel, dataset};
 
 use crate::device::OnDevice;
 use crate::output::{out, outln};
@@ -64,7 +64,7 @@ enum Which {
 impl Retrieve {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let mut progress = Progress::new();
-        let trained = Trained::open_on(&self.run, self.device.choice(), &mut progress)?;
+        let trained = LoadedModel::open_on(&self.run, self.device.choice(), &mut progress)?;
         let variant = self.variant(&trained.recipe)?;
         let lists: Vec<(String, Clips)> = if self.lists.is_empty() {
             trained.recipe.data.source.prepare(&mut progress)?.evaluate
@@ -72,12 +72,12 @@ impl Retrieve {
             let open = |list: &String| Ok((list.clone(), Clips::open(list)?));
             self.lists.iter().map(open).collect::<anyhow::Result<_>>()?
         };
-        let Trained { recipe, network, checkpoint, epoch, .. } = &trained;
+        let LoadedModel { recipe, network, checkpoint, epoch, .. } = &trained;
         let measure = |(name, clips): (String, Clips)| {
             retrieve_as(variant, &name, dataset(recipe, clips)?, network, recipe)
         };
         let retrieved =
-            lists.into_iter().map(measure).collect::<anyhow::Result<Vec<Retrieved>>>()?;
+            lists.into_iter().map(measure).collect::<anyhow::Result<Vec<RetrievalMetrics>>>()?;
         if self.json {
             for figures in &retrieved {
                 outln!("{}", serde_json::to_string(figures)?)?;

@@ -3,14 +3,14 @@
 use std::fmt::Write;
 
 use equiav_eval::{Interval, Retrieval, RetrievalIntervals};
-use equiav_train::embedding::Variant;
-use equiav_train::retrieve::Retrieved;
+use equiav_train::embeddings::Variant;
+use equiav_train::retrieval::RetrievalMetrics;
 
 /// A table with one row per list and direction, beside chance; intervals in brackets.
-pub(crate) fn retrieval(all: &[Retrieved]) -> String {
+pub(crate) fn retrieval(all: &[RetrievalMetrics]) -> String {
     let mut table = String::new();
     for figures in all {
-        let Retrieved { list, coverage, left_out, variant, .. } = figures;
+        let RetrievalMetrics { list, coverage, left_out, variant, .. } = figures;
         let _ = writeln!(table, "{list}: {coverage}{}", variant.map_or(String::new(), of_variant));
         for reason in left_out {
             let _ = writeln!(table, "  left out: {reason}");
@@ -80,14 +80,14 @@ fn of_variant(variant: Variant) -> String {
 }
 
 /// One list in one line, for the end of an epoch.
-pub(crate) fn one_line(figures: &Retrieved) -> String {
+pub(crate) fn one_line(figures: &RetrievalMetrics) -> String {
     let each = ways(figures).map(|(way, found)| format!("{way} {:.1} %", 100.0 * found.r1));
     let chance = 100.0 * figures.visual_to_audio.chance.r1;
     format!("  {}: R@1 {} (chance {chance:.2} %)", figures.list, each.join(", "))
 }
 
 /// Both directions with their names.
-fn ways(figures: &Retrieved) -> [(&'static str, &Retrieval); 2] {
+fn ways(figures: &RetrievalMetrics) -> [(&'static str, &Retrieval); 2] {
     [("visual to audio", &figures.visual_to_audio), ("audio to visual", &figures.audio_to_visual)]
 }
 
@@ -97,12 +97,12 @@ mod tests {
 
     use super::*;
 
-    fn retrieved() -> Retrieved {
+    fn retrieved() -> RetrievalMetrics {
         let ranks: Vec<Rank> =
             (0..20).map(|above| Rank { above, tied: 0, best: 1, correct: 1 }).collect();
         let figures = Retrieval::of_ranks(&ranks, 20);
         let with = figures.with_intervals(&ranks, &Bootstrap::usual(1)).expect("intervals");
-        Retrieved {
+        RetrievalMetrics {
             list: "held-out".to_owned(),
             coverage: Coverage { found: 20, listed: 21, digest: "abc".to_owned() },
             left_out: vec!["clip `x`".to_owned()],
@@ -130,7 +130,7 @@ mod tests {
     fn what_has_collapsed_says_so() {
         let rank = Rank { above: 0, tied: 19, best: 1, correct: 1 };
         let figures = Retrieval::of_ranks(&[rank; 20], 20);
-        let all = Retrieved {
+        let all = RetrievalMetrics {
             collapsed: Some("every sound has the same embedding".to_owned()),
             visual_to_audio: figures,
             ..retrieved()
@@ -148,7 +148,7 @@ mod tests {
             "p_value": {"r1": 1.0, "r5": 1.0, "r10": 1.0}}, "audio_to_visual": "#;
         let both =
             &old[old.find("{\"r1").expect("figures")..old.rfind(", \"audio").expect("the end")];
-        let read: Retrieved = serde_json::from_str(&format!("{old}{both}}}")).expect("old figures");
+        let read: RetrievalMetrics = serde_json::from_str(&format!("{old}{both}}}")).expect("old figures");
         assert_eq!((read.coverage.found, read.coverage.listed, read.variant), (3, 4, None));
         let written = serde_json::to_value(retrieved()).expect("JSON");
         assert_eq!((&written["found"], &written["digest"]), (&20.into(), &"abc".into()));

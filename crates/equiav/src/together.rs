@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use equiav_torch::Limits;
-use equiav_train::Processes;
+use equiav_train::World;
 
 use crate::output::remark;
 
@@ -22,9 +22,9 @@ pub(crate) struct Together {
 
 impl Together {
     /// The processes that a launcher has started, or this one alone.
-    pub(crate) fn processes(&self) -> anyhow::Result<Processes> {
+    pub(crate) fn processes(&self) -> anyhow::Result<World> {
         let limit = Duration::from_secs(self.limit);
-        Processes::from_environment(Limits { meeting: limit, collective: limit })
+        World::from_environment(Limits { meeting: limit, collective: limit })
     }
 }
 

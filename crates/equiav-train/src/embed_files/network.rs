@@ -11,11 +11,12 @@ use equiav_torch::OneThread;
 use tch::{Device, Kind, Tensor};
 
 use super::views::View;
-use crate::embedding::{Variant, fixed_vectors};
-use crate::feed;
-use crate::network::Network;
+use crate::eval::embeddings::{Variant, fixed_vectors};
+use crate::clips;
+use crate::engine::narrowed;
+use crate::model::Network;
 use crate::recipe::Recipe;
-use crate::trained::Trained;
+use crate::model::LoadedModel;
 
 /// Networks that share their weights, as many as were needed at once.
 #[derive(Debug)]
@@ -35,7 +36,7 @@ pub(super) struct Idle {
 
 impl Networks {
     /// Those of `trained`.
-    pub(super) fn new(trained: Trained) -> Self {
+    pub(super) fn new(trained: LoadedModel) -> Self {
         Self { recipe: trained.recipe, first: trained.network, idle: Vec::new() }
     }
 
@@ -71,16 +72,16 @@ impl Idle {
     pub(super) fn embed(&self, view: &View) -> Result<Vec<f32>, String> {
         OneThread::keep();
         let device = self.network.store.device();
-        let plain = feed::tensor(&view.input, device).unsqueeze(0);
+        let plain = clips::tensor(&view.input, device).unsqueeze(0);
         let branch = &self.network.branches[&view.modality];
         let material = view.valid.and_then(|valid| {
             let (.., frames) = view.input.dim();
-            feed::valid_frames(&[valid], frames, device)
+            clips::valid_frames(&[valid], frames, device)
         });
         let vectors = self.vectors.get(&view.modality);
         let embed = || branch.embed(&plain, vectors, material.as_ref());
         let precision = self.recipe.compute.precision;
-        let embedding = tch::no_grad(|| self.network.narrowed(precision, embed));
+        let embedding = tch::no_grad(|| narrowed(device, precision, embed));
         let embedding = embedding.to_kind(Kind::Float).to_device(Device::Cpu).flatten(0, -1);
         Vec::<f32>::try_from(&embedding).map_err(|error| error.to_string())
     }

@@ -11,7 +11,7 @@ use safetensors::{Dtype, View};
 use serde_json::json;
 
 use super::Row;
-use crate::{Identity, path_text};
+use crate::{Fingerprint, path_text};
 
 /// What was written.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,7 +37,7 @@ pub struct Written {
 /// If `out` does not end in `.safetensors`, or a file cannot be written.
 pub fn write(
     files: &[(PathBuf, Vec<Row>)],
-    identity: &Identity,
+    identity: &Fingerprint,
     out: &Path,
 ) -> anyhow::Result<Written> {
     let named = out.extension().is_some_and(|ending| ending == "safetensors");
@@ -115,7 +115,7 @@ mod tests {
         let paths = names.map(|name| PathBuf::from(OsStr::from_bytes(name)));
         let row = Row { modality: Modality::Audio, span: None, vector: vec![1.0, 0.0] };
         let files = paths.clone().map(|path| (path, vec![row.clone()]));
-        let identity = Identity { digest: "0".repeat(16), name: "tiny".to_owned(), width: 2 };
+        let identity = Fingerprint { digest: "0".repeat(16), name: "tiny".to_owned(), width: 2 };
         let out = folder.path().join("e.safetensors");
         let written = write(&files, &identity, &out).expect("written");
         let index = std::fs::read_to_string(&written.index).expect("an index");

@@ -37,7 +37,7 @@ pub fn index_files(
     files: &[MediumFile],
     path: &Path,
     every: usize,
-    watch: &mut dyn FnMut(usize, usize),
+    callback: &mut dyn FnMut(usize, usize),
 ) -> anyhow::Result<Indexed> {
     let about = About { model: embedder.identity().clone(), cutting: embedder.cutting() };
     let mut index = Index::open(path, &about)?;

@@ -69,7 +69,7 @@ pub(super) fn read_all(transaction: &ReadTransaction) -> anyhow::Result<Contents
 mod tests {
     use super::super::{About, create};
     use super::*;
-    use crate::Identity;
+    use crate::Fingerprint;
     use crate::embed_files::{Cutting, Medium};
     use crate::index::record::seal_rows;
 
@@ -77,7 +77,7 @@ mod tests {
     fn records_that_its_count_does_not_know_are_noticed() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("index");
-        let model = Identity { digest: "0".repeat(16), name: "none".to_owned(), width: 4 };
+        let model = Fingerprint { digest: "0".repeat(16), name: "none".to_owned(), width: 4 };
         let about = About { model, cutting: Cutting { window: 10, stride: 10 } };
         create(&path, &about).expect("an index");
         assert_eq!(Contents::read(&path).expect("an empty index").about, about);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use equiav_train::{Override, Recipe, Silent, Stop, Summary, pretrain};
+use equiav_train::{Override, Recipe, NoOp, StopSignal, Summary, pretrain};
 use serde_json::Value;
 use tch::Tensor;
 
@@ -84,5 +84,5 @@ pub(crate) fn assert_same_run(a: &Path, b: &Path, epoch: u64) {
 }
 
 pub(crate) fn run(recipe: &Recipe, out: &Path) -> anyhow::Result<Summary> {
-    pretrain(recipe, out, &Stop::never(), &mut Silent)
+    pretrain(recipe, out, &StopSignal::never(), &mut NoOp)
 }

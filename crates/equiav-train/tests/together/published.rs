@@ -7,9 +7,9 @@ use std::sync::Arc;
 use equiav_augment::{Modality, Profile};
 use equiav_models::{Embeddings, IntraPair};
 use equiav_torch::{GradientAverage, Group, Unused};
-use equiav_train::keys::Everyone;
+use equiav_train::keys::Gathered;
 use equiav_train::settings::Settings;
-use equiav_train::{Processes, hashed, objective};
+use equiav_train::{World, hashed, objective};
 use tch::{Kind, Tensor};
 
 use crate::launch::Failure;
@@ -60,7 +60,7 @@ fn distance(
     let rows = WORLD * ROWS / group.world() as i64;
     let maps = maps();
     let own = embeddings(&maps, group.rank() as i64 * rows, rows);
-    let everyone = Everyone::gather(group, &own, recipe)?;
+    let everyone = Gathered::gather(group, &own, recipe)?;
     let terms = objective::terms(&own, &everyone, None, recipe);
     let parameters: Vec<Tensor> = maps.values().map(Tensor::shallow_clone).collect();
     GradientAverage::new(group.clone(), &parameters, Unused::Never)?.backward(&terms.total)?;
@@ -82,7 +82,7 @@ fn distance(
 
 /// Two processes have the gradient that the published code has in two; alone, and under the corrected
 /// profile in any number, it is that of one.
-pub(crate) fn published(processes: &Processes, folder: &Path) -> Result<(), Failure> {
+pub(crate) fn published(world: &World, folder: &Path) -> Result<(), Failure> {
     let path =
         concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/published_gather/gather.safetensors");
     let golden: BTreeMap<String, Tensor> = Tensor::read_safetensors(path)?.into_iter().collect();
@@ -90,7 +90,7 @@ pub(crate) fn published(processes: &Processes, folder: &Path) -> Result<(), Fail
     let published = recipe("profile=published");
     assert_eq!(published.profile, Profile::Published);
     let corrected = recipe("profile=corrected");
-    let (together, alone) = (&processes.group, &Processes::alone().group);
+    let (together, alone) = (&world.group, &World::alone().group);
     let apart = |group, recipe: &Settings, name| distance(group, recipe, &golden, name);
     for (found, what) in [
         (apart(together, &published, "two")?, "two processes, published"),

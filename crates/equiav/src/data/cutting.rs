@@ -15,7 +15,7 @@ pub(super) struct Cutting {
     #[arg(long, value_name = "FILE")]
     recipe: Option<PathBuf>,
 
-    /// Length of a clip in seconds [default: 10]
+    /// RunConfig of a clip in seconds [default: 10]
     #[arg(long, value_name = "SECONDS")]
     window: Option<f64>,
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::ensure;
 use equiav_ingest::{Reason, ingest};
-use equiav_train::{Event, Watch};
+use equiav_train::{Event, Callback};
 
 use super::cutting::{self, Cutting, Packing};
 use crate::output::remark;
@@ -49,7 +49,7 @@ impl Ingest {
         let mut watch = |done, total| {
             progress.note(&Event::Preparing { what: "ingest".to_owned(), done, total });
         };
-        let made = ingest(&self.folder, &self.out, &settings, &ffmpeg, &mut watch)?;
+        let made = ingest(&self.folder, &self.out, &settings, &ffmpeg, &mut callback)?;
         cutting::print(&made.summary);
         remark!("{} shards, {} of them from before", made.shards, made.skipped);
         remark!("{}", made.report.display());

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use equiav_data::Manifest;
 use equiav_data::shard::pack;
-use equiav_train::{Event, Watch};
+use equiav_train::{Event, Callback};
 
 use crate::output::{errln, remark};
 use crate::progress::Progress;

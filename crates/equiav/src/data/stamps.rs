@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use equiav_corpora::cache_folder;
-use equiav_train::{Event, Watch};
+use equiav_train::{Event, Callback};
 
 use crate::output::remark;
 use crate::progress::Progress;

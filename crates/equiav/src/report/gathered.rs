@@ -9,12 +9,12 @@ use equiav_data::{Clips, Dataset, preview::preview};
 use equiav_eval::Coverage;
 use equiav_runs::report::{Answer, Gallery, HeatMaps, Map, Query, Report};
 use equiav_runs::{Found, Run};
-use equiav_train::embedding::embed;
+use equiav_train::embeddings::embed;
 use equiav_train::environment::{environment, kept};
-use equiav_train::gallery::{Answered, answered};
+use equiav_train::gallery::{RankedAnswers, answered};
 use equiav_train::localize::{Localizer, MapOptions, PlaceMap, Truths, localize};
-use equiav_train::retrieve::{Retrieved, retrieve};
-use equiav_train::{Trained, Watch};
+use equiav_train::retrieval::{RetrievalMetrics, retrieve};
+use equiav_train::{LoadedModel, Callback};
 
 use super::media::{heard, jpeg, png, seen};
 use super::tables::{classes, headlines, lead, overlaps, recalls, silence, training};
@@ -37,9 +37,9 @@ pub(super) struct Asked<'a> {
 
 /// Gathers the page; what one part lacks is said there and does not hinder the others.
 pub(super) fn report(
-    trained: &Trained,
+    trained: &LoadedModel,
     asked: &Asked<'_>,
-    watch: &mut dyn Watch,
+    callback: &mut dyn Callback,
 ) -> anyhow::Result<Report> {
     let run = opened(asked.run)?;
     let recipe = &trained.recipe;
@@ -50,7 +50,7 @@ pub(super) fn report(
         environment: facts(asked.run, &run, trained),
         ..Report::default()
     };
-    let corpus = recipe.data.source.prepare(watch);
+    let corpus = recipe.data.source.prepare(callback);
     let list = match (asked.list, &corpus) {
         (Some(list), _) => {
             let name = list.display().to_string();
@@ -80,7 +80,7 @@ fn opened(folder: &Path) -> anyhow::Result<Run> {
 
 /// What is measured and seen on one list.
 fn shown(
-    trained: &Trained,
+    trained: &LoadedModel,
     (list, clips): (&str, Clips),
     asked: &Asked<'_>,
     report: &mut Report,
@@ -117,8 +117,8 @@ fn shown(
 fn gallery(
     dataset: &Dataset,
     from: Modality,
-    answered: &[Answered],
-    (retrieved, count): (&Retrieved, usize),
+    answered: &[RankedAnswers],
+    (retrieved, count): (&RetrievalMetrics, usize),
 ) -> anyhow::Result<Gallery> {
     let step = answered.len().div_ceil(count).max(1);
     let queries: anyhow::Result<Vec<Query>> = answered
@@ -126,7 +126,7 @@ fn gallery(
         .step_by(step)
         .map(|one| query(dataset, from, one, answered.len()))
         .collect();
-    let Retrieved { list, coverage, .. } = retrieved;
+    let RetrievalMetrics { list, coverage, .. } = retrieved;
     let Coverage { found, listed, digest } = coverage;
     let title = match from {
         Modality::Visual => "Picture to sound",
@@ -142,7 +142,7 @@ fn gallery(
 fn query(
     dataset: &Dataset,
     from: Modality,
-    answered: &Answered,
+    answered: &RankedAnswers,
     candidates: usize,
 ) -> anyhow::Result<Query> {
     let item = |modality: Modality, clip: usize| match modality {
@@ -194,7 +194,7 @@ fn heat_maps(
     Ok(HeatMaps { notes: vec![note.to_owned()], table: None, maps })
 }
 
-fn previewed(trained: &Trained, clips: Clips) -> anyhow::Result<equiav_runs::report::Picture> {
+fn previewed(trained: &LoadedModel, clips: Clips) -> anyhow::Result<equiav_runs::report::Picture> {
     let dataset = equiav_train::dataset(&trained.recipe, clips)?;
     let drawn = preview(&dataset, PREVIEWED)?;
     let alt = "Spectrograms and frames of training clips before and after augmentation, with what was done";
@@ -202,7 +202,7 @@ fn previewed(trained: &Trained, clips: Clips) -> anyhow::Result<equiav_runs::rep
 }
 
 /// What the run folder knows, and what made this page.
-fn facts(folder: &Path, run: &Run, trained: &Trained) -> Vec<(String, String)> {
+fn facts(folder: &Path, run: &Run, trained: &LoadedModel) -> Vec<(String, String)> {
     let mut facts = vec![
         ("run folder".to_owned(), run.name.clone()),
         ("state".to_owned(), format!("{:?}, {} epochs", run.state, run.epochs_done)),

@@ -4,14 +4,14 @@ use equiav_data::Clips;
 use equiav_eval::Retrieval;
 use equiav_runs::Run;
 use equiav_runs::report::{Headline, Table};
-use equiav_train::Trained;
-use equiav_train::gallery::{Answered, ClassRecall, by_class};
-use equiav_train::localize::{Compared, Localized};
-use equiav_train::retrieve::Retrieved;
+use equiav_train::LoadedModel;
+use equiav_train::gallery::{RankedAnswers, ClassRecall, by_class};
+use equiav_train::localize::{Compared, LocalizationMetrics};
+use equiav_train::retrieval::RetrievalMetrics;
 
 use crate::localized::{name, percent, says};
 
-pub(super) fn headlines(retrieved: &Retrieved) -> Vec<Headline> {
+pub(super) fn headlines(retrieved: &RetrievalMetrics) -> Vec<Headline> {
     let both = [
         ("R@1, picture to sound", &retrieved.visual_to_audio),
         ("R@1, sound to picture", &retrieved.audio_to_visual),
@@ -38,14 +38,14 @@ pub(super) fn training(run: &Run) -> Vec<Headline> {
     all.into_iter().flatten().collect()
 }
 
-pub(super) fn lead(run: &Run, trained: &Trained) -> String {
+pub(super) fn lead(run: &Run, trained: &LoadedModel) -> String {
     let epochs = run.epochs().map(|all| format!(" of {all}")).unwrap_or_default();
     let millions = trained.network.parameters() as f64 / 1e6;
     let (epoch, seed) = (trained.epoch, trained.recipe.seed);
     format!("{millions:.2} million parameters, {epoch}{epochs} epochs, seed {seed}.")
 }
 
-pub(super) fn recalls(retrieved: &Retrieved) -> Table {
+pub(super) fn recalls(retrieved: &RetrievalMetrics) -> Table {
     let row = |(way, figures): (&str, &Retrieval)| {
         let cell =
             |recall: f64, chance: f64| format!("{:.1} % ({:.1})", 100.0 * recall, 100.0 * chance);
@@ -73,7 +73,7 @@ pub(super) fn recalls(retrieved: &Retrieved) -> Table {
 }
 
 /// Nothing where there are no labels.
-pub(super) fn classes(clips: &Clips, ways: [&[Answered]; 2]) -> Option<Table> {
+pub(super) fn classes(clips: &Clips, ways: [&[RankedAnswers]; 2]) -> Option<Table> {
     let classes = by_class(clips, ways);
     let percent = |share: f64| format!("{:.0} %", 100.0 * share);
     let row = |(label, recall): (&String, &ClassRecall)| {
@@ -92,7 +92,7 @@ pub(super) fn classes(clips: &Clips, ways: [&[Answered]; 2]) -> Option<Table> {
     })
 }
 
-pub(super) fn overlaps(figures: &Localized) -> Table {
+pub(super) fn overlaps(figures: &LocalizationMetrics) -> Table {
     let mut rows = Vec::new();
     for ruled in &figures.rules {
         for (map, overlaps) in &ruled.maps {
@@ -118,7 +118,7 @@ pub(super) fn overlaps(figures: &Localized) -> Table {
     }
 }
 
-pub(super) fn silence(figures: &Localized) -> String {
+pub(super) fn silence(figures: &LocalizationMetrics) -> String {
     let share = |lit: f64| format!("{:.1} %", 100.0 * lit);
     let mut text = format!(
         "Lit, with a cosine of at least {:.2}: {} of the pictures for their own sound",

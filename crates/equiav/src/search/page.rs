@@ -6,7 +6,7 @@ use std::path::{Component, Path};
 use anyhow::Context;
 use equiav_ingest::html::{data_uri, document};
 use equiav_train::search::Hit;
-use equiav_train::{Identity, text_path};
+use equiav_train::{Fingerprint, text_path};
 use maud::{Markup, html};
 
 use super::show::{Answer, time};
@@ -76,7 +76,7 @@ const KINDS: [(&str, Tag, &str); 19] = [
 pub(super) fn page(
     query: &Path,
     answers: &[Answer],
-    model: &Identity,
+    model: &Fingerprint,
     place: &Path,
 ) -> anyhow::Result<String> {
     let folder = std::path::absolute(place).context("the page's place")?;
@@ -173,8 +173,8 @@ mod tests {
 
     use super::*;
 
-    fn identity() -> Identity {
-        Identity { digest: "0123456789abcdef".to_owned(), name: "tiny".to_owned(), width: 4 }
+    fn identity() -> Fingerprint {
+        Fingerprint { digest: "0123456789abcdef".to_owned(), name: "tiny".to_owned(), width: 4 }
     }
 
     #[test]

@@ -1,0 +1,17 @@
+//! The clips of a run: a corpus that is made, fetched or read, its data sets, its batches on their device.
+
+pub mod corpus;
+mod datasets;
+mod device_batch;
+mod evaluation_lists;
+mod path_text;
+mod train_clips;
+
+pub use datasets::{RunClips, UnlabeledSections, dataset};
+pub(crate) use datasets::{labeled_loader_options, loader_options};
+pub use device_batch::{DeviceBatch, HostBatch, Input, View, tensor};
+pub(crate) use device_batch::{plain_material, valid_frames};
+pub use evaluation_lists::EvaluationLists;
+pub use path_text::{path_text, text_path};
+pub use train_clips::TrainClips;
+pub(crate) use train_clips::BatchIter;

@@ -1,0 +1,84 @@
+//! The lists of clips that are measured while training, and the ranks that share the work.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::ensure;
+use equiav_augment::Modality;
+use equiav_data::{Dataset, Evaluation, LoaderOptions, PlainBatch, Visit};
+use ndarray::{Array2, Array4, ArrayD, ArrayView2, Axis, concatenate};
+use tch::{Device, Kind, Tensor};
+
+use super::device_batch::{DeviceBatch, Input, View, plain_material, tensor};
+use super::train_clips::TrainClips;
+use crate::distributed::{ShardedRows, World, own_positions};
+
+/// The lists of clips that are measured while training.
+#[derive(Clone, Copy, Debug)]
+pub struct EvaluationLists<'a> {
+    /// The lists, by name, in the order of reporting.
+    pub lists: &'a [(String, Arc<Dataset>)],
+    /// The clips that are trained on.
+    pub train: &'a TrainClips,
+    /// Who shares the work.
+    pub world: &'a World,
+    /// Clips per forward pass.
+    pub batch: usize,
+    /// How clips are fed.
+    pub options: LoaderOptions,
+}
+
+impl EvaluationLists<'_> {
+    /// What `embed` makes of the plain views of every readable clip of `dataset`, by name: each rank embeds its
+    /// share of the batches, all get the whole, in the order of the list.
+    ///
+    /// # Errors
+    ///
+    /// If no clip can be read, `embed` fails, its rows are no `[b, width]`, or a rank does not take part.
+    pub fn embed(
+        &self,
+        dataset: &Arc<Dataset>,
+        device: Device,
+        embed: impl Fn(&DeviceBatch) -> anyhow::Result<BTreeMap<String, Tensor>>,
+    ) -> anyhow::Result<ShardedRows> {
+        let mine = own_positions(dataset.len(), self.batch, self.world);
+        let mut batches = Evaluation::new(dataset.clone(), mine, self.batch, self.options)?;
+        let mut clips = Vec::new();
+        let mut blocks: BTreeMap<String, Vec<Array2<f32>>> = BTreeMap::new();
+        for batch in batches.by_ref() {
+            let batch = batch?;
+            let rows = tch::no_grad(|| embed(&plain(&batch, device)))?;
+            for (name, rows) in rows {
+                let rows: ArrayD<f32> =
+                    (&rows.to_kind(Kind::Float).to_device(Device::Cpu)).try_into()?;
+                blocks.entry(name).or_default().push(rows.into_dimensionality()?);
+            }
+            clips.extend(batch.clips);
+        }
+        let stack = |(name, blocks): (String, Vec<Array2<f32>>)| {
+            let views: Vec<ArrayView2<'_, f32>> = blocks.iter().map(Array2::view).collect();
+            Ok((name, concatenate(Axis(0), &views)?))
+        };
+        let rows = blocks.into_iter().map(stack).collect::<anyhow::Result<BTreeMap<_, _>>>()?;
+        let skipped = batches.skipped();
+        let skipped = skipped.iter().map(|error| (error.clip, error.to_string())).collect();
+        let all = ShardedRows { clips, skipped, rows }.gather(self.world)?;
+        ensure!(!all.clips.is_empty(), "no clip can be read");
+        Ok(all)
+    }
+}
+
+/// The plain views of `batch` on `device`.
+fn plain(batch: &PlainBatch, device: Device) -> DeviceBatch {
+    let input = |(modality, values): (&Modality, &Array4<f32>)| {
+        let material = plain_material(batch, *modality, device);
+        let plain = View { values: tensor(values, device), material };
+        (*modality, Input { plain, augmented: None, vectors: None, centroid: None })
+    };
+    let visit = |clip: &usize| Visit { epoch: 0, repetition: 0, clip: *clip };
+    DeviceBatch {
+        inputs: batch.parts.iter().map(input).collect(),
+        labels: None,
+        visits: batch.clips.iter().map(visit).collect(),
+    }
+}

@@ -1,0 +1,230 @@
+//! A batch's way through the networks and back: whole, or in parts that give the whole batch's gradient.
+//!
+//! The terms give the gradient of each embedding, which is then handed back through the networks. In parts, a
+//! first pass without graph collects the embeddings, for contrastive losses compare all rows of a batch, and a
+//! second pass hands gradients back part by part (GradCache: Gao et al., arXiv 2101.06983). Where rows do not see
+//! each other, one pass does: each part has terms of its own, weighed by its share of the rows.
+
+use anyhow::Context;
+use equiav_torch::{FullPrecision, GradientAverage, GroupError, LossScaler};
+use tch::{Kind, Tensor};
+
+use super::compute::narrowed;
+use super::gather::{Gathered, rows};
+use super::method::{Method, Named, StepContext, Term};
+use super::profiler::{self, Phase};
+use super::terms::Terms;
+use super::train_state::TrainState;
+use crate::clips::DeviceBatch;
+use crate::recipe::Shared;
+
+/// Computes the terms of a batch and adds their gradient, times the loss scale and averaged over all ranks, to every
+/// variable of the method.
+pub(super) fn backward_pass<M: Method>(
+    state: &mut TrainState<M>,
+    step: &StepContext<'_>,
+    recipe: Shared<'_>,
+) -> anyhow::Result<Terms> {
+    let clips = step.batch.len();
+    let part = recipe.run.micro_batch.map_or(clips, |size| size as i64);
+    match part < clips {
+        false => whole(state, step, recipe),
+        true if state.method.rows_are_independent() => independent(state, step, part, recipe),
+        true => in_parts(state, step, part, recipe),
+    }
+}
+
+fn whole<M: Method>(
+    state: &mut TrainState<M>,
+    step: &StepContext<'_>,
+    recipe: Shared<'_>,
+) -> anyhow::Result<Terms> {
+    let outputs = embed(state, step.batch, recipe)?;
+    let own = leaves(std::slice::from_ref(&outputs));
+    let terms = terms(state, &own, step, recipe, 1.0)?;
+    let sum = handed_on(outputs.iter().map(|(name, output)| (output, own[name].grad())));
+    let sum = sum.context("no embedding has a gradient")?;
+    backward(state, |gradients| {
+        if recipe.compute.recompute_blocks {
+            // Blocks that are computed twice hide their variables from what looks ahead for them.
+            gradients.accumulate(&sum)?;
+            gradients.average()
+        } else {
+            gradients.backward(&sum)
+        }
+    })?;
+    Ok(terms)
+}
+
+fn in_parts<M: Method>(
+    state: &mut TrainState<M>,
+    step: &StepContext<'_>,
+    size: i64,
+    recipe: Shared<'_>,
+) -> anyhow::Result<Terms> {
+    let parts = step.batch.split(size);
+    let seen: Vec<Named> = tch::no_grad(|| {
+        parts.iter().map(|part| embed(state, part, recipe)).collect::<anyhow::Result<_>>()
+    })?;
+    let own = leaves(&seen);
+    let terms = terms(state, &own, step, recipe, 1.0)?;
+    let mut first = 0;
+    for part in &parts {
+        let outputs = embed(state, part, recipe)?;
+        let count = rows(&outputs);
+        let gradient = |name: &str| match own[name].grad() {
+            gradient if !gradient.defined() => gradient,
+            // A number that the terms use is one for all parts: the first hands its gradient back.
+            gradient if gradient.dim() == 0 && first > 0 => Tensor::new(),
+            gradient if gradient.dim() == 0 => gradient,
+            gradient => gradient.narrow(0, first, count),
+        };
+        let pairs = outputs.iter().map(|(name, output)| (output, gradient(name)));
+        if let Some(sum) = handed_on(pairs) {
+            backward(state, |gradients| gradients.accumulate(&sum))?;
+        }
+        first += count;
+    }
+    backward(state, GradientAverage::average)?;
+    Ok(terms)
+}
+
+/// A batch whose rows do not see each other: one pass for each part.
+fn independent<M: Method>(
+    state: &mut TrainState<M>,
+    step: &StepContext<'_>,
+    size: i64,
+    recipe: Shared<'_>,
+) -> anyhow::Result<Terms> {
+    let clips = step.batch.len() as f64;
+    let mut sum: Option<Terms> = None;
+    for part in step.batch.split(size) {
+        let share = part.len() as f64 / clips;
+        let step = StepContext { batch: &part, ..*step };
+        let outputs = embed(state, &part, recipe)?;
+        let own = leaves(std::slice::from_ref(&outputs));
+        let terms = terms(state, &own, &step, recipe, share)?;
+        let pairs = outputs.iter().map(|(name, output)| (output, own[name].grad()));
+        if let Some(sum) = handed_on(pairs) {
+            backward(state, |gradients| gradients.accumulate(&sum))?;
+        }
+        let terms = terms.scaled(share);
+        sum = Some(match sum {
+            None => terms,
+            Some(before) => before.plus(terms),
+        });
+    }
+    backward(state, GradientAverage::average)?;
+    sum.context("a batch has a clip")
+}
+
+/// What `batch` becomes, in the precision that networks compute in.
+fn embed<M: Method>(
+    state: &TrainState<M>,
+    batch: &DeviceBatch,
+    recipe: Shared<'_>,
+) -> anyhow::Result<Named> {
+    let device = state.device();
+    let forward = || state.method.embed(batch);
+    profiler::at(Phase::Forward, device, || narrowed(device, recipe.compute.precision, forward))
+}
+
+/// Computes the terms of `own` and adds their gradient, times the loss scale and `share`, to these, which are
+/// variables of their own: so that its products are as exact as those of the terms, whatever networks compute in.
+fn terms<M: Method>(
+    state: &mut TrainState<M>,
+    own: &Named,
+    step: &StepContext<'_>,
+    recipe: Shared<'_>,
+    share: f64,
+) -> anyhow::Result<Terms> {
+    // Cosines that differ by little decide, and the temperature sharpens their differences.
+    let _full = FullPrecision::new()?;
+    let (device, group) = (state.device(), state.world.group.clone());
+    let policy = |name: &str| state.method.gather(name);
+    let all = profiler::at(Phase::Gather, device, || Gathered::gather(&group, own, policy))?;
+    // PUBLISHED: losses-in-autocast, the published losses are computed within the region that narrows products.
+    let terms = profiler::at(Phase::Losses, device, || {
+        let each = state.method.terms(own, &all, step)?;
+        let measures = tch::no_grad(|| state.method.measures(own));
+        Terms::new(each, recipe.weights, measures)
+    })?;
+    let loss = if share == 1.0 { terms.total.shallow_clone() } else { &terms.total * share };
+    let scaled = scaled(&loss, state.scaler.as_ref());
+    backward(state, |gradients| gradients.accumulate(&scaled))?;
+    Ok(terms)
+}
+
+/// A sum whose gradient by each output is the one beside it; nothing where none is defined.
+fn handed_on<'a>(pairs: impl Iterator<Item = (&'a Tensor, Tensor)>) -> Option<Tensor> {
+    let defined = pairs.filter(|(_, gradient)| gradient.defined());
+    let sums = defined.map(|(output, gradient)| (output * gradient).sum(Kind::Float));
+    sums.reduce(|sum, next| sum + next)
+}
+
+fn backward<M: Method>(
+    state: &mut TrainState<M>,
+    work: impl FnOnce(&mut GradientAverage) -> Result<(), GroupError>,
+) -> Result<(), GroupError> {
+    let device = state.device();
+    profiler::at(Phase::Backward, device, || work(&mut state.gradients))
+}
+
+/// What is differentiated: `loss`, times the scale where there is one.
+fn scaled(loss: &Tensor, scaler: Option<&LossScaler>) -> Tensor {
+    match scaler {
+        Some(scaler) => scaler.scale(loss),
+        None => loss.shallow_clone(),
+    }
+}
+
+/// The rows of all parts by name, as variables of their own, in fp32 but for those that count.
+fn leaves(parts: &[Named]) -> Named {
+    let leaf = |name: &String| {
+        let of = |part: &Named| part[name].shallow_clone();
+        let rows = match parts[0][name].dim() {
+            0 => of(&parts[0]),
+            _ => Tensor::cat(&parts.iter().map(of).collect::<Vec<_>>(), 0),
+        };
+        match rows.kind() {
+            Kind::Double => rows.detach().set_requires_grad(true),
+            kind if kind.is_floating_point() => {
+                rows.to_kind(Kind::Float).detach().set_requires_grad(true)
+            }
+            _ => rows.detach(),
+        }
+    };
+    parts[0].keys().map(|name| (name.clone(), leaf(name))).collect()
+}
+
+impl Terms {
+    /// Every number times `share`, without graph.
+    fn scaled(self, share: f64) -> Self {
+        let times = |value: Tensor| value.detach() * share;
+        let each = self.each.into_iter().map(|term| Term {
+            name: term.name,
+            loss: times(term.loss),
+            accuracy: term.accuracy.map(times),
+        });
+        Self {
+            total: times(self.total),
+            each: each.collect(),
+            measures: self.measures.into_iter().map(|(name, value)| (name, times(value))).collect(),
+        }
+    }
+
+    /// The sums of both's numbers, which have the same names.
+    fn plus(self, other: Self) -> Self {
+        let sum = |(a, b): (Term, Term)| Term {
+            name: a.name,
+            loss: a.loss + b.loss,
+            accuracy: a.accuracy.zip(b.accuracy).map(|(a, b)| a + b),
+        };
+        let measures = self.measures.into_iter().zip(other.measures);
+        Self {
+            total: self.total + other.total,
+            each: self.each.into_iter().zip(other.each).map(sum).collect(),
+            measures: measures.map(|((name, a), (_, b))| (name, a + b)).collect(),
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The terms of a step: weighed and summed on the graph, then read and reported as plain numbers.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::Context;
+use equiav_torch::GroupError;
+use tch::{Kind, Tensor};
+
+use super::method::{Named, Term};
+use crate::distributed::World;
+
+/// The terms of one step, still on the graph.
+#[derive(Debug)]
+pub struct Terms {
+    /// The weighted sum, to be differentiated, `[]`.
+    pub total: Tensor,
+    /// Each term.
+    pub each: Vec<Term>,
+    /// What is logged beside them, without gradient, each `[]`.
+    pub measures: Named,
+}
+
+/// The terms of one step as plain numbers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Figures {
+    /// The weighted sum.
+    pub loss: f64,
+    /// The loss of each term by its name.
+    pub terms: BTreeMap<String, f64>,
+    /// The share of rows that a term has solved, in [0, 1], by the term's name.
+    pub accuracies: BTreeMap<String, f64>,
+    /// What is logged beside them, by name.
+    pub measures: BTreeMap<String, f64>,
+}
+
+impl Terms {
+    /// Sums `each`, weighed by its name; a term that `weights` do not name weighs 1.
+    ///
+    /// # Errors
+    ///
+    /// If there is no term.
+    pub(super) fn new(
+        each: Vec<Term>,
+        weights: Option<&BTreeMap<String, f64>>,
+        measures: Named,
+    ) -> anyhow::Result<Self> {
+        let weight =
+            |name: &str| weights.and_then(|weights| weights.get(name)).copied().unwrap_or(1.0);
+        let weighted = each.iter().map(|term| &term.loss * weight(&term.name));
+        let total = weighted.reduce(|sum, term| sum + term).context("the method has no term")?;
+        Ok(Self { total, each, measures })
+    }
+
+    /// The numbers, and those of `more` scalars; waits for the device, once for all.
+    pub fn figures<const N: usize>(&self, more: [&Tensor; N]) -> (Figures, [f64; N]) {
+        let accuracy = |term: &Term| Some((term.name.clone(), term.accuracy.as_ref()?.shallow_clone()));
+        let accuracies: Vec<(String, Tensor)> = self.each.iter().filter_map(accuracy).collect();
+        let each = self.each.iter().map(|term| &term.loss);
+        let each = each.chain(accuracies.iter().map(|(_, value)| value));
+        let all = more.into_iter().chain([&self.total]).chain(each).chain(self.measures.values());
+        let all: Vec<Tensor> =
+            all.map(|value| value.detach().to_kind(Kind::Double).reshape([1i64])).collect();
+        let numbers = Vec::<f64>::try_from(Tensor::cat(&all, 0)).expect("a row of doubles");
+        let mut numbers = numbers.into_iter();
+        let mut next = || numbers.next().expect("as many as were asked for");
+        let more = more.map(|_| next());
+        let loss = next();
+        let terms = self.each.iter().map(|term| (term.name.clone(), next())).collect();
+        let accuracies = accuracies.into_iter().map(|(name, _)| (name, next())).collect();
+        let measures = self.measures.keys().map(|name| (name.clone(), next())).collect();
+        (Figures { loss, terms, accuracies, measures }, more)
+    }
+}
+
+impl Figures {
+    /// The mean over all ranks, each of which has its own part of one batch.
+    pub(super) fn average(&mut self, world: &World) -> Result<(), GroupError> {
+        let named = [&mut self.terms, &mut self.accuracies, &mut self.measures];
+        let named = named.into_iter().flat_map(BTreeMap::values_mut);
+        let mut all: Vec<&mut f64> = [&mut self.loss].into_iter().chain(named).collect();
+        let mut numbers: Vec<f64> = all.iter().map(|number| **number).collect();
+        world.mean(&mut numbers, "figures")?;
+        all.iter_mut().zip(numbers).for_each(|(number, mean)| **number = mean);
+        Ok(())
+    }
+}
+
+/// One update, in figures.
+#[derive(Clone, Debug)]
+pub struct StepReport {
+    /// The epoch, counted from 0.
+    pub epoch: u64,
+    /// Updates since the start of the run, this one included.
+    pub step: u64,
+    /// The learning rate of this update.
+    pub lr: f64,
+    /// Losses and accuracies.
+    pub figures: Figures,
+    /// Global gradient norm before clipping.
+    pub grad_norm: f64,
+    /// Gradient norm of each variable after clipping, where the recipe asks for them at this step.
+    pub gradient_norms: BTreeMap<String, f64>,
+    /// The scale of the next loss, in fp16.
+    pub loss_scale: Option<f64>,
+    /// Whether the update was made; not where loss or gradient are not finite.
+    pub applied: bool,
+    /// The positions in the training list of the batch's clips, those of this process.
+    pub clips: Vec<usize>,
+    /// Clips of the batch, those of all processes.
+    pub batch: usize,
+    /// The most memory held at once since the start, in bytes: of the GPU, or of the process.
+    pub memory: Option<u64>,
+    /// Time that the step waited for its batch.
+    pub data_time: Duration,
+    /// Time of the whole step, waiting included.
+    pub batch_time: Duration,
+}
+
+impl StepReport {
+    /// Why an update was not made.
+    pub fn trouble(&self) -> String {
+        let loss = self.figures.loss;
+        if loss.is_finite() {
+            format!("the gradient's norm is {}", self.grad_norm)
+        } else {
+            format!("the loss is {loss}")
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! What is measured of a model: each module returns metrics, none trains.
+
+pub mod classification;
+pub mod embeddings;
+pub mod gallery;
+pub mod localize;
+mod probe;
+pub mod ranking;
+pub mod retrieval;
+
+pub use probe::{Probe, ProbeMetrics, probe};

@@ -1,0 +1,103 @@
+//! What a retrieval finds, clip by clip: the best answers to a query and the rank of the right one.
+
+use std::collections::BTreeMap;
+
+use equiav_augment::Modality;
+use equiav_data::Clips;
+use equiav_eval::{Answers, Rank, UnitRows};
+
+use crate::eval::embeddings::Embedded;
+use crate::eval::ranking;
+
+/// A query with its answers; clips are positions in the list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RankedAnswers {
+    /// The clip that was asked with.
+    pub query: usize,
+    /// The best answers with their cosines, best first.
+    pub answers: Vec<(usize, f64)>,
+    /// Where the query's own clip stands.
+    pub rank: Rank,
+}
+
+/// Asks with `from` of every clip for `to`, and keeps the `best` answers to each, at least one.
+///
+/// # Errors
+///
+/// If an embedding is not finite, there is none, or libtorch fails.
+///
+/// # Panics
+///
+/// If `embedded` lacks one of both.
+pub fn answered(
+    embedded: &Embedded,
+    from: Modality,
+    to: Modality,
+    best: usize,
+) -> anyhow::Result<Vec<RankedAnswers>> {
+    let unit = |modality| UnitRows::new("embeddings", embedded.rows[&modality].view());
+    let (queries, gallery) = (unit(from)?, unit(to)?);
+    let ranks = ranking::ranks(&queries, &gallery, &Answers::same(queries.len()))?.rows_to_columns;
+    let nearest = ranking::top_k(&queries, &gallery, best)?;
+    let answer = |(place, cosine): (&usize, &f32)| (embedded.clips[*place], f64::from(*cosine));
+    let answered = |(row, rank)| RankedAnswers {
+        query: embedded.clips[row],
+        answers: nearest.indices.row(row).iter().zip(nearest.scores.row(row)).map(answer).collect(),
+        rank,
+    };
+    Ok(ranks.into_iter().enumerate().map(answered).collect())
+}
+
+/// One class of a list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClassRecall {
+    /// Clips of the class.
+    pub clips: usize,
+    /// The share of them that is found first, per direction.
+    pub first: [f64; 2],
+    /// The share of them that is among the first ten.
+    pub tenth: [f64; 2],
+}
+
+/// How well clips of each label are found, by label; `ways` are two directions over the same clips.
+pub fn by_class(clips: &Clips, ways: [&[RankedAnswers]; 2]) -> BTreeMap<String, ClassRecall> {
+    let mut ranks: BTreeMap<String, [Vec<Rank>; 2]> = BTreeMap::new();
+    for (way, answered) in ways.into_iter().enumerate() {
+        for one in answered {
+            for label in clips.labels(one.query) {
+                ranks.entry(label.to_owned()).or_default()[way].push(one.rank);
+            }
+        }
+    }
+    let recall = |(label, ranks): (String, [Vec<Rank>; 2])| {
+        let within = |depth: usize| {
+            ranks.each_ref().map(|ranks| {
+                ranks.iter().map(|rank| rank.within(depth)).sum::<f64>() / ranks.len() as f64
+            })
+        };
+        (label, ClassRecall { clips: ranks[0].len(), first: within(1), tenth: within(10) })
+    };
+    ranks.into_iter().map(recall).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+
+    #[test]
+    fn answers_come_best_first_and_ties_are_neither_won_nor_lost() {
+        let audio = array![[2.0f32, 0.0], [0.0, 1.0], [0.0, 3.0]];
+        let visual = array![[1.0f32, 0.1], [0.0, 1.0], [0.0, 9.0]];
+        let rows = [(Modality::Audio, audio), (Modality::Visual, visual)].into();
+        let embedded = Embedded { clips: vec![4, 5, 7], skipped: BTreeMap::new(), rows };
+        let asked = answered(&embedded, Modality::Audio, Modality::Visual, 2).expect("answers");
+        assert_eq!(asked[0].answers[0].0, 4);
+        assert!((asked[0].answers[0].1 - 1.0 / 1.01f64.sqrt()).abs() < 1e-6);
+        let ranks = asked.iter().map(|one| one.rank.mean());
+        assert_eq!(ranks.collect::<Vec<_>>(), [1.0, 1.5, 1.5]);
+        assert_eq!(asked.iter().map(|one| one.query).collect::<Vec<_>>(), [4, 5, 7]);
+        assert!(asked.iter().all(|one| one.answers.len() == 2));
+    }
+}

@@ -1,0 +1,258 @@
+//! Zero-shot retrieval: ranks the embeddings of each modality by the other's.
+
+use std::sync::Arc;
+
+use anyhow::{Context, ensure};
+use equiav_augment::Modality;
+use equiav_data::Dataset;
+use equiav_eval::{Answers, Bootstrap, Coverage, Interval, Retrieval, UnitRows};
+use serde::{Deserialize, Serialize};
+
+use crate::metrics::{ListMetrics, Metric};
+use crate::eval::embeddings::{Embedded, Variant, embed_as, embed_sharded};
+use crate::model::Network;
+use crate::distributed::World;
+use crate::eval::ranking;
+use crate::recipe::Settings;
+
+/// The retrieval figures of one list.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct RetrievalMetrics {
+    /// The list's name in the recipe.
+    pub list: String,
+    /// Of how many of its clips.
+    #[serde(flatten)]
+    pub coverage: Coverage,
+    /// Why each of the other clips could not be read.
+    #[serde(rename = "left_out")]
+    pub skipped: Vec<String>,
+    /// Which embeddings were compared; none in figures of earlier versions, which had the recipe's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<Variant>,
+    /// In what the embeddings have collapsed, so that they tell clips apart no more; none where they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collapsed: Option<String>,
+    /// Which sound fits a picture.
+    pub visual_to_audio: Retrieval,
+    /// Which picture fits a sound.
+    pub audio_to_visual: Retrieval,
+}
+
+impl From<&RetrievalMetrics> for ListMetrics {
+    fn from(metrics: &RetrievalMetrics) -> Self {
+        let ways = [
+            ("visual_to_audio", &metrics.visual_to_audio),
+            ("audio_to_visual", &metrics.audio_to_visual),
+        ];
+        Self {
+            list: metrics.list.clone(),
+            found: metrics.coverage.found,
+            listed: metrics.coverage.listed,
+            digest: metrics.coverage.digest.clone(),
+            skipped: metrics.skipped.clone(),
+            collapsed: metrics.collapsed.clone(),
+            values: ways.into_iter().flat_map(|(way, found)| values(way, found)).collect(),
+        }
+    }
+}
+
+/// The metrics of one direction, called `way`.
+fn values(way: &str, found: &Retrieval) -> Vec<Metric> {
+    let of = |interval: Option<Interval>| interval.map(|Interval { low, high, .. }| (low, high));
+    let intervals = found.intervals;
+    let all = [
+        ("r1", found.r1, of(intervals.map(|all| all.r1))),
+        ("r5", found.r5, of(intervals.map(|all| all.r5))),
+        ("r10", found.r10, of(intervals.map(|all| all.r10))),
+        ("median_rank", found.median_rank, of(intervals.map(|all| all.median_rank))),
+        ("mean_rank", found.mean_rank, of(intervals.map(|all| all.mean_rank))),
+        ("tied_share", found.tied_share.unwrap_or(0.0), None),
+    ];
+    let metric = |(name, value, interval)| Metric { name: format!("{way}/{name}"), value, interval };
+    all.into_iter().map(metric).collect()
+}
+
+/// Embeds the clips of `dataset` as the recipe has them and measures how well each modality finds the
+/// other.
+///
+/// # Errors
+///
+/// If no clip can be read, or a file that was read once cannot be read again.
+pub fn retrieve(
+    list: &str,
+    dataset: Arc<Dataset>,
+    network: &Network,
+    recipe: &Settings,
+) -> anyhow::Result<RetrievalMetrics> {
+    retrieve_as(Variant::of(recipe), list, dataset, network, recipe)
+}
+
+/// As [`retrieve`], each of `processes` having embedded its share; every clip counts once.
+///
+/// # Errors
+///
+/// As [`retrieve`], or if a process does not take part within the limit.
+pub(crate) fn retrieve_sharded(
+    list: &str,
+    dataset: Arc<Dataset>,
+    network: &Network,
+    recipe: &Settings,
+    world: &World,
+) -> anyhow::Result<RetrievalMetrics> {
+    let embedded = embed_sharded(dataset.clone(), network, recipe, world)?;
+    let figures = || figures(Variant::of(recipe), list, dataset, embedded, recipe);
+    world.rank0_then_broadcast("retrieval", figures)
+}
+
+/// Embeds the clips of `dataset` as `variant` has them and measures how well each modality finds the
+/// other, with intervals over the queries.
+///
+/// # Errors
+///
+/// As [`retrieve`].
+pub fn retrieve_as(
+    variant: Variant,
+    list: &str,
+    dataset: Arc<Dataset>,
+    network: &Network,
+    recipe: &Settings,
+) -> anyhow::Result<RetrievalMetrics> {
+    let embedded = embed_as(variant, dataset.clone(), network, recipe)?;
+    figures(variant, list, &dataset, embedded, recipe)
+}
+
+/// The figures of embeddings.
+fn figures(
+    variant: Variant,
+    list: &str,
+    dataset: &Dataset,
+    mut embedded: Embedded,
+    recipe: &Settings,
+) -> anyhow::Result<RetrievalMetrics> {
+    let found = embedded.clips.len();
+    ensure!(found > 0, "no clip of `{list}` can be read");
+    let answers = answers(dataset, &embedded.clips, recipe)?;
+    let measure = |embedded: &mut Embedded| {
+        let visual = unit_rows(embedded, Modality::Visual)?;
+        let audio = unit_rows(embedded, Modality::Audio)?;
+        let ranks = ranking::ranks(&visual, &audio, &answers)?;
+        let how = Bootstrap::usual(recipe.evaluation.seed);
+        let sum_up = |ranks: &[_]| Retrieval::of_ranks(ranks, found).with_intervals(ranks, &how);
+        let ways = [sum_up(&ranks.rows_to_columns)?, sum_up(&ranks.columns_to_rows)?];
+        // Where every answer is right, as of one picture with many sounds, nothing is to be told apart.
+        let all_right = ranks.rows_to_columns.iter().all(|rank| rank.correct == found);
+        let collapsed = if all_right { None } else { collapse([&visual, &audio], &ways) };
+        anyhow::Ok((collapsed, ways))
+    };
+    let (collapsed, [visual_to_audio, audio_to_visual]) =
+        measure(&mut embedded).with_context(|| format!("measuring `{list}`"))?;
+    Ok(RetrievalMetrics {
+        list: list.to_owned(),
+        coverage: Coverage { found, listed: dataset.len(), digest: dataset.clips().digest() },
+        skipped: embedded.skipped.into_values().collect(),
+        variant: Some(variant),
+        collapsed,
+        visual_to_audio,
+        audio_to_visual,
+    })
+}
+
+/// The mean square distance of unit vectors from their mean below which they count as one.
+const LEAST_SPREAD: f64 = 1e-6;
+/// The share of wrong candidates tied with the right one from which on scores tell nothing.
+const MOST_TIED: f64 = 0.5;
+
+/// In what the embeddings of the picture and of the sound, searched both ways, have collapsed.
+///
+/// All of a modality are one but for a thousandth of their length, or at least half of the wrong candidates score
+/// exactly as high as the right one, in the mean over the queries. A single clip cannot collapse.
+fn collapse(rows: [&UnitRows; 2], ways: &[Retrieval; 2]) -> Option<String> {
+    if rows[0].len() < 2 {
+        return None;
+    }
+    for (name, rows) in ["picture", "sound"].into_iter().zip(rows) {
+        if rows.spread() < LEAST_SPREAD {
+            return Some(format!("every {name} has the same embedding"));
+        }
+    }
+    for (name, way) in ["sounds", "pictures"].into_iter().zip(ways) {
+        let share = way.tied_share.unwrap_or(0.0);
+        if share >= MOST_TIED {
+            return Some(format!(
+                "{:.0} % of the wrong {name} score as high as the right one",
+                100.0 * share
+            ));
+        }
+    }
+    None
+}
+
+/// One modality's embeddings as unit vectors, in the place of those of any length.
+fn unit_rows(embedded: &mut Embedded, modality: Modality) -> anyhow::Result<UnitRows> {
+    let rows = embedded.rows.remove(&modality);
+    let rows = rows.with_context(|| format!("there are no {modality} embeddings"))?;
+    let what = match modality {
+        Modality::Audio => "audio embeddings",
+        Modality::Visual => "visual embeddings",
+    };
+    Ok(UnitRows::new(what, rows.view())?)
+}
+
+/// Which clips answer each other: those with the same sound or picture to the byte, or each itself alone
+/// when duplicates do not count as correct.
+fn answers(dataset: &Dataset, rows: &[usize], recipe: &Settings) -> anyhow::Result<Answers> {
+    let same = Answers::same(rows.len());
+    if !recipe.evaluation.duplicates_correct {
+        return Ok(same);
+    }
+    let equal = |modality| {
+        let key = |clip: &usize| Ok(dataset.content_key(*clip, modality)?);
+        let keys = rows.iter().map(key).collect::<anyhow::Result<Vec<u64>>>()?;
+        anyhow::Ok(Answers::of_equal_keys(&keys, &keys))
+    };
+    Ok(same.or(equal(Modality::Audio)?).or(equal(Modality::Visual)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::Array2;
+
+    use super::*;
+
+    fn collapsed(visual: Array2<f32>, audio: Array2<f32>) -> Option<String> {
+        let [visual, audio] =
+            [visual, audio].map(|rows| UnitRows::new("rows", rows.view()).expect("finite"));
+        let count = visual.len();
+        let ranks = ranking::ranks(&visual, &audio, &Answers::same(count)).expect("ranks");
+        let ways = [ranks.rows_to_columns, ranks.columns_to_rows];
+        let ways = ways.each_ref().map(|ranks| Retrieval::of_ranks(ranks, count));
+        collapse([&visual, &audio], &ways)
+    }
+
+    #[test]
+    fn embeddings_that_tell_nothing_apart_have_collapsed() {
+        let spread = || {
+            Array2::from_shape_fn((12, 5), |(row, column)| ((row * 7 + column * 3) as f32).sin())
+        };
+        let one = |noise: f32| {
+            Array2::from_shape_fn((12, 5), |(row, column)| {
+                (column as f32 + 1.0) * (1.0 + noise * ((row * 5 + column) as f32).sin())
+            })
+        };
+        let two =
+            Array2::from_shape_fn((12, 5), |(row, column)| f32::from(u8::from(column == row / 9)));
+        assert_eq!(collapsed(spread(), spread()), None);
+        for noise in [0.0, 1e-7, 1e-5] {
+            let same = Some("every sound has the same embedding".to_owned());
+            assert_eq!(collapsed(spread(), one(noise)), same, "{noise}");
+            let same = Some("every picture has the same embedding".to_owned());
+            assert_eq!(collapsed(one(noise), spread()), same, "{noise}");
+        }
+        assert_eq!(collapsed(spread(), one(0.1)), None);
+        // Of 9 clips 8 others are tied, of 3 clips 2, of 11 others each.
+        let two = collapsed(two.clone(), two).expect("two kinds of embeddings");
+        assert_eq!(two, "59 % of the wrong sounds score as high as the right one");
+        let alone = Array2::from_elem((1, 5), 1.0);
+        assert_eq!(collapsed(alone.clone(), alone), None);
+    }
+}

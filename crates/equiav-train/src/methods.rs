@@ -1,0 +1,4 @@
+//! The methods of training, one folder each.
+
+pub mod classification;
+pub mod equiav;

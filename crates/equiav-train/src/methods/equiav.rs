@@ -1,0 +1,155 @@
+//! EquiAV (Kim et al., arXiv 2403.09502): equivariance within a modality, a centroid between modalities.
+//!
+//! | paper | here |
+//! |--|--|
+//! | `t`, the augmentation's parameter vector | `vectors`, one for each augmented view |
+//! | `h`, what an encoder makes of a view | tokens of [`Branch`](equiav_models::Branch) |
+//! | `u(h, t)`, the transformation predictor | its predictor |
+//! | `ẑ`, where the augmented view should land | rows `predicted_MODALITY` |
+//! | `z'`, where it lands | rows `augmented_MODALITY` |
+//! | `z̄`, the centroid of S predictions | rows `inter_MODALITY` |
+//! | `L_intra`, `L_inter` | terms `intra_MODALITY`, `inter` |
+
+mod measures;
+mod pretrain;
+
+use equiav_augment::{Modality, Profile};
+use equiav_loss::{Temperature, info_nce, nt_xent};
+use equiav_models::{Intra, Material, Views};
+use tch::{Device, Tensor, nn};
+
+use crate::callback::Callback;
+use crate::clips::{DeviceBatch, EvaluationLists, Input};
+use crate::engine::{Gather, Gathered, Method, Named, Needs, StepContext, Term};
+use crate::eval::retrieval;
+use crate::metrics::Metrics;
+use crate::model::Network;
+use crate::recipe::Settings;
+pub use pretrain::{PretrainSummary, pretrain, pretrain_with};
+
+/// The rows that name a temperature which is learned.
+const TEMPERATURE: &str = "temperature";
+
+/// EquiAV with the networks of a recipe.
+#[derive(Debug)]
+pub struct EquiAv {
+    /// Encoders, predictors and heads of both modalities.
+    pub network: Network,
+    /// What decides which views, losses and weights there are.
+    pub(crate) recipe: Settings,
+}
+
+impl EquiAv {
+    /// The method of `recipe` over `network`.
+    pub fn new(network: Network, recipe: Settings) -> Self {
+        Self { network, recipe }
+    }
+
+    /// The method of `recipe` with fresh networks on `device`.
+    ///
+    /// # Errors
+    ///
+    /// If libtorch fails.
+    pub fn fresh(recipe: &Settings, device: Device) -> anyhow::Result<Self> {
+        Ok(Self::new(Network::new(recipe, device)?, recipe.clone()))
+    }
+}
+
+impl Method for EquiAv {
+    fn needs(&self) -> Needs {
+        Needs { modalities: Modality::ALL.to_vec(), augmented: true, labels: false }
+    }
+
+    fn variables(&self) -> &nn::VarStore {
+        &self.network.store
+    }
+
+    fn leaves_variables_unused(&self) -> bool {
+        self.recipe.objective.intra != Intra::Equivariant
+    }
+
+    fn start(&mut self, _: &mut dyn Callback) -> anyhow::Result<()> {
+        self.network.start(&self.recipe)
+    }
+
+    /// Encodes both views, predicts from the view's own vector and from S more, pools and projects.
+    fn embed(&self, batch: &DeviceBatch) -> anyhow::Result<Named> {
+        let objective = &self.recipe.objective;
+        let mut rows = Named::new();
+        for (modality, branch) in &self.network.branches {
+            let views = views(&batch.inputs[modality])?;
+            let z = branch.forward(&views, objective.intra, objective.inter);
+            if let Some(pair) = z.intra {
+                rows.insert(format!("predicted_{modality}"), pair.predicted); // ẑ
+                rows.insert(format!("augmented_{modality}"), pair.augmented); // z'
+            }
+            rows.insert(format!("inter_{modality}"), z.inter); // z̄
+        }
+        rows.extend(self.network.temperature().map(|tau| (TEMPERATURE.to_owned(), tau)));
+        Ok(rows)
+    }
+
+    fn gather(&self, name: &str) -> Gather {
+        // PUBLISHED: keys-without-gradient, the published code gathers these rows without gradient.
+        match self.recipe.profile {
+            Profile::Published if name.starts_with("inter_") => Gather::Constant,
+            _ => Gather::WithGradient,
+        }
+    }
+
+    /// `L = w_inter InfoNCE(z̄_audio, z̄_visual) + Σ_modality w_modality NT-Xent(ẑ, z')`
+    fn terms(
+        &mut self,
+        own: &Named,
+        all: &Gathered,
+        _: &StepContext<'_>,
+    ) -> anyhow::Result<Vec<Term>> {
+        let objective = &self.recipe.objective;
+        let fixed = Temperature::Fixed(objective.temperature);
+        let tau = own.get(TEMPERATURE).map_or(fixed, Temperature::Learned);
+        let chunk = objective.loss_chunk_size.map(|rows| rows as i64);
+        let mut terms = Vec::new();
+        for modality in self.network.branches.keys() {
+            let (a, b) = (format!("predicted_{modality}"), format!("augmented_{modality}"));
+            if let (Some(predicted), Some(augmented)) = (own.get(&a), own.get(&b)) {
+                let contrast = nt_xent(predicted, augmented, &all.keys(&a, &b), tau, chunk);
+                terms.push(Term::contrast(format!("intra_{modality}"), contrast));
+            }
+        }
+        let (audio, visual) = ("inter_audio", "inter_visual");
+        let keys = all.keys(audio, visual);
+        let contrast = info_nce(&own[audio], &own[visual], &keys, tau, chunk);
+        terms.push(Term::contrast("inter", contrast));
+        Ok(terms)
+    }
+
+    fn measures(&self, own: &Named) -> Named {
+        measures::measures(own)
+    }
+
+    fn evaluate(&self, lists: &EvaluationLists<'_>) -> anyhow::Result<Metrics> {
+        let one = |(name, list): &(String, _)| {
+            retrieval::retrieve_sharded(name, list, &self.network, &self.recipe, lists.world)
+        };
+        let lists = lists.lists.iter().map(|list| Ok((&one(list)?).into()));
+        Ok(Metrics { lists: lists.collect::<anyhow::Result<_>>()? })
+    }
+}
+
+/// The inputs of one modality as its branch takes them.
+fn views(input: &Input) -> anyhow::Result<Views> {
+    let missing = || anyhow::anyhow!("EquiAV needs augmented views with their parameter vectors");
+    let augmented = input.augmented.as_ref().ok_or_else(missing)?;
+    let material = input.plain.material.as_ref().zip(augmented.material.as_ref());
+    let shared = |tensor: &Option<Tensor>| tensor.as_ref().map(Tensor::shallow_clone);
+    Ok(Views {
+        plain: input.plain.values.shallow_clone(),
+        augmented: augmented.values.shallow_clone(),
+        vectors: shared(&input.vectors).ok_or_else(missing)?,
+        centroid: shared(&input.centroid).ok_or_else(missing)?,
+        material: material.map(|(plain, augmented)| Material {
+            plain: plain.shallow_clone(),
+            augmented: augmented.shallow_clone(),
+        }),
+    })
+}

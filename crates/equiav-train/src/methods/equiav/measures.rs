@@ -1,0 +1,41 @@
+//! What is watched beside the losses: how equivariant the encoders are, and how embeddings lie.
+
+use equiav_augment::Modality;
+use equiav_loss::{alignment, uniformity};
+use tch::{Kind, Tensor};
+
+use crate::engine::Named;
+
+/// Clips of a batch that are measured, the first ones: uniformity takes time by their square.
+const MOST_CLIPS: i64 = 256;
+
+/// Running measures of one batch, each `[]`, without gradient.
+///
+/// - `similarity_MODALITY`: mean of cos(ẑ, z'), how well the predictor says where the augmented view
+///   lands; 1 where it is exact, which is what equivariance means here. None without an intra-modal loss.
+/// - `alignment`: how far sound and picture of a clip lie apart, see [`alignment`]
+/// - `uniformity_MODALITY`: how evenly clips cover the sphere, see [`uniformity`]. None of a single clip, which
+///   makes no pair.
+pub(super) fn measures(own: &Named) -> Named {
+    let first = |rows: &Tensor| {
+        rows.detach().to_kind(Kind::Float).narrow(0, 0, rows.size()[0].min(MOST_CLIPS))
+    };
+    let mut named = Named::new();
+    let mut inter = Vec::new();
+    for modality in Modality::ALL {
+        let rows = |kind: &str| own.get(&format!("{kind}_{modality}")).map(first);
+        if let (Some(predicted), Some(augmented)) = (rows("predicted"), rows("augmented")) {
+            let cosine = Tensor::cosine_similarity(&predicted, &augmented, 1, 1e-12);
+            named.insert(format!("similarity_{modality}"), cosine.mean(Kind::Float));
+        }
+        if let Some(rows) = rows("inter") {
+            let uniformity = uniformity(&rows);
+            named.extend(uniformity.map(|value| (format!("uniformity_{modality}"), value)));
+            inter.push(rows);
+        }
+    }
+    if let [a, b] = &inter[..] {
+        named.insert("alignment".to_owned(), alignment(a, b));
+    }
+    named
+}

@@ -1,0 +1,56 @@
+//! The losses of EquiAV and their weights.
+
+use std::collections::BTreeMap;
+
+use anyhow::ensure;
+use equiav_models::{Inter, Intra};
+use serde::{Deserialize, Serialize};
+
+use super::positive;
+
+/// The names of the terms.
+const TERMS: [&str; 3] = ["inter", "intra_audio", "intra_visual"];
+
+/// The losses.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Objective {
+    /// What pulls the two views of one modality together.
+    pub intra: Intra,
+    /// Which embeddings the modalities are compared by.
+    pub inter: Inter,
+    /// S, the number of predicted embeddings in a centroid.
+    #[serde(alias = "centroid")]
+    pub centroid_samples: usize,
+    /// The temperature of every loss.
+    pub temperature: f64,
+    /// Whether the temperature is learned, starting from that value.
+    pub learn_temperature: bool,
+    /// The weight of each term by its name: `inter`, `intra_audio`, `intra_visual`.
+    pub weights: BTreeMap<String, f64>,
+    /// Rows of similarities in memory at a time, so that it grows with the batch and not with its
+    /// square; absent, all of them.
+    #[serde(default, alias = "rows", skip_serializing_if = "Option::is_none")]
+    pub loss_chunk_size: Option<usize>,
+}
+
+impl Objective {
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        positive("objective.centroid_samples", self.centroid_samples)?;
+        positive("objective.loss_chunk_size", self.loss_chunk_size.unwrap_or(1))?;
+        let tau = self.temperature;
+        ensure!(tau > 0.0 && tau.is_finite(), "objective.temperature = {tau}: expected above 0");
+        for (name, weight) in &self.weights {
+            ensure!(
+                TERMS.contains(&name.as_str()),
+                "objective.weights.{name}: unknown term, expected one of {}",
+                TERMS.join(", ")
+            );
+            ensure!(weight.is_finite(), "objective.weights.{name} = {weight}: expected a number");
+        }
+        for term in TERMS {
+            ensure!(self.weights.contains_key(term), "objective.weights: missing `{term}`");
+        }
+        Ok(())
+    }
+}

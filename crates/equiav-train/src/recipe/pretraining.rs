@@ -1,0 +1,158 @@
+//! The sections of a pre-training recipe, and what their values must satisfy.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::{Context, ensure};
+use equiav_augment::{AudioAugment, Modality, Profile, VisualAugment};
+use equiav_data::FrontEnd;
+use equiav_models::{BranchConfig, EncoderConfig, HeadConfig, InputConfig, PredictorConfig};
+use serde::{Deserialize, Serialize};
+
+use super::{Compute, Objective, Optimizer, RunConfig, Source, positive};
+
+/// Everything that decides a run.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// What the run is called; its default folder is `runs/NAME`.
+    pub name: String,
+    /// The seed of every random stream.
+    pub seed: u64,
+    /// Whether the published code's deviations from its own vectors are kept; sections may differ by
+    /// a `profile` of their own.
+    pub profile: Profile,
+    /// Where tensors live and how they are computed.
+    pub compute: Compute,
+    /// Clips and how they are fed.
+    pub data: Data,
+    /// From decoded sound and picture to the encoders' inputs.
+    pub front_end: FrontEnd,
+    /// The augmentations of each modality.
+    pub augment: Augment,
+    /// Sizes of the networks.
+    pub model: Model,
+    /// The losses.
+    pub objective: Objective,
+    /// AdamW, its schedule, clipping, and the average of the weights.
+    pub optimizer: Optimizer,
+    /// How long the run is and what it keeps.
+    pub run: RunConfig,
+    /// What is measured on held-out clips.
+    pub evaluation: Evaluation,
+}
+
+/// Clips and how they are fed.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Data {
+    /// Where the clips come from.
+    pub source: Source,
+    /// Threads that decode and augment.
+    pub workers: usize,
+    /// Batches that may wait, decoded, for the step.
+    #[serde(alias = "queue")]
+    pub prefetch_batches: usize,
+    /// Memory for decoded clips, in MB; 0 decodes anew each epoch.
+    pub cache_mb: usize,
+    /// The share of unreadable clips above which the run stops.
+    pub max_unreadable: f64,
+}
+
+/// The augmentations of each modality.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Augment {
+    /// On the spectrogram.
+    pub audio: AudioAugment,
+    /// On the frame.
+    pub visual: VisualAugment,
+}
+
+/// Sizes of the networks, the same for both modalities.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// The vision transformers.
+    pub encoder: EncoderConfig,
+    /// The transformation predictors.
+    pub predictor: PredictorConfig,
+    /// The heads of the intra-modal losses.
+    pub intra_head: HeadConfig,
+    /// The heads of the inter-modal loss.
+    pub inter_head: HeadConfig,
+    /// Weights of a masked autoencoder that both encoders start from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<PathBuf>,
+}
+
+/// What is measured on held-out clips.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Evaluation {
+    /// Epochs between two measurements; the last epoch is always measured.
+    pub every: u64,
+    /// Clips per forward pass.
+    pub batch: usize,
+    /// The seed of the fixed set of vectors.
+    pub seed: u64,
+    /// Whether clips with byte-equal sound or picture count as correct answers too.
+    pub duplicates_correct: bool,
+    /// The metric that the best epoch is chosen by, the mean over lists and directions.
+    #[serde(default = "r1", skip_serializing_if = "is_r1")]
+    pub best: String,
+}
+
+impl Settings {
+    /// The network of each modality, as the recipe asks for it.
+    pub fn branches(&self) -> BTreeMap<Modality, BranchConfig> {
+        Modality::ALL.into_iter().map(|modality| (modality, self.branch(modality))).collect()
+    }
+
+    fn branch(&self, modality: Modality) -> BranchConfig {
+        let (height, width, vector) = match modality {
+            Modality::Audio => {
+                (self.front_end.mels, self.front_end.frames, self.augment.audio.len())
+            }
+            Modality::Visual => {
+                (self.front_end.image, self.front_end.image, self.augment.visual.len())
+            }
+        };
+        BranchConfig {
+            suffix: modality.suffix().to_owned(),
+            input: InputConfig { height: height as i64, width: width as i64 },
+            vector: vector as i64,
+            encoder: self.model.encoder.clone(),
+            predictor: self.model.predictor.clone(),
+            intra_head: self.model.intra_head.clone(),
+            inter_head: self.model.inter_head.clone(),
+        }
+    }
+
+    /// Checks what no single key can know.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        positive("data.workers", self.data.workers)?;
+        positive("data.prefetch_batches", self.data.prefetch_batches)?;
+        positive("evaluation.every", self.evaluation.every as usize)?;
+        positive("evaluation.batch", self.evaluation.batch)?;
+        let share = self.data.max_unreadable;
+        ensure!((0.0..=1.0).contains(&share), "data.max_unreadable = {share}: expected 0 to 1");
+        self.objective.check()?;
+        self.optimizer.check()?;
+        self.run.check()?;
+        ensure!(self.run.batch > 1, "run.batch = 1: a contrastive loss needs at least 2 clips");
+        for (modality, branch) in self.branches() {
+            branch.check().with_context(|| format!("the {modality} network cannot be built"))?;
+        }
+        Ok(())
+    }
+}
+
+/// The metric of retrieval by which the best epoch is chosen unless the recipe says otherwise.
+fn r1() -> String {
+    "r1".to_owned()
+}
+
+fn is_r1(name: &str) -> bool {
+    name == "r1"
+}
