@@ -29,11 +29,7 @@ pub fn info_nce<'t>(
     b: &Tensor,
     keys: &Keys,
     tau: impl Into<Temperature<'t>>,
-    chunk: Option<i64>,
 ) -> Contrast {
-    if let Some(rows) = chunk {
-        return crate::info_nce_blocked(a, b, keys, tau, rows);
-    }
     let own = own_columns(rows("info_nce", a, b, keys), keys);
     let tau = tau.into();
     let a_to_b = scores(a, &keys.b, tau);

@@ -30,11 +30,7 @@ pub fn nt_xent<'t>(
     augmented: &Tensor,
     keys: &Keys,
     tau: impl Into<Temperature<'t>>,
-    chunk: Option<i64>,
 ) -> Contrast {
-    if let Some(rows) = chunk {
-        return crate::nt_xent_blocked(predicted, augmented, keys, tau, rows);
-    }
     let own = own_columns(rows("nt_xent", predicted, augmented, keys), keys);
     let tau = tau.into();
     let across = scores(predicted, &keys.b, tau);

@@ -12,7 +12,7 @@ use ndarray::{Array, Array2, Dimension, IntoDimension};
 use serde_json::json;
 use tch::{Device, Tensor};
 
-use super::hash_noise::hash_noise;
+use crate::clips::hash_noise;
 use super::throughput::Start;
 use crate::clips::HostBatch;
 use crate::recipe::Settings;

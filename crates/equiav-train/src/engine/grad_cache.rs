@@ -188,7 +188,7 @@ fn leaves(parts: &[Named]) -> Named {
         };
         match rows.kind() {
             Kind::Double => rows.detach().set_requires_grad(true),
-            kind if kind.is_floating_point() => {
+            Kind::Float | Kind::Half | Kind::BFloat16 => {
                 rows.to_kind(Kind::Float).detach().set_requires_grad(true)
             }
             _ => rows.detach(),

@@ -1,6 +1,7 @@
 //! A run of any method: a folder that is opened or resumed, steps, evaluations, checkpoints.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,7 @@ use super::signals::StopSignal;
 use super::step::{Position, step};
 use super::train_state::TrainState;
 use crate::callback::{Callback, Event};
-use crate::clips::{EvaluationLists, HostBatch, RunClips};
+use crate::clips::{HostBatch, RunClips};
 use crate::distributed::{World, device};
 use crate::recipe::{Checked, RunConfig, Sections, Shared};
 use crate::run_dir::{Loggers, State, checkpoint, lock};
@@ -33,6 +34,7 @@ pub struct RunOptions<'a> {
 }
 
 /// A run that has ended or was stopped.
+#[derive(Debug)]
 pub struct TrainedRun<M> {
     /// What was trained.
     pub state: TrainState<M>,
@@ -42,6 +44,8 @@ pub struct TrainedRun<M> {
     pub checkpoint: PathBuf,
     /// The signal that stopped the run before its end; the same call goes on with the next step.
     pub stopped: Option<i32>,
+    /// What keeps other processes from training in the folder meanwhile.
+    _lock: Option<File>,
 }
 
 /// Trains the method and the clips that `build` gives, as `recipe` says, and as `options` say where.
@@ -69,7 +73,7 @@ pub fn train<S: Sections, M: Method>(
         if let Some(warning) = world.warning_of_gradients(device) {
             callback.on_event(&Event::Warning(warning));
         }
-        let _lock = if world.is_main() { Some(lock::open(recipe, out)?) } else { None };
+        let lock = if world.is_main() { Some(lock::open(recipe, out)?) } else { None };
         let (method, clips) = build(device, callback)?;
         clips.ensure_same(world)?;
         ensure_needs(&method, &clips)?;
@@ -77,7 +81,7 @@ pub fn train<S: Sections, M: Method>(
         let mut run = Run::open(state, &clips, shared, (out, &recipe.to_toml()), callback)?;
         let stopped = run.train(stop, callback)?;
         let checkpoint = run.checkpoint.context("the run has saved no checkpoint")?;
-        Ok(TrainedRun { state: run.state, progress: run.progress, checkpoint, stopped })
+        Ok(TrainedRun { state: run.state, progress: run.progress, checkpoint, stopped, _lock: lock })
     })
 }
 

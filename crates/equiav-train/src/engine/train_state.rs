@@ -19,6 +19,7 @@ use crate::recipe::{Optimizer, Precision, Shared};
 use crate::run_dir::checkpoint::{self, EMA, Files, METHOD, MODEL, OPTIMIZER, SCALER};
 
 /// A method with everything that its training carries along.
+#[derive(Debug)]
 pub struct TrainState<M> {
     /// The weights, and what they make of a batch.
     pub method: M,

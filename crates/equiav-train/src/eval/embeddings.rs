@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use equiav_augment::{Modality, Purpose, stream};
 use equiav_data::{Dataset, Evaluation, PlainBatch};
-use equiav_models::{Branch, Inter};
+use equiav_models::Inter;
 use ndarray::{Array2, Array4, ArrayD, ArrayView2, Axis, concatenate};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
@@ -16,8 +16,6 @@ use crate::engine::narrowed;
 use crate::model::Network;
 use crate::distributed::World;
 use crate::recipe::Settings;
-use crate::clips;
-use crate::engine::narrowed;
 
 /// Which embedding of a clip is taken.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]

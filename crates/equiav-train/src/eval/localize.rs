@@ -38,7 +38,8 @@ use grid::{interleaved, moves, pixels};
 
 use crate::eval::embeddings::{Variant, fixed_vectors};
 use crate::clips;
-use crate::bench::hash_noise::hashed;
+use crate::engine::narrowed;
+use crate::clips::hash_noise;
 use crate::model::Network;
 use crate::recipe::Settings;
 use crate::model::LoadedModel;
@@ -160,7 +161,7 @@ impl<'a> Localizer<'a> {
         let rate = front_end.sample_rate.unwrap_or(16_000);
         // A frame is 25 ms and begins every 10 ms.
         let count = (front_end.frames + 2) * rate as usize / 100;
-        let samples = hashed(0, count).into_iter().map(|sample| peak * sample).collect();
+        let samples = hash_noise(0, count).into_iter().map(|sample| peak * sample).collect();
         self.sound(&Waveform { samples, rate })
     }
 

@@ -219,7 +219,7 @@ impl<'a> Parts<'a> {
             let score = fit(&self.train, self.loss, *setting)?;
             let scores = score(&self.validation.1)?;
             let targets = &self.validation.0.targets;
-            let validation = scored("validation", &self.validation, scores).figures(targets)?;
+            let validation = scored("validation", &self.validation, scores).metrics(targets)?;
             let value = validation.top1.unwrap_or(validation.map);
             if best.as_ref().is_none_or(|(found, _)| value > *found) {
                 best = Some((value, Learned { setting: *setting, score, validation }));

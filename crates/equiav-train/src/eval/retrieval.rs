@@ -94,7 +94,7 @@ pub fn retrieve(
 /// As [`retrieve`], or if a process does not take part within the limit.
 pub(crate) fn retrieve_sharded(
     list: &str,
-    dataset: Arc<Dataset>,
+    dataset: &Arc<Dataset>,
     network: &Network,
     recipe: &Settings,
     world: &World,

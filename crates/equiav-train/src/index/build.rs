@@ -66,7 +66,7 @@ pub fn index_files(
             index.add(&std::mem::take(&mut addition))?;
         }
         done += 1;
-        watch(done, new.len());
+        callback(done, new.len());
         Ok(())
     })?;
     if !addition.rows.is_empty() {

@@ -9,7 +9,7 @@ mod labeler;
 mod scores;
 mod test;
 
-pub(crate) use clips::{LabeledClips, labels};
+pub(crate) use clips::labels;
 pub use finetune::{FinetuneSummary, finetune};
 pub(crate) use labeler::Labeler;
 

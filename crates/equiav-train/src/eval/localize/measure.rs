@@ -17,8 +17,7 @@ use tch::Tensor;
 use super::figures::{Compared, LocalizationMetrics, Ruled, Scores, Spread};
 use super::{Localizer, Truths};
 use crate::clips;
-use crate::bench::hash_noise::hashed;
-use crate::clips;
+use crate::clips::hash_noise;
 
 /// The sounds that every clip's picture is searched for.
 const SOUNDS: [&str; 4] = ["own", "other-sound", "faint-noise", "silence"];
@@ -183,7 +182,7 @@ impl Tally {
     /// Equal for equal positions in the list.
     fn random(&self, clip: usize, localizer: &Localizer<'_>) -> anyhow::Result<Array2<f32>> {
         let [rows, columns] = self.cells;
-        let cells = Tensor::from_slice(&hashed(clip as u64, rows * columns));
+        let cells = Tensor::from_slice(&hash_noise(clip as u64, rows * columns));
         let map = localizer.pixels(&cells.view([1, rows as i64, columns as i64]))?;
         Ok(map.index_axis_move(Axis(0), 0))
     }

@@ -9,9 +9,9 @@ use ndarray::{Array2, ArrayD, ArrayView2, Axis, concatenate};
 use tch::{Device, Kind, Tensor};
 
 use crate::clips;
+use crate::engine::narrowed;
 use crate::model::Network;
 use crate::recipe::Settings;
-use crate::clips;
 
 /// The features of the readable clips of one list.
 #[derive(Clone, Debug, PartialEq)]

@@ -16,7 +16,7 @@ use crate::callback::{Callback, Event};
 use crate::engine::TrainedRun;
 use crate::eval::classification::ClassificationMetrics;
 use crate::run_dir::State;
-use crate::run_dir::checkpoint::{self, weights_for_use};
+use crate::run_dir::checkpoint::weights_for_use;
 use crate::run_dir::lock::CHECKPOINTS;
 
 /// Where the figures are kept.
