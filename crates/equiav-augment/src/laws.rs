@@ -13,9 +13,10 @@ use crate::{
 /// Checks a family against all laws but that of material, on the draw of one seed.
 ///
 /// The draw that changes nothing changes nothing; equal streams give equal draws; a vector fills
-/// its slots and stays within their limits; a view keeps its size; applied to a borrowed view a draw
-/// does what it does to an owned one; in the corrected profile what claims to act, acts; settings
-/// survive being written and read, and a recipe that leaves all keys out means the specification.
+/// its slots and stays within their limits; a view keeps its size; applied to a borrowed view a
+/// draw does what it does to an owned one; in the corrected profile what claims to act, acts;
+/// settings survive being written and read, and a recipe that leaves all keys out means the
+/// specification.
 ///
 /// `view` has the size of the context's `source` and `output`, and no two equal values.
 ///
@@ -87,8 +88,8 @@ fn check_settings<X: View>(link: &Link<X>) {
 /// a frame of the view depends on the first `valid` frames only if [`carry`](crate::Draw::carry)
 /// says so.
 ///
-/// Does not hold for a family that weighs all frames for each, as contrast does with their mean; that
-/// is no reason to mark all of them.
+/// Does not hold for a family that weighs all frames for each, as contrast does with their mean;
+/// that is no reason to mark all of them.
 ///
 /// # Panics
 ///

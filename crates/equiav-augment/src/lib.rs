@@ -39,9 +39,9 @@
 //! A draw of sound that moves frames also has [`Draw::carry`]. [`laws`] checks both against what
 //! every family satisfies. Then the family joins a chain.
 //!
-//! *In this crate*: put it into a file of `audio/` or `visual/`, add one line to the list `augmented`
-//! in `audio.rs` or `visual.rs`, and the length at which the vector now ends to the lengths there.
-//! Recipes, slots, the tables in `docs/`, the tests of the laws and the width of the model's input
+//! *In this crate*: put it into a file of `audio/` or `visual/`, add one line to the list
+//! `augmented` in `audio.rs` or `visual.rs`, and the length at which the vector now ends to the
+//! lengths there. Recipes, slots, the tables in `docs/`, the tests of the laws and the width of the model's input
 //! follow from that list.
 //!
 //! *In another crate*: nothing here changes. A [`FamilyRegistry`] holds the family under its key,

@@ -241,15 +241,31 @@ fn what_no_family_is_named_is_refused_with_those_there_are() {
     let known = "`profile`, `vector`, `common_roll`, `spec_augment`, `crop`, `jitter`, `blur`, \
                  `flip`, `volume`";
     let expected = [
-        ("humm = {}", format!("humm: unknown field `humm`, expected one of {known}, `reversal`, `hum`")),
-        ("vector = 28\nhum.chance = 2", "hum.chance: 2 is no chance: expected a number from 0 to 1".to_owned()),
-        ("vector = 28\nhum.levl = 2", "hum.levl: unknown field `levl`, expected `chance` or `level`".to_owned()),
-        ("vector = 28\nhum = 2", "hum: invalid type: integer `2`, expected struct Hum".to_owned()),
-        ("hum = {}", "vector: the default of 24 ends before the last family; help: vector = 28".to_owned()),
+        (
+            "humm = {}",
+            format!("humm: unknown field `humm`, expected one of {known}, `reversal`, `hum`"),
+        ),
+        (
+            "vector = 28\nhum.chance = 2",
+            "hum.chance: 2 is no chance: expected a number from 0 to 1".to_owned(),
+        ),
+        (
+            "vector = 28\nhum.levl = 2",
+            "hum.levl: unknown field `levl`, expected `chance` or `level`".to_owned(),
+        ),
+        (
+            "vector = 28\nhum = 2",
+            "hum: invalid type: integer `2`, expected struct Hum".to_owned(),
+        ),
+        (
+            "hum = {}",
+            "vector: the default of 24 ends before the last family; help: vector = 28".to_owned(),
+        ),
         (
             "vector = 27\nhum = {}",
             "vector: 27 is no length of the audio parameter vector: expected one of 7, 12, 21, 23, \
-             24, 26, 28".to_owned(),
+             24, 26, 28"
+                .to_owned(),
         ),
     ];
     for (text, message) in expected {

@@ -1,4 +1,5 @@
-//! The draws of a seed, to the bit: a run that is resumed by a later version draws what it would have drawn.
+//! The draws of a seed, to the bit: a run that a later version resumes draws what it would have
+//! drawn.
 
 use std::fmt::Write;
 

@@ -75,3 +75,27 @@ fn a_chain_ends_with_its_vector() {
         }
     }
 }
+
+/// The section of a recipe that holds both chains, as far as a chain's errors are concerned.
+#[derive(Debug, serde::Deserialize)]
+struct Recipe {
+    #[allow(dead_code, reason = "only what is said of it counts")]
+    audio: AudioAugment,
+}
+
+#[test]
+fn what_is_refused_is_named_by_its_key() {
+    let expected = [
+        ("vector = 13", "audio.vector", "13 is no length of the audio parameter vector"),
+        ("jitter.chance = 1.5", "audio.jitter.chance", "1.5 is no chance"),
+        ("jitter.chanse = 0.5", "audio.jitter.chanse", "unknown field `chanse`, expected one of"),
+        ("blur = 3", "audio.blur", "invalid type: integer `3`, expected struct Blur"),
+        ("profile = \"fixed\"", "audio.profile", "unknown variant `fixed`"),
+    ];
+    for (text, path, message) in expected {
+        let table: toml::Table = toml::from_str(&format!("[audio]\n{text}")).expect("a table");
+        let error = serde_path_to_error::deserialize::<_, Recipe>(table).expect_err(text);
+        assert_eq!(error.path().to_string(), path, "{text}");
+        assert!(error.inner().to_string().starts_with(message), "{text}: {}", error.inner());
+    }
+}

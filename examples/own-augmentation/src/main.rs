@@ -1,5 +1,5 @@
-//! An augmentation of one's own: it is checked against the laws of all augmentations, joins a recipe
-//! read from TOML, and its numbers stand at the end of the parameter vector.
+//! An augmentation of one's own: it is checked against the laws of all augmentations, joins a
+//! recipe read from TOML, and its numbers stand at the end of the parameter vector.
 
 use equiav_augment::*;
 use ndarray::Array2;

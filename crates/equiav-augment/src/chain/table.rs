@@ -43,7 +43,8 @@ impl RawTables {
 
 impl<X: Ladder> Chain<X> {
     /// Turns tables that are no built-in family's into families of `registry`, at the end of the
-    /// chain and in the order of the registry.
+    /// chain and in the order of the registry. Their numbers are finite: `inf` and `nan` are read as
+    /// keys without a value.
     ///
     /// # Errors
     ///
