@@ -13,59 +13,71 @@ use ndarray::Array2;
 use rand::Rng;
 
 use crate::blur::Blur;
-use crate::chain::chain;
-use crate::crop::Region;
+use crate::chain::{Chain, ChainDraw, Ladder, Link, VectorLength};
 use crate::jitter::Jitter;
-use crate::{Context, Draw, Slot, Spectrogram, SpectrogramSize, View, Views};
+use crate::{Context, Modality, Setting, Slot, Spectrogram, SpectrogramSize, View, Views};
 
-chain! {
-    /// What happens to the audio view, in this order; also the `audio` part of a recipe.
-    pub struct AudioAugment, drawn as AudioDraw, of Spectrogram, as long as AudioVector;
-    lengths of Audio { P7 = 7, P12 = 12, P21 = 21, P23 = 23, P24 = 24, P26 = 26, }
-    spec P24;
-    common {
-        /// Rolls both views in time.
-        common_roll: common_roll::CommonRoll,
+/// What happens to the audio view; also the `audio` part of a recipe.
+pub type AudioAugment = Chain<Spectrogram>;
+
+/// One draw of [`AudioAugment`].
+pub type AudioDraw = ChainDraw<Spectrogram>;
+
+/// How long the audio parameter vector is: which of the built-in families there are.
+pub type AudioVector = VectorLength<Spectrogram>;
+
+impl AudioVector {
+    /// 7 numbers: SpecAugment.
+    pub const P7: Self = Self::new(7);
+    /// 12 numbers: the crop too.
+    pub const P12: Self = Self::new(12);
+    /// 21 numbers: the jitter too.
+    pub const P21: Self = Self::new(21);
+    /// 23 numbers: the blur too.
+    pub const P23: Self = Self::new(23);
+    /// 24 numbers, as published: the flip too.
+    pub const P24: Self = Self::new(24);
+    /// 26 numbers: all built-in families.
+    pub const P26: Self = Self::new(26);
+
+    /// Every length, shortest first.
+    pub const ALL: &'static [Self] =
+        &[Self::P7, Self::P12, Self::P21, Self::P23, Self::P24, Self::P26];
+}
+
+impl Ladder for Spectrogram {
+    const MODALITY: Modality = Modality::Audio;
+    const LENGTHS: &'static [AudioVector] = AudioVector::ALL;
+    const SPEC: AudioVector = AudioVector::P24;
+
+    fn common() -> Vec<Link<Self>> {
+        vec![Link::new("common_roll", common_roll::CommonRoll::spec())]
     }
-    augmented {
-        /// Blanks bands and rolls in time.
-        spec_augment: spec_augment::SpecAugment,
-        /// Stretches a part to the whole.
-        crop: crop::Crop,
-        /// Changes gain and contrast.
-        jitter: Jitter,
-        /// Blurs.
-        blur: Blur,
-        /// Plays backwards.
-        flip: flip::Flip,
-        /// Plays louder or softer.
-        volume: volume::Volume,
+
+    fn augmented() -> Vec<Link<Self>> {
+        vec![
+            Link::new("spec_augment", spec_augment::SpecAugment::spec()),
+            Link::new("crop", crop::Crop::spec()),
+            Link::new("jitter", Jitter::spec()),
+            Link::new("blur", Blur::spec()),
+            Link::new("flip", flip::Flip::spec()),
+            Link::new("volume", volume::Volume::spec()),
+        ]
     }
 }
 
 impl AudioDraw {
-    /// Which frames of the plain and of the augmented view hold any of a sound whose first `valid` frames do; what
-    /// the others hold is padding alone, wherever rolls, crops and flips have moved it.
+    /// Which frames of the plain and of the augmented view hold any of a sound whose first `valid`
+    /// frames do; what the others hold is padding alone, wherever rolls, crops and flips have moved
+    /// it.
     pub fn material(&self, valid: usize) -> [Vec<bool>; 2] {
-        // One mel bin of ones and zeros goes the way of the view: what is moved and mixed, but not what changes
-        // values in their place.
-        let size = SpectrogramSize { frames: self.context.source.frames, mels: 1 };
-        let context = Context { profile: self.context.profile, source: size, output: size };
-        let sound = (0..size.frames).map(|frame| f32::from(u8::from(frame < valid)));
-        let plain = Spectrogram::from_frames(size, sound.collect());
-        let plain = self.common_roll.apply(&context, plain);
-        let shift = spec_augment::SpecAugmentDraw { masks: None, shift: self.spec_augment.shift };
-        let crop = match self.crop {
-            crop::CropDraw::To(region) => {
-                crop::CropDraw::To(Region { left: 0, width: 1, ..region })
-            }
-            crop::CropDraw::Off => crop::CropDraw::Off,
-        };
-        let augmented = shift.apply(&context, plain.clone());
-        let augmented = crop.apply(&context, augmented);
-        let augmented = Draw::<Spectrogram>::apply(&self.blur, &context, augmented);
-        let augmented = self.flip.apply(&context, augmented);
-        [plain, augmented].map(|view| view.as_slice().iter().map(|value| *value > 0.0).collect())
+        let Context { profile, source, .. } = *self.context();
+        let size = SpectrogramSize { frames: source.frames, mels: 1 };
+        let context = Context { profile, source: size, output: size };
+        let marks = (0..size.frames).map(|frame| f32::from(u8::from(frame < valid)));
+        let marks = Spectrogram::from_frames(size, marks.collect());
+        self.carry(&context, marks)
+            .map(|marks| marks.as_slice().iter().map(|mark| *mark > 0.0).collect())
     }
 }
 
@@ -129,7 +141,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{Chance, Modality, Profile, Purpose, stream};
+    use crate::{Chance, Profile, Purpose, stream};
 
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
@@ -140,7 +152,7 @@ mod tests {
             let profile = if published { Profile::Published } else { Profile::Corrected };
             let mut augment = AudioAugment::new(profile, AudioVector::P26);
             // What follows moves no frame, but reads all: contrast turns about the mean of the whole.
-            augment.jitter.chance = Chance::NEVER;
+            augment.family_mut::<Jitter>().chance = Chance::NEVER;
             let mut rng = stream(seed, 0, 0, Purpose::Augmentation(Modality::Audio));
             let drawn = augment.draw(size, &mut rng);
             let sound = |add: f32| {

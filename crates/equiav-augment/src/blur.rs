@@ -120,6 +120,10 @@ impl Draw<Spectrogram> for BlurDraw {
         }
     }
 
+    fn carry(&self, context: &Context<SpectrogramSize>, marks: Spectrogram) -> Spectrogram {
+        Draw::<Spectrogram>::apply(self, context, marks)
+    }
+
     fn encode(&self, _: &Context<SpectrogramSize>, vector: &mut Vec<f32>) {
         (*self).encode(vector);
     }

@@ -1,250 +1,225 @@
-//! Declares a chain of families once: settings, draw, order of action and order of slots.
+//! A chain of families: settings that are drawn, applied and encoded one after another.
 //!
 //! A chain is a *ladder*: a parameter vector of length `P` holds the slots of the first families up
 //! to `P`, and a family beyond that is not drawn, does not act and is not encoded.
 
-/// Makes a chain's struct of settings, the struct of one draw, and what both do.
+mod draw;
+mod length;
+mod link;
+mod registry;
+mod table;
+
+pub use draw::ChainDraw;
+pub use length::VectorLength;
+pub use link::{AnyDraw, ChainFamily, Link};
+pub use registry::FamilyRegistry;
+pub use table::ChainError;
+
+use ndarray::Array2;
+use rand::Rng;
+
+use crate::{Context, Modality, Profile, SettingError, Slot, View};
+use link::short_name;
+use table::RawTables;
+
+/// A view with families of its own: those of this crate, which a recipe may set without more ado.
 ///
-/// `common` families act on the plain and the augmented view alike and have no slots; `augmented`
-/// ones act on the augmented view only, in the order in which they stand, which is also the order
-/// of their slots.
-macro_rules! chain {
-    (
-        $(#[$meta:meta])*
-        pub struct $Augment:ident, drawn as $Draw:ident, of $View:ident, as long as $Vector:ident;
-        lengths of $modality:ident { $first:ident = $first_length:literal, $($Length:ident = $length:literal,)+ }
-        spec $Spec:ident;
-        common { $($(#[$common_meta:meta])* $common:ident: $Common:ty,)* }
-        augmented { $($(#[$field_meta:meta])* $field:ident: $Family:ty,)+ }
-    ) => {
-        /// How long the parameter vector is: which families of the ladder there are.
-        #[derive(
-            Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd,
-            serde::Deserialize, serde::Serialize,
-        )]
-        #[serde(try_from = "usize", into = "usize")]
-        pub enum $Vector {
-            #[doc = concat!(stringify!($first_length), " numbers.")]
-            $first,
-            $(#[doc = concat!(stringify!($length), " numbers.")] $Length,)+
-        }
+/// Implemented for [`Spectrogram`](crate::Spectrogram) and [`Image`](crate::Image).
+pub trait Ladder: View {
+    /// Whose view it is.
+    const MODALITY: Modality;
+    /// Where the vector may end, shortest first; the last length is that of all families.
+    const LENGTHS: &'static [VectorLength<Self>];
+    /// The length that the specification names.
+    const SPEC: VectorLength<Self>;
 
-        impl $Vector {
-            /// Every length, shortest first.
-            pub const ALL: &'static [Self] = &[Self::$first, $(Self::$Length),+];
+    /// The families that act on the plain and the augmented view alike, in order; they have no
+    /// slots.
+    fn common() -> Vec<Link<Self>>;
 
-            /// How many numbers the vector has.
-            pub fn length(self) -> usize {
-                match self { Self::$first => $first_length, $(Self::$Length => $length),+ }
-            }
-        }
-
-        impl $crate::Setting for $Vector {
-            fn spec() -> Self {
-                Self::$Spec
-            }
-        }
-
-        impl TryFrom<usize> for $Vector {
-            type Error = $crate::SettingError;
-
-            fn try_from(length: usize) -> Result<Self, Self::Error> {
-                let found = Self::ALL.iter().find(|choice| choice.length() == length);
-                found.copied().ok_or_else(|| $crate::SettingError::Length {
-                    length,
-                    modality: $crate::Modality::$modality,
-                    choices: Self::ALL.iter().map(|choice| choice.length().to_string())
-                        .collect::<Vec<_>>().join(", "),
-                })
-            }
-        }
-
-        impl From<$Vector> for usize {
-            fn from(vector: $Vector) -> usize {
-                vector.length()
-            }
-        }
-
-        $(#[$meta])*
-        #[derive(Clone, Debug, PartialEq, serde::Deserialize, serde::Serialize)]
-        #[serde(deny_unknown_fields)]
-        pub struct $Augment {
-            /// Whether the published behaviour is wanted or the corrected one.
-            #[serde(default)]
-            pub profile: $crate::Profile,
-            /// How long the parameter vector is; a family beyond its end is not drawn.
-            #[serde(default = "crate::Setting::spec")]
-            pub vector: $Vector,
-            $($(#[$common_meta])* #[serde(default = "crate::Setting::spec")] pub $common: $Common,)*
-            $($(#[$field_meta])* #[serde(default = "crate::Setting::spec")] pub $field: $Family,)+
-        }
-
-        #[doc = concat!("One draw of [`", stringify!($Augment), "`], with nothing left to chance.")]
-        #[derive(Clone, Debug, PartialEq)]
-        pub struct $Draw {
-            context: $crate::Context<<$View as $crate::View>::Size>,
-            vector: $Vector,
-            $($(#[$common_meta])* pub $common: <$Common as $crate::Family<$View>>::Draw,)*
-            $($(#[$field_meta])* pub $field: <$Family as $crate::Family<$View>>::Draw,)+
-        }
-
-        impl $Augment {
-            /// The specification's settings with this profile and this length of vector.
-            pub fn new(profile: $crate::Profile, vector: $Vector) -> Self {
-                use $crate::Setting;
-                Self {
-                    profile,
-                    vector,
-                    $($common: Setting::spec(),)*
-                    $($field: Setting::spec(),)+
-                }
-            }
-
-            /// The corrected profile with the specification's settings.
-            pub fn corrected(vector: $Vector) -> Self {
-                Self::new($crate::Profile::Corrected, vector)
-            }
-
-            /// The published profile with the published length of vector.
-            pub fn published() -> Self {
-                Self::new($crate::Profile::Published, $crate::Setting::spec())
-            }
-
-            /// How many numbers its parameter vectors have.
-            #[allow(clippy::len_without_is_empty, reason = "a vector is never empty")]
-            pub fn len(&self) -> usize {
-                self.vector.length()
-            }
-
-            /// The families of the vector, by their key in a recipe, with their slots.
-            fn families_in(
-                &self,
-                context: &$crate::Context<<$View as $crate::View>::Size>,
-            ) -> Vec<(&'static str, Vec<$crate::Slot>)> {
-                let families = [
-                    $((stringify!($field), $crate::Family::<$View>::slots(&self.$field, context)),)+
-                ];
-                let mut end = 0;
-                let within = |(_, slots): &(_, Vec<_>)| {
-                    end += slots.len();
-                    end <= self.len()
-                };
-                families.into_iter().take_while(within).collect()
-            }
-
-            /// Draws all families of the vector, in order.
-            fn draw_in(
-                &self,
-                context: $crate::Context<<$View as $crate::View>::Size>,
-                rng: &mut impl rand::Rng,
-            ) -> $Draw {
-                $(let $common = $crate::Family::<$View>::draw(&self.$common, &context, rng);)*
-                self.draw_augmented(context, rng, $Draw {
-                    context,
-                    vector: self.vector,
-                    $($common,)*
-                    $($field: Default::default(),)+
-                })
-            }
-
-            /// Draws what the vector describes into `drawn`.
-            fn draw_augmented(
-                &self,
-                context: $crate::Context<<$View as $crate::View>::Size>,
-                rng: &mut impl rand::Rng,
-                mut drawn: $Draw,
-            ) -> $Draw {
-                let mut end = 0;
-                $(
-                    end += <$Family as $crate::Family<$View>>::SLOTS;
-                    if end <= self.len() {
-                        drawn.$field = $crate::Family::<$View>::draw(&self.$field, &context, rng);
-                    }
-                )+
-                drawn
-            }
-
-            /// The draw that changes nothing.
-            fn identity_in(
-                &self,
-                context: $crate::Context<<$View as $crate::View>::Size>,
-            ) -> $Draw {
-                $Draw {
-                    context,
-                    vector: self.vector,
-                    $($common: Default::default(),)*
-                    $($field: Default::default(),)+
-                }
-            }
-
-            /// Draws `count` times and keeps the vectors only.
-            fn sample_in(
-                &self,
-                context: $crate::Context<<$View as $crate::View>::Size>,
-                count: usize,
-                rng: &mut impl rand::Rng,
-            ) -> ndarray::Array2<f32> {
-                let mut vectors = Vec::with_capacity(count * self.len());
-                for _ in 0..count {
-                    self.draw_in(context, rng).encode_into(&mut vectors);
-                }
-                ndarray::Array2::from_shape_vec((count, self.len()), vectors)
-                    .expect("every draw fills its slots")
-            }
-        }
-
-        #[cfg(test)]
-        impl $Augment {
-            /// Checks every family of the chain against what all families satisfy.
-            pub(crate) fn check_laws(
-                &self,
-                context: &$crate::Context<<$View as $crate::View>::Size>,
-                view: &$View,
-                seed: u64,
-            ) {
-                $($crate::laws::check(stringify!($common), &self.$common, context, view, seed);)*
-                $($crate::laws::check(stringify!($field), &self.$field, context, view, seed);)+
-            }
-        }
-
-        impl $Draw {
-            /// What befalls both views alike.
-            pub fn apply_common(&self, view: $View) -> $View {
-                $(let view = $crate::Draw::apply(&self.$common, &self.context, view);)*
-                view
-            }
-
-            /// The augmented view, from the plain one (or, where they differ, from its source).
-            pub fn apply(&self, view: &$View) -> $View {
-                let mut result: Option<$View> = None;
-                $(
-                    result = Some(match result {
-                        None => $crate::Draw::apply_to(&self.$field, &self.context, view),
-                        Some(view) => $crate::Draw::apply(&self.$field, &self.context, view),
-                    });
-                )+
-                result.expect("a chain has a family")
-            }
-
-            /// The numbers by which the model knows this draw.
-            pub fn encode(&self) -> $crate::ParameterVector {
-                let mut vector = Vec::with_capacity(self.vector.length());
-                self.encode_into(&mut vector);
-                $crate::ParameterVector::new(vector)
-            }
-
-            /// Appends the numbers by which the model knows this draw.
-            pub fn encode_into(&self, vector: &mut Vec<f32>) {
-                let mut end = 0;
-                $(
-                    end += <$Family as $crate::Family<$View>>::SLOTS;
-                    if end <= self.vector.length() {
-                        $crate::Draw::<$View>::encode(&self.$field, &self.context, vector);
-                    }
-                )+
-            }
-        }
-    };
+    /// The families that act on the augmented view only, in the order in which they act, which is
+    /// also the order of their slots.
+    fn augmented() -> Vec<Link<Self>>;
 }
 
-pub(crate) use chain;
+/// What happens to a view: families under their keys; also the section of a modality in a recipe.
+///
+/// Read from a recipe, it keeps tables whose families it does not know until
+/// [`resolve`](Self::resolve) finds them among the families of other crates, or
+/// [`check`](Self::check) refuses them; with such tables it draws nothing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chain<X: View> {
+    /// Whether the published behaviour is wanted or the corrected one.
+    pub profile: Profile,
+    length: usize,
+    common: Vec<Link<X>>,
+    augmented: Vec<Link<X>>,
+    raw: RawTables,
+}
+
+impl<X: Ladder> Chain<X> {
+    /// The specification's settings with this profile and this length of vector.
+    pub fn new(profile: Profile, vector: VectorLength<X>) -> Self {
+        Self {
+            profile,
+            length: vector.length(),
+            common: X::common(),
+            augmented: X::augmented(),
+            raw: RawTables::default(),
+        }
+    }
+
+    /// The corrected profile with the specification's settings.
+    pub fn corrected(vector: VectorLength<X>) -> Self {
+        Self::new(Profile::Corrected, vector)
+    }
+
+    /// The published profile with the published length of vector.
+    pub fn published() -> Self {
+        Self::new(Profile::Published, X::SPEC)
+    }
+
+    /// The chain with one more family at its end. A vector of all families grows by its slots; a
+    /// shorter one stays as it is, and the new family is not drawn.
+    ///
+    /// # Panics
+    ///
+    /// If the chain has a key of that name.
+    #[must_use]
+    #[track_caller]
+    pub fn with(mut self, link: Link<X>) -> Self {
+        let key = link.key();
+        let taken = self.keys().any(|known| known == key) || self.raw.has(key);
+        assert!(!taken, "with: the chain has a key `{key}`");
+        if self.length == self.n_slots() {
+            self.length += link.n_slots();
+        }
+        self.augmented.push(link);
+        self
+    }
+
+    /// Where the vector may end, shortest first: the lengths of the built-in families, then behind
+    /// each other family.
+    fn lengths(&self) -> Vec<usize> {
+        let built_in = X::LENGTHS.iter().map(|choice| choice.length());
+        let longest = built_in.clone().max().unwrap_or_default();
+        let mut lengths: Vec<usize> = built_in.collect();
+        let mut end = 0;
+        for link in &self.augmented {
+            end += link.n_slots();
+            if end > longest && lengths.last() != Some(&end) {
+                lengths.push(end);
+            }
+        }
+        lengths
+    }
+
+    /// An error unless the vector ends where it may.
+    fn check_length(&self) -> Result<(), SettingError> {
+        let lengths = self.lengths();
+        match lengths.contains(&self.length) {
+            true => Ok(()),
+            false => Err(length::refusal::<X>(self.length, &lengths)),
+        }
+    }
+}
+
+impl<X: View> Chain<X> {
+    /// How many numbers its parameter vectors have.
+    #[allow(clippy::len_without_is_empty, reason = "a vector is never empty")]
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Its families: the common ones, then those that have slots, each in order.
+    pub fn links(&self) -> impl Iterator<Item = &Link<X>> {
+        self.common.iter().chain(&self.augmented)
+    }
+
+    /// The settings of the family `F`, the first of that type.
+    ///
+    /// # Panics
+    ///
+    /// If there is none.
+    #[track_caller]
+    pub fn family<F: ChainFamily<X>>(&self) -> &F {
+        let found = self.links().find_map(Link::get);
+        found.unwrap_or_else(|| panic!("family: the chain has no {}", short_name::<F>()))
+    }
+
+    /// The settings of the family `F`, the first of that type, to be changed.
+    ///
+    /// # Panics
+    ///
+    /// As [`family`](Self::family).
+    #[track_caller]
+    pub fn family_mut<F: ChainFamily<X>>(&mut self) -> &mut F {
+        let found = self.links_mut().find_map(Link::get_mut);
+        found.unwrap_or_else(|| panic!("family_mut: the chain has no {}", short_name::<F>()))
+    }
+
+    fn links_mut(&mut self) -> impl Iterator<Item = &mut Link<X>> {
+        self.common.iter_mut().chain(&mut self.augmented)
+    }
+
+    /// The family under `key`.
+    fn link_mut(&mut self, key: &str) -> Option<&mut Link<X>> {
+        self.links_mut().find(|link| link.key() == key)
+    }
+
+    /// The keys of its table in a recipe.
+    fn keys(&self) -> impl Iterator<Item = &'static str> {
+        table::OWN_KEYS.into_iter().chain(self.links().map(Link::key))
+    }
+
+    /// How long a vector of all families is.
+    fn n_slots(&self) -> usize {
+        self.augmented.iter().map(Link::n_slots).sum()
+    }
+
+    /// The families that the vector describes: the first ones, up to its end.
+    fn within(&self) -> &[Link<X>] {
+        let mut end = 0;
+        let inside = self.augmented.iter().take_while(|link| {
+            end += link.n_slots();
+            end <= self.length
+        });
+        &self.augmented[..inside.count()]
+    }
+
+    /// The families of the vector, by their key in a recipe, with their slots.
+    #[track_caller]
+    pub(crate) fn families_in(&self, context: &Context<X::Size>) -> Vec<(&'static str, Vec<Slot>)> {
+        self.assert_resolved();
+        self.within().iter().map(|link| (link.key(), link.slots(context))).collect()
+    }
+
+    /// Draws all families of the vector, in order.
+    #[track_caller]
+    pub(crate) fn draw_in(&self, context: Context<X::Size>, rng: &mut dyn Rng) -> ChainDraw<X> {
+        self.assert_resolved();
+        ChainDraw::random(self, context, rng)
+    }
+
+    /// The draw that changes nothing.
+    #[track_caller]
+    pub(crate) fn identity_in(&self, context: Context<X::Size>) -> ChainDraw<X> {
+        self.assert_resolved();
+        ChainDraw::identity(self, context)
+    }
+
+    /// Draws `count` times and keeps the vectors only.
+    #[track_caller]
+    pub(crate) fn sample_in(
+        &self,
+        context: Context<X::Size>,
+        count: usize,
+        rng: &mut dyn Rng,
+    ) -> Array2<f32> {
+        let mut vectors = Vec::with_capacity(count * self.len());
+        for _ in 0..count {
+            self.draw_in(context, rng).encode_into(&mut vectors);
+        }
+        Array2::from_shape_vec((count, self.len()), vectors).expect("every draw fills its slots")
+    }
+}

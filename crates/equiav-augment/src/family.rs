@@ -7,7 +7,7 @@ use rand::Rng;
 use crate::{Profile, Setting, Slot};
 
 /// What augmentations act on.
-pub trait View: Clone {
+pub trait View: Clone + 'static {
     /// How large a view is.
     type Size: Copy + Debug + PartialEq;
 
@@ -49,6 +49,16 @@ pub trait Draw<X: View>: Clone + Debug + Default + PartialEq {
     /// Transforms a borrowed view; worth writing where the result has a buffer of its own anyway.
     fn apply_to(&self, context: &Context<X::Size>, view: &X) -> X {
         self.apply(context, view.clone())
+    }
+
+    /// Moves marks as [`apply`](Self::apply) moves what they stand on: ones where a view holds
+    /// material, zeros where it holds padding alone.
+    ///
+    /// The marks of a spectrogram are one mel bin of it, `[frames, 1]`, and `context` has their
+    /// size. The default, to leave them, is right for draws that change values in their place; one
+    /// that moves or mixes frames must move the marks too.
+    fn carry(&self, _context: &Context<X::Size>, marks: X) -> X {
+        marks
     }
 
     /// Appends the numbers by which the model knows this draw.

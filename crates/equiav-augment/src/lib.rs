@@ -6,6 +6,7 @@
 //! comes in as an argument.
 //!
 //! ```
+//! use equiav_augment::jitter::Jitter;
 //! use equiav_augment::{
 //!     AudioAugment, AudioVector, Modality, Purpose, Spectrogram, View, stream,
 //! };
@@ -17,7 +18,7 @@
 //!
 //! // The specification's settings; a recipe may change any of them.
 //! let mut augment = AudioAugment::corrected(AudioVector::P24);
-//! augment.jitter.chance = "0.5".parse::<f64>()?.try_into()?;
+//! augment.family_mut::<Jitter>().chance = "0.5".parse::<f64>()?.try_into()?;
 //!
 //! // Seed, epoch and clip decide the draw: no thread, no order, no restart changes it.
 //! let mut rng = stream(7, 0, 42, Purpose::Augmentation(Modality::Audio));
@@ -33,22 +34,42 @@
 //!
 //! # Adding an augmentation
 //!
-//! Write one file in `audio/` or `visual/`: a struct of settings with [`Setting`] and [`Family`],
-//! and a type of drawn values with [`Draw`], whose `Default` changes nothing (`audio/volume.rs` is
-//! a short one to copy). Then add one line to the list `augmented` of the chain in `audio.rs` or
-//! `visual.rs`, and to `lengths` there the length at which the vector now ends. Recipes, slots,
-//! tables in `docs/`, the laws that every family is tested for and the width of the model's input
+//! Write a struct of settings with [`Setting`], [`Family`] and serde's traits, and a type of drawn
+//! values with [`Draw`], whose `Default` changes nothing; `audio/volume.rs` is a short one to copy.
+//! A draw of sound that moves frames also has [`Draw::carry`]. [`laws`] checks both against what
+//! every family satisfies. Then the family joins a chain.
+//!
+//! *In this crate*: put it into a file of `audio/` or `visual/`, add one line to the list
+//! `augmented` in `audio.rs` or `visual.rs`, and the length at which the vector now ends to the
+//! lengths there. Recipes, slots, the tables in `docs/`, the tests of the laws and the width of the model's input
 //! follow from that list.
+//!
+//! *In another crate*: nothing here changes. A [`FamilyRegistry`] holds the family under its key,
+//! and [`Chain::resolve`] turns the recipe's table of that key into the family at the end of the
+//! chain. The vector may then be longer by its slots, and is as long as the recipe's `vector` says;
+//! a shorter one leaves the family out. `examples/own-augmentation` is a whole crate of that kind.
+//!
+//! ```
+//! # use equiav_augment::{AudioAugment, FamilyRegistry, Link, Setting, audio::volume::Volume};
+//! # // A family of this crate stands for one of another.
+//! # type Whisper = Volume;
+//! let registry = FamilyRegistry::default().with(Link::new("whisper", Whisper::spec()));
+//! let mut augment: AudioAugment = toml::from_str("vector = 28\nwhisper = { chance = 0.25 }")?;
+//! // Without a registry the table is refused.
+//! assert!(augment.check().is_err());
+//! augment.resolve(&registry)?;
+//! assert_eq!(augment.len(), 28);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod audio;
 pub mod blur;
-mod chain;
+pub mod chain;
 pub mod crop;
 mod family;
 mod image;
 pub mod jitter;
-#[cfg(test)]
-mod laws;
+pub mod laws;
 mod modality;
 mod profile;
 pub mod random;
@@ -61,6 +82,7 @@ pub mod visual;
 mod words;
 
 pub use audio::{AudioAugment, AudioDraw, AudioVector};
+pub use chain::{Chain, ChainDraw, ChainError, FamilyRegistry, Link};
 pub use family::{Context, Draw, Family, View, Views};
 pub use image::{Image, ImageSize};
 pub use modality::Modality;

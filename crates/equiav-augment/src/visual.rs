@@ -15,31 +15,51 @@ use ndarray::Array2;
 use rand::Rng;
 
 use crate::blur::Blur;
-use crate::chain::chain;
+use crate::chain::{Chain, ChainDraw, Ladder, Link, VectorLength};
 use crate::jitter::Jitter;
-use crate::{Context, Image, ImageSize, ParameterVector, Profile, Slot, Views};
+use crate::{Context, Image, ImageSize, Modality, ParameterVector, Profile, Setting, Slot, Views};
 
-chain! {
-    /// What happens to the visual view, in this order; also the `visual` part of a recipe.
-    pub struct VisualAugment, drawn as VisualDraw, of Image, as long as VisualVector;
-    lengths of Visual { P16 = 16, P18 = 18, P21 = 21, }
-    spec P18;
-    common {}
-    augmented {
-        /// Resizes a part to the whole.
-        crop: crop::Crop,
-        /// Changes brightness, contrast, saturation and hue.
-        jitter: Jitter,
-        /// Blurs.
-        blur: Blur,
-        /// Swaps left and right.
-        horizontal_flip: flip::HorizontalFlip,
-        /// Removes the color.
-        grayscale: grayscale::Grayscale,
-        /// Turns by quarters.
-        rotation: rotation::Rotation,
-        /// Swaps top and bottom.
-        vertical_flip: flip::VerticalFlip,
+/// What happens to the visual view; also the `visual` part of a recipe.
+pub type VisualAugment = Chain<Image>;
+
+/// One draw of [`VisualAugment`].
+pub type VisualDraw = ChainDraw<Image>;
+
+/// How long the visual parameter vector is: which of the built-in families there are.
+pub type VisualVector = VectorLength<Image>;
+
+impl VisualVector {
+    /// 16 numbers: crop, jitter and blur.
+    pub const P16: Self = Self::new(16);
+    /// 18 numbers, as published: the horizontal flip and the greyscale too.
+    pub const P18: Self = Self::new(18);
+    /// 21 numbers: all built-in families.
+    pub const P21: Self = Self::new(21);
+
+    /// Every length, shortest first.
+    pub const ALL: &'static [Self] = &[Self::P16, Self::P18, Self::P21];
+}
+
+impl Ladder for Image {
+    const MODALITY: Modality = Modality::Visual;
+    const LENGTHS: &'static [VisualVector] = VisualVector::ALL;
+    const SPEC: VisualVector = VisualVector::P18;
+
+    fn common() -> Vec<Link<Self>> {
+        Vec::new()
+    }
+
+    fn augmented() -> Vec<Link<Self>> {
+        vec![
+            // The crop is what brings the view to its size, so it stands first and in every ladder.
+            Link::new("crop", crop::Crop::spec()),
+            Link::new("jitter", Jitter::spec()),
+            Link::new("blur", Blur::spec()),
+            Link::new("horizontal_flip", flip::HorizontalFlip::spec()),
+            Link::new("grayscale", grayscale::Grayscale::spec()),
+            Link::new("rotation", rotation::Rotation::spec()),
+            Link::new("vertical_flip", flip::VerticalFlip::spec()),
+        ]
     }
 }
 

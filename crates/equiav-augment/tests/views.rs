@@ -1,5 +1,12 @@
 //! What the two views of a modality are to each other.
 
+use equiav_augment::audio::common_roll::CommonRoll;
+use equiav_augment::audio::flip::{Flip, FlipDraw};
+use equiav_augment::audio::spec_augment::SpecAugment;
+use equiav_augment::blur::Blur;
+use equiav_augment::jitter::Jitter;
+use equiav_augment::visual::flip::HorizontalFlip;
+use equiav_augment::visual::grayscale::Grayscale;
 use equiav_augment::{
     AudioAugment, AudioVector, Chance, Image, ImageSize, Profile, Purpose, Spectrogram, View,
     VisualAugment, VisualVector, stream,
@@ -19,10 +26,10 @@ fn ramps(height: usize, width: usize) -> Image {
 /// Only the crop acts.
 fn crop_only(profile: Profile) -> VisualAugment {
     let mut augment = VisualAugment::new(profile, VisualVector::P18);
-    augment.jitter.chance = Chance::NEVER;
-    augment.blur.chance = Chance::NEVER;
-    augment.horizontal_flip.chance = Chance::NEVER;
-    augment.grayscale.chance = Chance::NEVER;
+    augment.family_mut::<Jitter>().chance = Chance::NEVER;
+    augment.family_mut::<Blur>().chance = Chance::NEVER;
+    augment.family_mut::<HorizontalFlip>().chance = Chance::NEVER;
+    augment.family_mut::<Grayscale>().chance = Chance::NEVER;
     augment
 }
 
@@ -74,10 +81,10 @@ fn the_shift_of_the_vector_is_applied_in_the_corrected_profile_alone() {
     let plain = Array2::from_shape_fn((32, 4), |(t, m)| (t * 4 + m) as f32);
     for (profile, applied) in [(Profile::Corrected, true), (Profile::Published, false)] {
         let mut augment = AudioAugment::new(profile, AudioVector::P7);
-        augment.common_roll.chance = Some(Chance::NEVER);
-        augment.spec_augment.chance = Chance::ALWAYS;
-        augment.spec_augment.max_time = 0.0.try_into().expect("a share");
-        augment.spec_augment.max_mel = 0.0.try_into().expect("a share");
+        augment.family_mut::<CommonRoll>().chance = Some(Chance::NEVER);
+        augment.family_mut::<SpecAugment>().chance = Chance::ALWAYS;
+        augment.family_mut::<SpecAugment>().max_time = 0.0.try_into().expect("a share");
+        augment.family_mut::<SpecAugment>().max_mel = 0.0.try_into().expect("a share");
         let mut rng = stream(1, 0, 0, Purpose::Synthesis);
         let views = augment.views(Spectrogram::new(plain.clone()), &mut rng);
         let vector = views.vector.as_slice();
@@ -95,7 +102,7 @@ fn the_flip_reverses_time_or_in_the_published_profile_pitch() {
         let augment = AudioAugment::new(profile, AudioVector::P24);
         let spectrogram = Spectrogram::new(plain.clone());
         let mut drawn = augment.identity(spectrogram.size());
-        drawn.flip = equiav_augment::audio::flip::FlipDraw::On;
+        *drawn.of_mut::<Flip>() = FlipDraw::On;
         let flipped = drawn.apply(&spectrogram).into_values();
         let expected = match profile {
             Profile::Published => plain.slice(s![.., ..;-1]),

@@ -69,5 +69,9 @@ impl Draw<Spectrogram> for CommonRollDraw {
         view
     }
 
+    fn carry(&self, context: &Context<SpectrogramSize>, marks: Spectrogram) -> Spectrogram {
+        self.apply(context, marks)
+    }
+
     fn encode(&self, _: &Context<SpectrogramSize>, _: &mut Vec<f32>) {}
 }

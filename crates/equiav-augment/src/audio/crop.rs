@@ -106,6 +106,15 @@ impl Draw<Spectrogram> for CropDraw {
         }
     }
 
+    fn carry(&self, context: &Context<SpectrogramSize>, marks: Spectrogram) -> Spectrogram {
+        match self {
+            Self::Off => marks,
+            Self::To(region) => {
+                Self::To(Region { left: 0, width: 1, ..*region }).apply(context, marks)
+            }
+        }
+    }
+
     fn encode(&self, context: &Context<SpectrogramSize>, vector: &mut Vec<f32>) {
         let SpectrogramSize { frames, mels } = context.source;
         let (on, region) = match self {

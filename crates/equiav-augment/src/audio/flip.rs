@@ -59,6 +59,10 @@ impl Draw<Spectrogram> for FlipDraw {
         view
     }
 
+    fn carry(&self, context: &Context<SpectrogramSize>, marks: Spectrogram) -> Spectrogram {
+        self.apply(context, marks)
+    }
+
     fn encode(&self, _: &Context<SpectrogramSize>, vector: &mut Vec<f32>) {
         vector.push(f32::from(*self == Self::On));
     }

@@ -143,6 +143,11 @@ impl Draw<Spectrogram> for SpecAugmentDraw {
         }
     }
 
+    fn carry(&self, context: &Context<SpectrogramSize>, marks: Spectrogram) -> Spectrogram {
+        // What is blanked is material still.
+        Self { masks: None, shift: self.shift }.apply(context, marks)
+    }
+
     fn encode(&self, context: &Context<SpectrogramSize>, vector: &mut Vec<f32>) {
         let SpectrogramSize { frames, mels } = context.source;
         let share = |index: usize, axis: usize| match context.profile {
