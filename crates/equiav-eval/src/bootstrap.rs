@@ -22,7 +22,7 @@ pub struct Bootstrap {
 
 /// Where the middle of the resampled figures lies.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
-pub struct Interval {
+pub struct ConfidenceInterval {
     /// Its lower end.
     pub low: f64,
     /// Its upper end.
@@ -84,7 +84,7 @@ pub fn intervals<F>(
     clips: usize,
     how: &Bootstrap,
     figures: F,
-) -> Result<Vec<Option<Interval>>, EvalError>
+) -> Result<Vec<Option<ConfidenceInterval>>, EvalError>
 where
     F: Fn(&[u32]) -> Vec<Option<f64>> + Sync,
 {
@@ -110,11 +110,11 @@ where
     Ok((0..count).map(|figure| interval(drawn.iter().filter_map(|all| all[figure]), how)).collect())
 }
 
-fn interval(figures: impl Iterator<Item = f64>, how: &Bootstrap) -> Option<Interval> {
+fn interval(figures: impl Iterator<Item = f64>, how: &Bootstrap) -> Option<ConfidenceInterval> {
     let mut sorted: Vec<f64> = figures.filter(|figure| !figure.is_nan()).collect();
     sorted.sort_by(f64::total_cmp);
     let end = |share| (!sorted.is_empty()).then(|| quantile(&sorted, share));
-    Some(Interval {
+    Some(ConfidenceInterval {
         low: end((1.0 - how.level) / 2.0)?,
         high: end((1.0 + how.level) / 2.0)?,
         resamples: sorted.len(),

@@ -4,50 +4,41 @@
 //! error, never a number. Equal scores stand in no order: a figure is the mean over all orders of them, so
 //! that a model which tells nothing apart gets what guessing gets ([`Rank`]). One clip alone has no interval.
 
-mod accuracy;
-mod answers;
 mod bootstrap;
-mod calibration;
-mod clusters;
-mod coverage;
+mod classification;
+mod clustering;
+mod knn;
 pub mod localization;
-mod nearest;
-mod neighbors;
-mod normal;
-mod per_depth;
-mod precision;
-mod product;
-mod rank;
 mod retrieval;
-mod significance;
-mod tally;
-mod vectors;
+mod tiles;
 
-pub use accuracy::{
-    Exclusive, ExclusiveClass, ExclusiveIntervals, TopK, exclusive, exclusive_intervals,
+pub use bootstrap::{Bootstrap, ConfidenceInterval, intervals};
+pub use classification::accuracy::{
+    Exclusive, ExclusiveClass, ExclusiveIntervals, TopKAccuracy, exclusive, exclusive_intervals,
     top_k_accuracy,
 };
-pub use answers::Answers;
-pub use bootstrap::{Bootstrap, Interval, intervals};
-pub use calibration::{Calibration, CalibrationBin, CalibrationIntervals, Decisions};
-pub use clusters::{normalized_mutual_information, normalized_mutual_information_interval};
-pub use coverage::Coverage;
-pub use nearest::{Nearest, top_k};
-pub use neighbors::{multilabel_neighbor_votes, neighbor_votes};
-pub use per_depth::PerDepth;
-pub use precision::{
+pub use classification::calibration::{
+    Calibration, CalibrationBin, CalibrationIntervals, Decisions,
+};
+pub use classification::precision::{
     ClassIntervals, ClassMetrics, Classification, ClassificationIntervals, average_precision,
     classification, classification_intervals, d_prime, roc_auc,
 };
-pub use product::{Blocks, Plain, Product};
-pub use rank::Rank;
+pub use clustering::{normalized_mutual_information, normalized_mutual_information_interval};
+pub use knn::{knn_votes, multilabel_knn_votes};
+pub use retrieval::coverage::Coverage;
+pub use retrieval::per_depth::PerDepth;
+pub use retrieval::rank::Rank;
+pub use retrieval::relevance::Relevance;
+pub use retrieval::significance::{binomial_tail, chance_of_recall};
 pub use retrieval::{
     BothWays, Retrieval, RetrievalIntervals, ranks, retrieval, retrieval_of_embeddings, same,
     same_group,
 };
-pub use significance::{binomial_tail, chance_of_recall};
-pub use tally::{RanksBothWays, ranks_both_ways};
-pub use vectors::{UnitRows, score};
+pub use tiles::product::{Blocks, Plain, Product};
+pub use tiles::tally::{RanksBothWays, ranks_both_ways};
+pub use tiles::top_k::{Neighbors, top_k};
+pub use tiles::vectors::{UnitRows, score};
 
 use ndarray::ArrayView2;
 

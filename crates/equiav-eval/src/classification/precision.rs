@@ -3,7 +3,9 @@
 use ndarray::{ArrayView1, ArrayView2, Axis};
 use serde::Serialize;
 
-use crate::{Bootstrap, EvalError, Interval, check_values, intervals, normal};
+use super::normal;
+use crate::bootstrap::{Bootstrap, ConfidenceInterval, intervals};
+use crate::{EvalError, check_values};
 
 /// How well one class is told from the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -37,11 +39,11 @@ pub struct Classification {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ClassificationIntervals {
     /// Of the mean of the average precisions, over the classes that a resample has positives of.
-    pub mean_average_precision: Option<Interval>,
+    pub mean_average_precision: Option<ConfidenceInterval>,
     /// Of the mean of the areas under the ROC curve.
-    pub mean_roc_auc: Option<Interval>,
+    pub mean_roc_auc: Option<ConfidenceInterval>,
     /// Of the d' of that mean.
-    pub d_prime: Option<Interval>,
+    pub d_prime: Option<ConfidenceInterval>,
     /// Of each class's figures, in the order of the columns.
     pub classes: Vec<ClassIntervals>,
 }
@@ -50,11 +52,11 @@ pub struct ClassificationIntervals {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct ClassIntervals {
     /// Of the average precision.
-    pub average_precision: Option<Interval>,
+    pub average_precision: Option<ConfidenceInterval>,
     /// Of the area under the ROC curve.
-    pub roc_auc: Option<Interval>,
+    pub roc_auc: Option<ConfidenceInterval>,
     /// Of its d'.
-    pub d_prime: Option<Interval>,
+    pub d_prime: Option<ConfidenceInterval>,
 }
 
 /// Measures every class of multi-label `scores`.
@@ -91,7 +93,7 @@ pub fn classification_intervals(
         let each = all.classes.iter().flat_map(|c| [c.average_precision, c.roc_auc, c.d_prime]);
         means.into_iter().chain(each).collect()
     })?;
-    let class = |found: &[Option<Interval>]| ClassIntervals {
+    let class = |found: &[Option<ConfidenceInterval>]| ClassIntervals {
         average_precision: found[0],
         roc_auc: found[1],
         d_prime: found[2],
@@ -363,7 +365,7 @@ mod tests {
         let all = classification(scores.view(), targets.view()).expect("finite");
         let how = Bootstrap { resamples: 300, seed: 1, level: 0.9 };
         let found = classification_intervals(scores.view(), targets.view(), &how).expect("finite");
-        let surrounds = |figure: Option<f64>, interval: Option<Interval>| {
+        let surrounds = |figure: Option<f64>, interval: Option<ConfidenceInterval>| {
             let (figure, interval) = (figure.expect("a figure"), interval.expect("an interval"));
             assert!(interval.low < figure && figure < interval.high, "{figure} {interval:?}");
         };

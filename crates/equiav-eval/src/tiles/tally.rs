@@ -7,9 +7,11 @@ use std::ops::Range;
 
 use multiversion::multiversion;
 
-use crate::product::{Blocks, Product, pieces, share_out};
-use crate::vectors::{UnitRows, score, slack};
-use crate::{Answers, EvalError, Rank};
+use super::product::{Blocks, Product, pieces, share_out};
+use super::vectors::{UnitRows, score, slack};
+use crate::EvalError;
+use crate::retrieval::rank::Rank;
+use crate::retrieval::relevance::Relevance;
 
 /// Columns that are compared before one looks whether any is to be computed again.
 const CHUNK: usize = 64;
@@ -40,12 +42,12 @@ pub struct RanksBothWays {
 pub fn ranks_both_ways<P: Product + Send>(
     rows: &UnitRows,
     columns: &UnitRows,
-    answers: &Answers,
+    relevance: &Relevance,
     products: &mut [P],
     blocks: &Blocks,
 ) -> Result<RanksBothWays, P::Error> {
     rows.check_width(columns)?;
-    let mut tally = Tally::new(rows, columns, answers)?;
+    let mut tally = Tally::new(rows, columns, relevance)?;
     tally.count(products, blocks)?;
     Ok(RanksBothWays {
         rows_to_columns: tally.of_rows.ranks(),
@@ -87,16 +89,16 @@ impl<'v> Tally<'v> {
     fn new(
         rows: &'v UnitRows,
         columns: &'v UnitRows,
-        answers: &Answers,
+        relevance: &Relevance,
     ) -> Result<Self, EvalError> {
         let (n, m) = (rows.len(), columns.len());
-        if answers.size() != (n, m) {
-            let targets = vec![answers.size().0, answers.size().1];
+        if relevance.size() != (n, m) {
+            let targets = vec![relevance.size().0, relevance.size().1];
             return Err(EvalError::Sizes { scores: vec![n, m], targets });
         }
         let (mut of_rows, mut of_columns) = (Queries::new(n), Queries::new(m));
         for row in 0..n {
-            for column in answers.columns_of(row) {
+            for column in relevance.columns_of(row) {
                 let score = score(rows.row(row), columns.row(column));
                 of_rows.correct(row, score);
                 of_columns.correct(column, score);

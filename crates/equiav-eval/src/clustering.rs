@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Bootstrap, EvalError, Interval, intervals};
+use crate::EvalError;
+use crate::bootstrap::{Bootstrap, ConfidenceInterval, intervals};
 
 /// Normalized mutual information of a labelling and clusters, in [0, 1]: 1 where either tells the other, 0 where
 /// it tells nothing.
@@ -37,7 +38,7 @@ pub fn normalized_mutual_information_interval(
     labels: &[usize],
     clusters: &[usize],
     how: &Bootstrap,
-) -> Result<Option<Interval>, EvalError> {
+) -> Result<Option<ConfidenceInterval>, EvalError> {
     let table = Table::new(labels, clusters)?;
     let figures = |counts: &[u32]| vec![Some(table.normalized_information(counts))];
     Ok(intervals(labels.len(), how, figures)?.pop().flatten())

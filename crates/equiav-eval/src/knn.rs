@@ -2,7 +2,8 @@
 
 use ndarray::{Array2, ArrayView2, Axis};
 
-use crate::{EvalError, Nearest};
+use crate::EvalError;
+use crate::tiles::top_k::Neighbors;
 
 /// How strongly the neighbors of each query speak for each class.
 ///
@@ -27,8 +28,8 @@ use crate::{EvalError, Nearest};
 ///
 /// If the temperature is not above 0.
 #[track_caller]
-pub fn neighbor_votes(
-    neighbors: &Nearest,
+pub fn knn_votes(
+    neighbors: &Neighbors,
     labels: &[usize],
     classes: usize,
     temperature: f64,
@@ -41,7 +42,7 @@ pub fn neighbor_votes(
     })
 }
 
-/// As [`neighbor_votes`], of candidates that may be of several classes, or of none.
+/// As [`knn_votes`], of candidates that may be of several classes, or of none.
 ///
 /// # Shapes
 ///
@@ -57,8 +58,8 @@ pub fn neighbor_votes(
 ///
 /// If the temperature is not above 0.
 #[track_caller]
-pub fn multilabel_neighbor_votes(
-    neighbors: &Nearest,
+pub fn multilabel_knn_votes(
+    neighbors: &Neighbors,
     targets: ArrayView2<'_, f32>,
     temperature: f64,
 ) -> Result<Array2<f32>, EvalError> {
@@ -71,7 +72,7 @@ pub fn multilabel_neighbor_votes(
 /// The votes of candidates in a gallery of so many and so many classes; `vote` adds one's weight to the sums.
 #[track_caller]
 fn votes(
-    neighbors: &Nearest,
+    neighbors: &Neighbors,
     (gallery, classes): (usize, usize),
     temperature: f64,
     vote: impl Fn(&mut [f64], usize, f64),
@@ -108,43 +109,43 @@ mod tests {
 
     #[test]
     fn votes_are_weighted_and_sum_to_one() {
-        let neighbors = Nearest { indices: array![[2, 0, 1]], scores: array![[0.9, 0.8, 0.8]] };
-        let votes = neighbor_votes(&neighbors, &[1, 1, 0], 3, 0.1).expect("votes");
+        let neighbors = Neighbors { indices: array![[2, 0, 1]], scores: array![[0.9, 0.8, 0.8]] };
+        let votes = knn_votes(&neighbors, &[1, 1, 0], 3, 0.1).expect("votes");
         let one = 1.0 / (1.0 + 2.0 * (-1.0_f32).exp());
         assert!((votes[[0, 0]] - one).abs() < 1e-6, "{votes}");
         assert!((votes.sum() - 1.0).abs() < 1e-6 && votes[[0, 2]] == 0.0);
         // at a high temperature two neighbors outvote the nearest one; at a low one nothing overflows
-        let votes = neighbor_votes(&neighbors, &[1, 1, 0], 3, 100.0).expect("votes");
+        let votes = knn_votes(&neighbors, &[1, 1, 0], 3, 100.0).expect("votes");
         assert!(votes[[0, 1]] > 0.6);
-        let votes = neighbor_votes(&neighbors, &[1, 1, 0], 3, 1e-5).expect("votes");
+        let votes = knn_votes(&neighbors, &[1, 1, 0], 3, 1e-5).expect("votes");
         assert_eq!(votes.row(0).to_vec(), [1.0, 0.0, 0.0]);
     }
 
     #[test]
     fn candidates_of_several_classes_vote_for_each() {
-        let neighbors = Nearest { indices: array![[2, 0, 1]], scores: array![[0.9, 0.8, 0.8]] };
+        let neighbors = Neighbors { indices: array![[2, 0, 1]], scores: array![[0.9, 0.8, 0.8]] };
         let one = array![[0.0, 1.0, 0.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]];
-        let votes = multilabel_neighbor_votes(&neighbors, one.view(), 0.1).expect("votes");
-        assert_eq!(votes, neighbor_votes(&neighbors, &[1, 1, 0], 3, 0.1).expect("votes"));
+        let votes = multilabel_knn_votes(&neighbors, one.view(), 0.1).expect("votes");
+        assert_eq!(votes, knn_votes(&neighbors, &[1, 1, 0], 3, 0.1).expect("votes"));
         let several = array![[0.0, 1.0, 1.0], [0.0, 0.0, 0.0], [1.0, 1.0, 0.0]];
-        let votes = multilabel_neighbor_votes(&neighbors, several.view(), 0.1).expect("votes");
+        let votes = multilabel_knn_votes(&neighbors, several.view(), 0.1).expect("votes");
         let (near, far) = (1.0 / (1.0 + 2.0 * (-1.0_f32).exp()), 1.0 / (1.0_f32.exp() + 2.0));
         for (ours, expected) in votes.iter().zip([near, near + far, far]) {
             assert!((ours - expected).abs() < 1e-6, "{votes}");
         }
-        let few = multilabel_neighbor_votes(&neighbors, one.slice(ndarray::s![..2, ..]), 0.1);
+        let few = multilabel_knn_votes(&neighbors, one.slice(ndarray::s![..2, ..]), 0.1);
         assert!(matches!(few, Err(EvalError::Sizes { .. })));
     }
 
     #[test]
     fn labels_must_be_classes_of_the_gallery() {
-        let neighbors = Nearest { indices: array![[2]], scores: array![[0.5]] };
+        let neighbors = Neighbors { indices: array![[2]], scores: array![[0.5]] };
         let message = |labels: &[usize]| {
-            neighbor_votes(&neighbors, labels, 2, 0.1).expect_err("should be refused").to_string()
+            knn_votes(&neighbors, labels, 2, 0.1).expect_err("should be refused").to_string()
         };
         assert_eq!(message(&[0, 2, 1]), "row 1 has label 2, but there are only 2 classes");
         assert_eq!(message(&[0, 1]), "[1, 1] scores do not fit to [2] targets");
-        let none = Nearest { indices: Array2::zeros((2, 0)), scores: Array2::zeros((2, 0)) };
-        assert!(matches!(neighbor_votes(&none, &[], 2, 0.1), Err(EvalError::Empty { .. })));
+        let none = Neighbors { indices: Array2::zeros((2, 0)), scores: Array2::zeros((2, 0)) };
+        assert!(matches!(knn_votes(&none, &[], 2, 0.1), Err(EvalError::Empty { .. })));
     }
 }

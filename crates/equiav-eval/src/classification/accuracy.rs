@@ -3,12 +3,14 @@
 use ndarray::{Array1, ArrayView2, Axis};
 use serde::Serialize;
 
-use crate::precision::{Curve, mean};
-use crate::{Bootstrap, EvalError, Interval, Rank, check_values, intervals};
+use super::precision::{Curve, mean};
+use crate::bootstrap::{Bootstrap, ConfidenceInterval, intervals};
+use crate::retrieval::rank::Rank;
+use crate::{EvalError, check_values};
 
 /// How often the right class is among the best `k`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct TopK {
+pub struct TopKAccuracy {
     /// How many classes an example may name.
     pub k: usize,
     /// The share of the examples whose class is among them, in [0, 1]; of classes with equal scores the mean over
@@ -34,7 +36,7 @@ pub fn top_k_accuracy(
     scores: ArrayView2<'_, f32>,
     labels: &[usize],
     k: usize,
-) -> Result<TopK, EvalError> {
+) -> Result<TopKAccuracy, EvalError> {
     Ok(Places::new(scores, labels)?.top_k(k, &vec![1; labels.len()]))
 }
 
@@ -42,9 +44,9 @@ pub fn top_k_accuracy(
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Exclusive {
     /// How often the right class is the best one.
-    pub top1: TopK,
+    pub top1: TopKAccuracy,
     /// How often it is among the best five: always, where there are no more.
-    pub top5: TopK,
+    pub top5: TopKAccuracy,
     /// Mean of the accuracies over the classes that have examples.
     pub mean_class_accuracy: Option<f64>,
     /// Mean of the average precisions over the classes that have one.
@@ -74,15 +76,15 @@ pub struct ExclusiveClass {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ExclusiveIntervals {
     /// Of the share of `top1`.
-    pub top1: Option<Interval>,
+    pub top1: Option<ConfidenceInterval>,
     /// Of the share of `top5`.
-    pub top5: Option<Interval>,
+    pub top5: Option<ConfidenceInterval>,
     /// Of the mean accuracy of the classes that a resample has.
-    pub mean_class_accuracy: Option<Interval>,
+    pub mean_class_accuracy: Option<ConfidenceInterval>,
     /// Of the mean average precision of the classes that a resample has.
-    pub mean_average_precision: Option<Interval>,
+    pub mean_average_precision: Option<ConfidenceInterval>,
     /// Of each class's accuracy, in the order of the columns.
-    pub class_accuracies: Vec<Option<Interval>>,
+    pub class_accuracies: Vec<Option<ConfidenceInterval>>,
 }
 
 /// Measures all classes, and each by itself.
@@ -151,14 +153,14 @@ impl<'l> Places<'l> {
         Ok(Self { labels, classes, places })
     }
 
-    fn top_k(&self, k: usize, counts: &[u32]) -> TopK {
+    fn top_k(&self, k: usize, counts: &[u32]) -> TopKAccuracy {
         let (mut found, mut ties, mut examples) = (0.0, 0, 0);
         for (place, count) in self.places.iter().zip(counts) {
             found += place.within(k) * f64::from(*count);
             ties += if place.tied > 0 { *count as usize } else { 0 };
             examples += *count as usize;
         }
-        TopK { k, share: found / examples as f64, ties, examples }
+        TopKAccuracy { k, share: found / examples as f64, ties, examples }
     }
 
     fn curves(&self, scores: ArrayView2<'_, f32>) -> Vec<Curve> {
@@ -223,7 +225,7 @@ mod tests {
     fn ties_count_by_their_part_and_are_told() {
         let scores = array![[1.0, 1.0, 0.0], [0.0, 2.0, 3.0]];
         let ours = top_k_accuracy(scores.view(), &[1, 1], 1).expect("finite");
-        assert_eq!(ours, TopK { k: 1, share: 0.25, ties: 1, examples: 2 });
+        assert_eq!(ours, TopKAccuracy { k: 1, share: 0.25, ties: 1, examples: 2 });
         let ours = exclusive(scores.view(), &[1, 1]).expect("finite");
         assert_eq!((ours.top1.share, ours.top5.share), (0.25, 1.0));
         assert_eq!(ours.classes[1].accuracy, Some(0.25));

@@ -3,7 +3,8 @@
 use ndarray::{ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 
-use crate::{Bootstrap, EvalError, Interval, check_values, intervals};
+use crate::bootstrap::{Bootstrap, ConfidenceInterval, intervals};
+use crate::{EvalError, check_values};
 
 /// How far a row of probabilities of exclusive classes may be from the sum 1.
 const SUM_TOLERANCE: f64 = 1e-3;
@@ -37,9 +38,9 @@ pub struct CalibrationBin {
 pub struct CalibrationIntervals {
     /// Of the expected calibration error. It is a sum of sizes, so noise makes it larger: in resamples even
     /// more than in the clips themselves.
-    pub expected_error: Option<Interval>,
+    pub expected_error: Option<ConfidenceInterval>,
     /// Of the Brier score.
-    pub brier: Option<Interval>,
+    pub brier: Option<ConfidenceInterval>,
 }
 
 /// Decisions about clips, ready to be summed over any resample of these.

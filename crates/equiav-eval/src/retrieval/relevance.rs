@@ -7,7 +7,7 @@ use std::hash::Hash;
 ///
 /// Its memory grows with rows and columns, not with pairs.
 #[derive(Clone, Debug)]
-pub struct Answers {
+pub struct Relevance {
     rows: usize,
     columns: usize,
     keyings: Vec<Keying>,
@@ -23,7 +23,7 @@ struct Keying {
     members: Vec<u32>,
 }
 
-impl Answers {
+impl Relevance {
     /// Row `i` and column `i` belong together, of `count` each.
     pub fn same(count: usize) -> Self {
         let each: Vec<usize> = (0..count).collect();
@@ -115,8 +115,8 @@ mod tests {
 
     #[test]
     fn columns_are_those_of_any_key_each_once() {
-        let sounds = Answers::of_equal_keys(&["a", "b", "a"], &["a", "a", "c", "b"]);
-        let pictures = Answers::of_equal_keys(&[1, 2, 3], &[9, 1, 3, 2]);
+        let sounds = Relevance::of_equal_keys(&["a", "b", "a"], &["a", "a", "c", "b"]);
+        let pictures = Relevance::of_equal_keys(&[1, 2, 3], &[9, 1, 3, 2]);
         let both = sounds.or(pictures);
         assert_eq!(both.size(), (3, 4));
         let found: Vec<Vec<usize>> = (0..3).map(|row| both.columns_of(row).collect()).collect();
@@ -126,7 +126,7 @@ mod tests {
                 assert_eq!(both.contains(row, column), columns.contains(&column));
             }
         }
-        let same: Vec<usize> = Answers::same(3).columns_of(2).collect();
+        let same: Vec<usize> = Relevance::same(3).columns_of(2).collect();
         assert_eq!(same, [2]);
     }
 }

@@ -4,15 +4,15 @@
 use multiversion::multiversion;
 use ndarray::{Array2, ArrayView2};
 
-use crate::product::{Blocks, Product, pieces, share_out};
-use crate::vectors::{UnitRows, score, slack};
+use super::product::{Blocks, Product, pieces, share_out};
+use super::vectors::{UnitRows, score, slack};
 
 /// Candidates that are compared before one looks whether any is to be scored.
 const CHUNK: usize = 64;
 
 /// The best candidates of every query, the best first; of equal scores the first in the gallery.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Nearest {
+pub struct Neighbors {
     /// Their positions in the gallery, `[queries, k]`.
     pub indices: Array2<usize>,
     /// Their scores, `[queries, k]`.
@@ -39,7 +39,7 @@ pub fn top_k<P: Product + Send>(
     k: usize,
     products: &mut [P],
     blocks: &Blocks,
-) -> Result<Nearest, P::Error> {
+) -> Result<Neighbors, P::Error> {
     queries.check_width(gallery)?;
     let k = k.min(gallery.len());
     let mut found = Found::new(queries.len(), k);
@@ -91,10 +91,10 @@ impl Found {
         Self { k, counts: vec![0; queries], places: vec![none; queries * k] }
     }
 
-    fn sorted(self) -> Nearest {
+    fn sorted(self) -> Neighbors {
         let size = (self.counts.len(), self.k);
         let places = ArrayView2::from_shape(size, &self.places).expect("k places for each query");
-        Nearest {
+        Neighbors {
             indices: places.map(|place| place.index as usize),
             scores: places.map(|place| place.score),
         }

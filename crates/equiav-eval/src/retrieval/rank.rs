@@ -2,7 +2,7 @@
 
 use ndarray::ArrayView1;
 
-use crate::chance_of_recall;
+use super::significance::chance_of_recall;
 
 /// Where a query's best-ranked correct candidate stands.
 ///
