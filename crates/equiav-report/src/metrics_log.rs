@@ -1,4 +1,4 @@
-//! A run's figures, read back from its JSON lines; any key may stand there.
+//! Reads `metrics.jsonl`: one JSON object a line, with `step`, `epoch` and numbers under any names.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ pub struct Record {
     pub step: u64,
     /// The epoch, where the line names it.
     pub epoch: Option<u64>,
-    /// Every other number by its key; what is no number is left out.
+    /// Every other number by its key; other values are skipped.
     pub values: BTreeMap<String, f64>,
 }
 
@@ -25,7 +25,7 @@ pub struct Log {
 }
 
 impl Log {
-    /// Reads what `bytes` hold; a last line that is only half written is passed over.
+    /// Reads what `bytes` hold; a last line that is only half written is skipped.
     pub fn parse(bytes: &[u8]) -> Self {
         let mut log = Self::default();
         let lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_half_written_last_line_is_passed_over_and_a_broken_one_before_is_named() {
+    fn a_half_written_last_line_is_skipped_and_a_broken_one_before_is_named() {
         let log =
             Log::parse(b"{\"step\":1,\"a\":2}\nhello\n{\"step\":2,\"b\":null}\n{\"step\":3,\"a");
         assert_eq!(log.unreadable, [2]);

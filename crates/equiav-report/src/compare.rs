@@ -1,10 +1,10 @@
-//! In which keys the recipes of several runs differ.
+//! Finds the keys in which the recipes of several runs differ.
 
 use std::collections::BTreeMap;
 
 use toml::{Table, Value};
 
-use crate::folder::Run;
+use crate::run_folder::Run;
 
 /// The dotted keys whose values are not the same in all of `runs`, each with one value a run, in
 /// TOML; `None` where a recipe lacks the key. A recipe's name is not compared.

@@ -1,8 +1,8 @@
 //! Pictures and sounds as parts of a page: bytes in the address, and words for who cannot see or hear them.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use maud::{Markup, html};
+
+use crate::html::data_uri;
 
 /// A picture on a page.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,7 +30,7 @@ impl Picture {
     pub(crate) fn markup(&self) -> Markup {
         let kind = if self.bytes.starts_with(b"\x89PNG") { "png" } else { "jpeg" };
         html! {
-            img src=(address(&format!("image/{kind}"), &self.bytes)) alt=(self.alt)
+            img src=(data_uri(&format!("image/{kind}"), &self.bytes)) alt=(self.alt)
                 width=(self.size[0]) height=(self.size[1]) decoding="async";
         }
     }
@@ -41,12 +41,8 @@ impl Sound {
         html! {
             div.sound {
                 (self.spectrogram.markup())
-                audio controls preload="none" aria-label=(self.label) src=(address("audio/wav", &self.wav)) {}
+                audio controls preload="none" aria-label=(self.label) src=(data_uri("audio/wav", &self.wav)) {}
             }
         }
     }
-}
-
-fn address(kind: &str, bytes: &[u8]) -> String {
-    format!("data:{kind};base64,{}", STANDARD.encode(bytes))
 }

@@ -6,7 +6,7 @@ use super::media::{Picture, Sound};
 
 /// One direction of a retrieval.
 #[derive(Clone, Debug)]
-pub struct Gallery {
+pub struct RetrievalGallery {
     /// Such as `Picture to sound`.
     pub title: String,
     /// What was measured on how many clips, and how the queries were chosen.
@@ -19,7 +19,7 @@ pub struct Gallery {
 #[derive(Clone, Debug)]
 pub struct Query {
     /// What is asked with.
-    pub item: Item,
+    pub item: GalleryItem,
     /// The best answers, best first.
     pub answers: Vec<Answer>,
     /// The rank of the right one, from 1; between two where others are equally near.
@@ -32,7 +32,7 @@ pub struct Query {
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// What was found.
-    pub item: Item,
+    pub item: GalleryItem,
     /// Whether it is right.
     pub right: bool,
     /// The cosine of both embeddings.
@@ -41,7 +41,7 @@ pub struct Answer {
 
 /// A picture or a sound with its name.
 #[derive(Clone, Debug, Default)]
-pub struct Item {
+pub struct GalleryItem {
     /// The clip's name.
     pub name: String,
     /// Its labels, or nothing.
@@ -52,7 +52,7 @@ pub struct Item {
     pub sound: Option<Sound>,
 }
 
-impl Gallery {
+impl RetrievalGallery {
     pub(crate) fn markup(&self) -> Markup {
         html! {
             h3 { (self.title) }
@@ -93,7 +93,7 @@ impl Answer {
     }
 }
 
-impl Item {
+impl GalleryItem {
     fn markup(&self) -> Markup {
         html! {
             @if let Some(picture) = &self.picture { (picture.markup()) }
@@ -102,7 +102,7 @@ impl Item {
     }
 }
 
-fn labels(item: &Item) -> Markup {
+fn labels(item: &GalleryItem) -> Markup {
     html! { @if !item.labels.is_empty() { br; span.labels { (item.labels) } } }
 }
 

@@ -1,27 +1,29 @@
-//! Runs as text.
+//! Shows runs as a table of text.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use crate::compare::differing_keys;
-use crate::folder::{Found, State};
-use crate::summary::Summary;
+use crate::metric_name::{label, shown};
+use crate::run_folder::{RunFolders, State};
+use crate::summary::RunSummary;
 
-/// One line a run, R@1 of every list, the keys in which recipes differ, and what is broken.
-pub fn table(found: &Found) -> String {
-    let summaries: Vec<Summary> = found.runs.iter().map(Summary::of).collect();
+/// One line a run, its best metric on every list, the keys in which recipes differ, and folders that cannot be
+/// read.
+pub fn table(found: &RunFolders) -> String {
+    let summaries: Vec<RunSummary> = found.runs.iter().map(RunSummary::of).collect();
     let head = ["run", "recipe", "state", "epochs", "steps", "loss", "samples/s", "wait", "saved"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows.extend(summaries.iter().map(row));
     let mut text = if summaries.is_empty() { "no runs\n".to_owned() } else { aligned(&rows) };
-    let mut rows = vec![["run", "R@1", "last", "best", "at step"].map(str::to_owned).to_vec()];
-    rows.extend(summaries.iter().flat_map(recall_rows));
-    if rows.len() > 1 {
-        text += &format!("\n{}", aligned(&rows));
-    }
+    text += &best(&summaries);
     text += &differences(found);
     for summary in summaries.iter().filter(|summary| !summary.unreadable_lines.is_empty()) {
         let (name, lines) = (&summary.name, &summary.unreadable_lines);
-        let _ = writeln!(text, "\n{name}: metrics.jsonl: no records, passed over: lines {lines:?}");
+        let _ = writeln!(
+            text,
+            "\n{name}: metrics.jsonl: lines that cannot be read, skipped: {lines:?}"
+        );
     }
     for broken in &found.broken {
         let _ = writeln!(text, "\n{}: {}", broken.name, broken.reason);
@@ -29,7 +31,7 @@ pub fn table(found: &Found) -> String {
     text
 }
 
-fn row(summary: &Summary) -> Vec<String> {
+fn row(summary: &RunSummary) -> Vec<String> {
     let state = match summary.state {
         State::Training => "training",
         State::Finished => "finished",
@@ -50,17 +52,32 @@ fn row(summary: &Summary) -> Vec<String> {
     ]
 }
 
-fn recall_rows(summary: &Summary) -> Vec<Vec<String>> {
-    let row = |(name, recall): (&String, &crate::Recall)| {
-        let percent = |value: f64| format!("{:.1} %", 100.0 * value);
-        let name = name.replace('_', " ").replace('/', ", ");
-        let (last, best) = (percent(recall.last), percent(recall.best));
-        vec![summary.name.clone(), name, last, best, recall.best_step.to_string()]
-    };
-    summary.recall.iter().map(row).collect()
+/// The best metric of every run on every list, one table for each metric; empty where nothing was measured.
+fn best(summaries: &[RunSummary]) -> String {
+    let metrics: BTreeSet<&str> = summaries.iter().map(|run| run.best_metric.as_str()).collect();
+    let mut text = String::new();
+    for metric in metrics {
+        let head = ["run", &label(metric), "last", "best", "at step"];
+        let mut rows = vec![head.map(str::to_owned).to_vec()];
+        let chosen = summaries.iter().filter(|run| run.best_metric == metric);
+        rows.extend(chosen.flat_map(best_rows));
+        if rows.len() > 1 {
+            text += &format!("\n{}", aligned(&rows));
+        }
+    }
+    text
 }
 
-fn differences(found: &Found) -> String {
+fn best_rows(run: &RunSummary) -> impl Iterator<Item = Vec<String>> + '_ {
+    run.best.iter().map(|(place, metric)| {
+        let value = |value| shown(&run.best_metric, value);
+        let (last, best) = (value(metric.last), value(metric.best));
+        let place = place.replace('_', " ").replace('/', ", ");
+        vec![run.name.clone(), place, last, best, metric.best_step.to_string()]
+    })
+}
+
+fn differences(found: &RunFolders) -> String {
     let keys = if found.runs.len() > 1 { differing_keys(&found.runs) } else { Default::default() };
     if keys.is_empty() {
         return String::new();

@@ -1,4 +1,4 @@
-//! The exponential moving average that a curve's strong line follows.
+//! The exponential moving average that is drawn over the points of a curve.
 
 /// Averages of `values` in which the weight of the past falls by `keep` (0 to below 1) a step, each
 /// divided by the sum of its weights, so that the first equals the first value.

@@ -3,7 +3,11 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use equiav_runs::{Found, Recall, State, Summary, default_metrics, find, plot, table, write_csv};
+use equiav_report::page::Table;
+use equiav_report::{
+    MetricSummary, Run, RunFolders, RunSummary, State, default_metrics, find, plot, table,
+    write_csv,
+};
 
 /// A run folder with `epochs` of 2 epochs saved, and `log` in it.
 fn run(folder: &Path, lr: &str, saved: u64, log: &str) {
@@ -41,7 +45,7 @@ fn zoo() -> tempfile::TempDir {
     folder
 }
 
-fn found(folder: &Path) -> Found {
+fn found(folder: &Path) -> RunFolders {
     find(&[folder.to_owned()])
 }
 
@@ -77,16 +81,16 @@ fn states_and_reasons() {
 fn figures_are_those_of_the_log() {
     let folder = zoo();
     let found = found(folder.path());
-    let summary = Summary::of(&found.runs[1]);
+    let summary = RunSummary::of(&found.runs[1]);
     assert_eq!((summary.steps, summary.epochs_done, summary.epochs), (4, 2, Some(2)));
     assert_eq!((summary.loss, summary.samples_per_second), (Some(3.0), Some(20.0)));
     assert!((summary.data_wait.expect("a share") - 0.2).abs() < 1e-12);
-    let recall = Recall { best: 0.5, best_step: 2, last: 0.25 };
-    assert_eq!(summary.recall["held-out/visual_to_audio"], recall);
+    let recall = MetricSummary { best: 0.5, best_step: 2, last: 0.25 };
+    assert_eq!(summary.best["held-out/visual_to_audio"], recall);
     assert_eq!(summary.last["train/skipped"], 0.0);
     assert!(summary.checkpoint_age_seconds.expect("an age") < 600);
-    assert_eq!(Summary::of(&found.runs[0]).unreadable_lines, [1]);
-    assert_eq!(Summary::of(&found.runs[2]).loss, None);
+    assert_eq!(RunSummary::of(&found.runs[0]).unreadable_lines, [1]);
+    assert_eq!(RunSummary::of(&found.runs[2]).loss, None);
 }
 
 #[test]
@@ -105,9 +109,74 @@ fn a_collapsed_epoch_is_the_best_only_where_there_is_no_other() {
     run(&folder.path().join("a"), "0.1", 3, &log([1, 0, 0]));
     run(&folder.path().join("b"), "0.1", 3, &log([1, 1, 1]));
     let found = found(folder.path());
-    let recall = |run: usize| Summary::of(&found.runs[run]).recall["a/b/visual_to_audio"];
-    assert_eq!(recall(0), Recall { best: 0.25, best_step: 3, last: 0.25 });
-    assert_eq!(recall(1), Recall { best: 0.5, best_step: 1, last: 0.25 });
+    let recall = |run: usize| RunSummary::of(&found.runs[run]).best["a/b/visual_to_audio"];
+    assert_eq!(recall(0), MetricSummary { best: 0.25, best_step: 3, last: 0.25 });
+    assert_eq!(recall(1), MetricSummary { best: 0.5, best_step: 1, last: 0.25 });
+}
+
+/// A run of another method: its own metric, with intervals, on lists whose names hold slashes.
+fn foreign(folder: &Path, evaluation: &str) -> Run {
+    let line = |(step, value): (u64, f64)| {
+        let (low, high) = (value - 0.5, value + 0.25);
+        format!(
+            "{{\"step\":{step},\"train/loss\":1,\"val/a/b/purity\":{value},\"val/a/b/purity/low\":{low},\
+             \"val/a/b/purity/high\":{high},\"val/a/b/collapsed\":0,\"val/a/collapsed\":1}}\n"
+        )
+    };
+    let log: String = [(1, 2.5), (2, 3.5), (3, 3.0)].into_iter().map(line).collect();
+    run(folder, "0.1", 1, &log);
+    let recipe = folder.join("recipe.toml");
+    let text = fs::read_to_string(&recipe).expect("a recipe") + evaluation;
+    fs::write(recipe, text).expect("a recipe");
+    Run::open("foreign".to_owned(), folder).expect("a run")
+}
+
+#[test]
+fn the_recipe_names_the_metric_that_is_the_best() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for key in ["best", "choose_by"] {
+        let run = foreign(folder.path(), &format!("[evaluation]\n{key} = \"purity\"\n"));
+        let summary = RunSummary::of(&run);
+        assert_eq!(summary.best_metric, "purity");
+        // another list, "a", has collapsed
+        let expected = MetricSummary { best: 3.5, best_step: 2, last: 3.0 };
+        assert_eq!(summary.best.into_iter().collect::<Vec<_>>(), [("a/b".to_owned(), expected)]);
+        let runs = std::slice::from_ref(&run);
+        assert_eq!(default_metrics(runs), ["train/loss", "val/a/b/purity"]);
+        let text = table(&RunFolders { runs: vec![run], broken: vec![] });
+        assert!(text.contains("purity  last  best  at step\n"), "{text}");
+        assert!(text.contains("foreign  a, b    3     3.5   2"), "{text}");
+    }
+}
+
+#[test]
+fn metrics_of_any_name_are_plotted_and_listed_with_their_intervals() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = foreign(folder.path(), "");
+    assert_eq!(run.best_metric(), "r1");
+    let runs = std::slice::from_ref(&run);
+    assert_eq!(default_metrics(runs), ["train/loss", "val/a/b/purity"], "no r1: all there is");
+    let listed = Table::of_metrics(&run).expect("metrics");
+    assert_eq!(listed.rows, [["a/b/purity", "3", "2.5 to 3.25", "3"]]);
+
+    let lines = |metrics: &[&str]| {
+        let path = folder.path().join("plot.svg");
+        let metrics: Vec<String> = metrics.iter().map(|metric| (*metric).to_owned()).collect();
+        plot(runs, &metrics, &path).expect("a plot");
+        fs::read_to_string(path).expect("an SVG").matches("stroke=\"#0072B2\"").count()
+    };
+    // the legend's line and the curve's, and a bar for each of three intervals
+    assert_eq!((lines(&["train/loss"]), lines(&["val/a/b/purity"])), (2, 5));
+}
+
+#[test]
+fn the_json_of_a_summary_keeps_its_keys() {
+    let folder = zoo();
+    let summary = RunSummary::of(&found(folder.path()).runs[1]);
+    let json = serde_json::to_value(summary).expect("JSON");
+    let recall = serde_json::json!({"best": 0.5, "best_step": 2, "last": 0.25});
+    assert_eq!(json["recall"]["held-out/visual_to_audio"], recall);
+    assert_eq!((&json["state"], &json["best_metric"]), (&"finished".into(), &"r1".into()));
 }
 
 #[test]
@@ -118,12 +187,12 @@ fn the_table_compares_and_names_what_is_broken() {
         "done     quick   finished       2/2     4      3.000  20.0",
         "held-out, visual to audio  25.0 %  50.0 %  2",
         "optimizer.lr  0.1      0.1   0.2    0.1",
-        "deep/er: metrics.jsonl: no records, passed over: lines [1]",
+        "deep/er: metrics.jsonl: lines that cannot be read, skipped: [1]",
         "empty: holds no recipe.toml",
     ] {
         assert!(text.contains(part), "{part:?} in\n{text}");
     }
-    assert_eq!(table(&Found::default()), "no runs\n");
+    assert_eq!(table(&RunFolders::default()), "no runs\n");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Run folders: where they are, what state they are in, and why one cannot be read.
+//! Finds run folders and reads them: recipe, metrics, state, and why one cannot be read.
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -8,12 +8,12 @@ use anyhow::{Context, bail};
 use serde::Serialize;
 use toml::{Table, Value};
 
-use crate::log::Log;
+use crate::metrics_log::Log;
 
 /// How deep below a folder runs are looked for.
 const DEPTH: usize = 4;
 
-/// What became of a run.
+/// The state of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
@@ -21,13 +21,13 @@ pub enum State {
     Training,
     /// All epochs of the recipe have a checkpoint behind them.
     Finished,
-    /// There is a checkpoint to go on from.
+    /// There is a checkpoint to resume from.
     Interrupted,
-    /// There is none.
+    /// There is no checkpoint.
     NoCheckpoint,
 }
 
-/// A run folder, read.
+/// A run folder and what was read from it.
 #[derive(Clone, Debug)]
 pub struct Run {
     /// Its path below the folder that was searched, or its last part.
@@ -36,37 +36,37 @@ pub struct Run {
     pub folder: PathBuf,
     /// Its recipe.
     pub recipe: Table,
-    /// Its figures.
+    /// Its metrics.
     pub log: Log,
-    /// What became of it.
+    /// Its state.
     pub state: State,
-    /// Epochs behind the newest checkpoint.
+    /// Finished epochs at the newest checkpoint.
     pub epochs_done: u64,
     /// Time since the newest checkpoint was written.
     pub checkpoint_age: Option<Duration>,
 }
 
-/// A folder that holds no run that can be read.
+/// A folder that cannot be read as a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Broken {
-    /// As of a run.
+pub struct UnreadableRun {
+    /// As the name of a [`Run`].
     pub name: String,
     /// Why, in one line.
     pub reason: String,
 }
 
-/// What lay in the folders that were searched, each part sorted by name.
+/// What the searched folders hold, each part sorted by name.
 #[derive(Clone, Debug, Default)]
-pub struct Found {
+pub struct RunFolders {
     /// Runs.
     pub runs: Vec<Run>,
-    /// Folders that are none.
-    pub broken: Vec<Broken>,
+    /// Folders that are no runs, or that cannot be read.
+    pub broken: Vec<UnreadableRun>,
 }
 
 /// Reads each of `folders` that is a run, and every run below the others.
-pub fn find(folders: &[PathBuf]) -> Found {
-    let mut found = Found::default();
+pub fn find(folders: &[PathBuf]) -> RunFolders {
+    let mut found = RunFolders::default();
     for folder in folders {
         if is_run(folder) {
             let name = folder.canonicalize().unwrap_or_else(|_| folder.clone());
@@ -78,7 +78,7 @@ pub fn find(folders: &[PathBuf]) -> Found {
                 true => "holds no recipe.toml: no run folder",
                 false => "no such folder",
             };
-            found.broken.push(Broken { name, reason: reason.to_owned() });
+            found.broken.push(UnreadableRun { name, reason: reason.to_owned() });
         }
     }
     found.runs.sort_by(|a, b| (&a.name, &a.folder).cmp(&(&b.name, &b.folder)));
@@ -102,7 +102,7 @@ fn is_run(folder: &Path) -> bool {
     folder.join("recipe.toml").exists()
 }
 
-impl Found {
+impl RunFolders {
     /// Adds every run below `folder`; whether anything was added.
     fn search(&mut self, root: &Path, folder: &Path, depth: usize) -> bool {
         let Ok(entries) = fs::read_dir(folder) else { return false };
@@ -116,7 +116,7 @@ impl Found {
                 any = true;
             } else if folder == root {
                 let reason = "holds no recipe.toml: no run folder".to_owned();
-                self.broken.push(Broken { name, reason });
+                self.broken.push(UnreadableRun { name, reason });
                 any = true;
             }
         }
@@ -128,7 +128,7 @@ impl Found {
             Ok(run) => self.runs.push(run),
             Err(error) => {
                 let reason = format!("{error:#}").trim().replace('\n', " ");
-                self.broken.push(Broken { name, reason });
+                self.broken.push(UnreadableRun { name, reason });
             }
         }
     }
@@ -172,6 +172,14 @@ impl Run {
     /// The recipe's name.
     pub fn recipe_name(&self) -> &str {
         self.recipe.get("name").and_then(Value::as_str).unwrap_or("-")
+    }
+
+    /// The metric by which the recipe chooses the best epoch: `evaluation.best`, or `evaluation.choose_by` of a
+    /// fine-tuning recipe; `r1` where the recipe names none, as recipes of earlier versions.
+    pub fn best_metric(&self) -> &str {
+        let evaluation = self.recipe.get("evaluation");
+        let named = |key| evaluation?.get(key)?.as_str();
+        named("best").or_else(|| named("choose_by")).unwrap_or("r1")
     }
 
     /// The epochs that the recipe asks for.

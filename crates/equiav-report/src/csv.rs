@@ -1,11 +1,11 @@
-//! All figures of several runs as one CSV.
+//! Writes the metrics of several runs as one CSV.
 
 use std::collections::BTreeSet;
 use std::io::Write;
 
-use crate::folder::Run;
+use crate::run_folder::Run;
 
-/// Writes one row a record: `run`, `step`, `epoch`, then every key of any run, empty where a record
+/// Writes one row for each record: `run`, `step`, `epoch`, then every key of any run, empty where a record
 /// lacks it.
 ///
 /// # Errors

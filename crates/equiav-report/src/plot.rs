@@ -1,4 +1,7 @@
-//! Curves of several runs as PNG or SVG: one panel a metric, one color a run.
+//! Plots metrics of several runs as PNG or SVG: one panel for each metric, one color for each run.
+
+mod panel;
+mod smooth;
 
 use std::path::Path;
 
@@ -8,8 +11,9 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{FontStyle, register_font};
 
-use crate::folder::Run;
-use crate::smooth::{keep_for, smooth};
+use self::panel::Panel;
+use crate::metric_name::{is_measured, place_of};
+use crate::run_folder::Run;
 
 const FONT: &[u8] = include_bytes!("../font/DejaVuSans.ttf");
 /// Told apart by the color-blind too (Okabe and Ito), dark enough for print.
@@ -31,17 +35,21 @@ const LEGEND: u32 = 30;
 const PIXELS: u32 = 2;
 const FINER: u32 = 2;
 
-/// The loss and R@1 of every list both ways, as far as `runs` have them.
+/// The loss, and on every list the metric by which each run's recipe chooses the best epoch; all metrics of the lists
+/// of a run that has none of that name.
 pub fn default_metrics(runs: &[Run]) -> Vec<String> {
-    let mut keys: Vec<String> = runs
-        .iter()
-        .flat_map(|run| run.log.keys())
-        .filter(|key| *key == "train/loss" || (key.starts_with("val/") && key.ends_with("/r1")))
-        .map(str::to_owned)
-        .collect();
+    let mut keys: Vec<String> = runs.iter().flat_map(main_metrics).map(str::to_owned).collect();
     keys.sort();
     keys.dedup();
     keys
+}
+
+fn main_metrics(run: &Run) -> Vec<&str> {
+    let keys = run.log.keys();
+    let best = run.best_metric();
+    let named = keys.iter().any(|key| place_of(key, best).is_some());
+    let shown = |key: &str| if named { place_of(key, best).is_some() } else { is_measured(key) };
+    keys.into_iter().filter(|key| *key == "train/loss" || shown(key)).collect()
 }
 
 /// Draws `metrics` of `runs` over steps into `path`, a PNG or SVG by its ending.
@@ -51,7 +59,10 @@ pub fn default_metrics(runs: &[Run]) -> Vec<String> {
 /// If there is nothing to draw, no run has one of `metrics`, the ending is another, or the disk
 /// refuses.
 pub fn plot(runs: &[Run], metrics: &[String], path: &Path) -> anyhow::Result<()> {
-    ensure!(!metrics.is_empty(), "no run has a figure to plot: train first, or name --metric");
+    ensure!(
+        !metrics.is_empty(),
+        "no run has a metric to plot (help: train first, or name one by --metric)"
+    );
     for metric in metrics {
         if runs.iter().all(|run| run.log.series(metric).is_empty()) {
             let keys: std::collections::BTreeSet<_> =
@@ -70,7 +81,7 @@ pub fn plot(runs: &[Run], metrics: &[String], path: &Path) -> anyhow::Result<()>
     .with_context(|| format!("writing {}", path.display()))
 }
 
-/// The [`default_metrics`] of one run as the text of an SVG; nothing where it has no figure yet.
+/// The [`default_metrics`] of one run as the text of an SVG; none where it has no metric yet.
 ///
 /// # Errors
 ///
@@ -186,115 +197,4 @@ fn color(index: usize) -> RGBColor {
     let RGBColor(red, green, blue) = COLORS[index % COLORS.len()];
     let dark = |level: u8| (f64::from(level) * 0.6_f64.powi((index / COLORS.len()) as i32)) as u8;
     RGBColor(dark(red), dark(green), dark(blue))
-}
-
-/// One metric's curves.
-struct Panel<'a> {
-    metric: &'a str,
-    /// Per run: raw points and the smoothed line.
-    curves: Vec<[Vec<(f64, f64)>; 2]>,
-    percent: bool,
-}
-
-impl<'a> Panel<'a> {
-    fn of(runs: &[Run], metric: &'a str) -> Self {
-        let part = metric.rsplit('/').next().unwrap_or(metric);
-        let percent = ["r1", "r5", "r10"].contains(&part) || part.starts_with("top1");
-        let factor = if percent { 100.0 } else { 1.0 };
-        let curve = |run: &Run| {
-            let raw = run.log.series(metric).into_iter();
-            let raw: Vec<_> = raw.map(|(step, value)| (step as f64, factor * value)).collect();
-            let line = smooth(raw.iter().map(|(_, value)| *value), keep_for(raw.len()));
-            let line = raw.iter().zip(line).map(|((step, _), value)| (*step, value)).collect();
-            [raw, line]
-        };
-        Self { metric, curves: runs.iter().map(curve).collect(), percent }
-    }
-
-    /// The ranges of steps and values; single outliers among many raw points do not widen it.
-    fn ranges(&self) -> (std::ops::Range<f64>, std::ops::Range<f64>) {
-        let end = self.curves.iter().flat_map(|[raw, _]| raw).map(|(step, _)| *step);
-        let end = end.fold(1.0, f64::max);
-        let mut values: Vec<f64> = Vec::new();
-        for [raw, line] in &self.curves {
-            let mut raw: Vec<f64> = raw.iter().map(|(_, value)| *value).collect();
-            raw.sort_by(f64::total_cmp);
-            let cut = raw.len() / 200;
-            values.extend(&raw[cut..raw.len() - cut]);
-            values.extend(line.iter().map(|(_, value)| *value));
-        }
-        let low = values.iter().copied().fold(f64::INFINITY, f64::min);
-        let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let low = if self.percent { low.min(0.0) } else { low };
-        let room = if high > low { 0.05 * (high - low) } else { 0.1 * high.abs().max(1e-3) };
-        let bottom = if low >= 0.0 && low < room { low } else { low - room };
-        (0.0..end * 1.02, bottom..high + room)
-    }
-
-    /// What the vertical axis shows.
-    fn label(&self) -> String {
-        let part = self.metric.rsplit('/').next().unwrap_or(self.metric);
-        match part.strip_prefix('r').filter(|rank| self.percent && rank.parse::<u32>().is_ok()) {
-            Some(rank) => format!("R@{rank} (%)"),
-            None if self.percent => format!("{} (%)", part.replace('_', " ")),
-            None => part.replace('_', " "),
-        }
-    }
-
-    fn draw<B: DrawingBackend>(
-        &self,
-        area: &DrawingArea<B, Shift>,
-        scale: f64,
-    ) -> anyhow::Result<()>
-    where
-        B::ErrorType: 'static,
-    {
-        let unit = |units: f64| (units * scale).round() as u32;
-        let font = |size: f64| ("sans-serif", size * scale).into_font().color(&INK);
-        let (steps, values) = self.ranges();
-        let mut chart = ChartBuilder::on(area)
-            .caption(self.metric.replace('_', " ").replace('/', " / "), font(15.0))
-            .margin(unit(12.0))
-            .x_label_area_size(unit(44.0))
-            .y_label_area_size(unit(64.0))
-            .build_cartesian_2d(steps, values)?;
-        chart
-            .configure_mesh()
-            .disable_x_mesh()
-            .light_line_style(TRANSPARENT)
-            .bold_line_style(GRID.stroke_width(unit(1.0)))
-            .axis_style(RGBColor(120, 120, 120).stroke_width(unit(1.0)))
-            .set_all_tick_mark_size(unit(4.0))
-            .x_labels(6)
-            .y_labels(6)
-            .x_label_formatter(&|step| format!("{step:.0}"))
-            .y_label_formatter(&|value| number(*value))
-            .label_style(font(12.0))
-            .axis_desc_style(font(13.0))
-            .x_desc("step")
-            .y_desc(self.label())
-            .draw()?;
-        let curves = self.curves.iter().enumerate();
-        for (index, [raw, line]) in curves.filter(|(_, [raw, _])| !raw.is_empty()) {
-            let (strong, sparse) = (color(index), raw.len() < 40);
-            let points = if sparse { strong.filled() } else { strong.mix(0.22).filled() };
-            let radius = unit(if sparse { 3.5 } else { 1.6 });
-            chart.draw_series(raw.iter().map(|point| Circle::new(*point, radius, points)))?;
-            let stroke = strong.stroke_width(unit(2.2));
-            chart.draw_series(std::iter::once(PathElement::new(line.clone(), stroke)))?;
-        }
-        Ok(())
-    }
-}
-
-/// A tick's number without digits that say nothing.
-fn number(value: f64) -> String {
-    match value.abs() {
-        0.0 => "0".to_owned(),
-        size if !(1e-3..1e5).contains(&size) => format!("{value:.1e}"),
-        _ => {
-            let text = format!("{value:.4}");
-            text.trim_end_matches('0').trim_end_matches('.').to_owned()
-        }
-    }
 }

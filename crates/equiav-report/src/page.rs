@@ -1,20 +1,22 @@
-//! A run as one page of HTML that needs no other file and no network: what stands on it, and its bytes.
+//! Writes a self-contained HTML report of a run: its figures, curves, retrieved examples, heat maps and recipe.
 
 mod gallery;
 mod media;
 mod section;
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 
-pub use gallery::{Answer, Gallery, Item, Query};
+pub use gallery::{Answer, GalleryItem, Query, RetrievalGallery};
 pub use media::{Picture, Sound};
 pub use section::{HeatMaps, Map, Table};
 
-const STYLE: &str = include_str!("report/style.css");
+use crate::html::document;
+
+const STYLE: &str = include_str!("page/style.css");
 
 /// Everything that a page shows; what is empty has no section.
 #[derive(Clone, Debug, Default)]
-pub struct Report {
+pub struct RunReport {
     /// The run's name.
     pub title: String,
     /// What a reader should know first, in a sentence or two.
@@ -24,7 +26,7 @@ pub struct Report {
     /// Curves over steps, an SVG of this program's own.
     pub curves: Option<String>,
     /// Queries with their answers, one gallery a direction.
-    pub galleries: Vec<Gallery>,
+    pub galleries: Vec<RetrievalGallery>,
     /// Where in pictures sounds are seen.
     pub maps: Option<HeatMaps>,
     /// Figures by class or list, one table each.
@@ -46,32 +48,20 @@ pub struct Headline {
     pub label: String,
     /// The figure with its unit.
     pub value: String,
-    /// What it is to be held against.
+    /// What to compare it with.
     pub note: String,
 }
 
-impl Report {
+impl RunReport {
     /// The page. All text is escaped; pictures and sounds are part of it.
     pub fn to_html(&self) -> String {
-        let page = html! {
-            (DOCTYPE)
-            html lang="en" {
-                head {
-                    meta charset="utf-8";
-                    meta name="viewport" content="width=device-width, initial-scale=1";
-                    meta name="color-scheme" content="light dark";
-                    title { (self.title) " – equiav" }
-                    style { (PreEscaped(STYLE)) }
-                }
-                body {
-                    a.skip href="#main" { "Skip to the figures" }
-                    (self.header())
-                    main id="main" { (self.sections()) }
-                    footer { p { "Made by equiav. This page loads nothing from anywhere." } }
-                }
-            }
+        let body = html! {
+            a.skip href="#main" { "Skip to the figures" }
+            (self.header())
+            main id="main" { (self.sections()) }
+            footer { p { "Made by equiav. This page loads nothing from anywhere." } }
         };
-        page.into_string()
+        document(&format!("{} – equiav", self.title), STYLE, &body)
     }
 
     fn header(&self) -> Markup {

@@ -1,26 +1,27 @@
-//! What a run comes to in a few figures.
+//! Summarizes a run in a few numbers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::folder::{Run, State};
+use crate::metric_name::place_of;
+use crate::run_folder::{Run, State};
 
 /// Updates whose loss is averaged.
 const LAST: usize = 50;
 
-/// A run in figures; `None` where the log has none.
+/// A run in numbers; `None` where the log has none.
 #[derive(Clone, Debug, Serialize)]
-pub struct Summary {
+pub struct RunSummary {
     /// The run's name.
     pub name: String,
     /// Its folder.
     pub folder: String,
     /// Its recipe's name.
     pub recipe: String,
-    /// What became of it.
+    /// Its state.
     pub state: State,
-    /// Epochs behind the newest checkpoint.
+    /// Finished epochs at the newest checkpoint.
     pub epochs_done: u64,
     /// Epochs of the recipe.
     pub epochs: Option<u64>,
@@ -34,27 +35,32 @@ pub struct Summary {
     pub data_wait: Option<f64>,
     /// Seconds since the newest checkpoint was written.
     pub checkpoint_age_seconds: Option<u64>,
-    /// R@1 by list and way, `LIST/WAY`.
-    pub recall: BTreeMap<String, Recall>,
+    /// The metric by which the recipe chooses the best epoch; see [`Run::best_metric`].
+    pub best_metric: String,
+    /// That metric wherever it was measured, by list and the path below it, such as `LIST/visual_to_audio`.
+    ///
+    /// Serialized as `recall`, the name from when R@1 was the only such metric.
+    #[serde(rename = "recall")]
+    pub best: BTreeMap<String, MetricSummary>,
     /// The last value of every key of the log.
     pub last: BTreeMap<String, f64>,
-    /// Lines of the log, from 1, that are no records.
+    /// Lines of the log, from 1, that cannot be read.
     pub unreadable_lines: Vec<usize>,
 }
 
-/// R@1 of one list and way, 0 to 1.
+/// One metric over the epochs of a run; larger is better.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Recall {
-    /// The largest; of epochs that have collapsed only where there are no others.
+pub struct MetricSummary {
+    /// The largest value; that of a collapsed epoch only where all have collapsed.
     pub best: f64,
-    /// The update after which it was first measured.
+    /// The step at which it was first measured.
     pub best_step: u64,
-    /// The newest.
+    /// The newest value.
     pub last: f64,
 }
 
-impl Summary {
-    /// Summarises `run`.
+impl RunSummary {
+    /// Summarizes `run`.
     pub fn of(run: &Run) -> Self {
         let log = &run.log;
         let mut last = BTreeMap::new();
@@ -74,37 +80,42 @@ impl Summary {
             samples_per_second: median(log.values("train/samples_per_second")),
             data_wait: data_wait(run),
             checkpoint_age_seconds: run.checkpoint_age.map(|age| age.as_secs()),
-            recall: recall(run),
+            best_metric: run.best_metric().to_owned(),
+            best: best(run),
             last,
             unreadable_lines: log.unreadable.clone(),
         }
     }
 }
 
-fn recall(run: &Run) -> BTreeMap<String, Recall> {
+/// The best metric of `run` on every list.
+fn best(run: &Run) -> BTreeMap<String, MetricSummary> {
     let mut all = BTreeMap::new();
     for key in run.log.keys() {
-        let Some(name) = key.strip_prefix("val/").and_then(|key| key.strip_suffix("/r1")) else {
-            continue;
-        };
+        let Some(name) = place_of(key, run.best_metric()) else { continue };
         let series = run.log.series(key);
-        let list = name.rsplit_once('/').map_or(name, |(list, _)| list);
-        let collapsed = collapsed(run, list);
+        let collapsed = collapsed(run, name);
         // An epoch whose embeddings tell nothing apart is the best only where there is no other.
-        let sound = series.iter().filter(|(step, _)| !collapsed.contains(step));
+        let valid = series.iter().filter(|(step, _)| !collapsed.contains(step));
         let best = |best: (u64, f64), next: (u64, f64)| if next.1 > best.1 { next } else { best };
-        let best = sound.copied().reduce(best).or(series.first().copied());
+        let best = valid.copied().reduce(best).or(series.first().copied());
         if let (Some((best_step, best)), Some((_, last))) = (best, series.last().copied()) {
-            all.insert(name.to_owned(), Recall { best, best_step, last });
+            all.insert(name.to_owned(), MetricSummary { best, best_step, last });
         }
     }
     all
 }
 
-/// The steps at which the embeddings of `list` had collapsed.
-fn collapsed(run: &Run, list: &str) -> BTreeSet<u64> {
-    let series = run.log.series(&format!("val/{list}/collapsed")).into_iter();
-    series.filter(|(_, value)| *value > 0.0).map(|(step, _)| step).collect()
+/// The steps at which the model had collapsed on the list of `place`.
+///
+/// A place is a list's name with or without a path below it, and both may hold slashes: the list is the longest part
+/// of which the log says whether it collapsed.
+fn collapsed(run: &Run, place: &str) -> BTreeSet<u64> {
+    let shorter = place.rmatch_indices('/').map(|(end, _)| end);
+    let lists = [place.len()].into_iter().chain(shorter).map(|end| &place[..end]);
+    let series = lists.map(|list| run.log.series(&format!("val/{list}/collapsed")));
+    let series = { series }.find(|series| !series.is_empty()).unwrap_or_default();
+    series.into_iter().filter(|(_, value)| *value > 0.0).map(|(step, _)| step).collect()
 }
 
 fn data_wait(run: &Run) -> Option<f64> {

@@ -1,7 +1,8 @@
 //! The page of a run: it needs nothing from elsewhere, is well formed, and escapes what it shows.
 
-use equiav_runs::report::{
-    Answer, Gallery, Headline, HeatMaps, Item, Map, Picture, Query, Report, Sound, Table,
+use equiav_report::page::{
+    Answer, GalleryItem, Headline, HeatMaps, Map, Picture, Query, RetrievalGallery, RunReport,
+    Sound, Table,
 };
 
 const HOSTILE: &str = "<script>alert('x')</script>\"&";
@@ -10,9 +11,9 @@ fn picture() -> Picture {
     Picture { bytes: b"\x89PNG, more".to_vec(), size: [4, 3], alt: HOSTILE.to_owned() }
 }
 
-fn item() -> Item {
+fn item() -> GalleryItem {
     let sound = Sound { wav: vec![1, 2, 3], spectrogram: picture(), label: HOSTILE.to_owned() };
-    Item {
+    GalleryItem {
         name: HOSTILE.to_owned(),
         labels: HOSTILE.to_owned(),
         picture: Some(picture()),
@@ -21,7 +22,7 @@ fn item() -> Item {
 }
 
 /// A page with every section, and hostile text wherever there is text.
-fn report() -> Report {
+fn report() -> RunReport {
     let text = || HOSTILE.to_owned();
     let table = || Table {
         title: text(),
@@ -35,12 +36,12 @@ fn report() -> Report {
     ];
     let query = Query { item: item(), answers, rank: 1.0, candidates: 9 };
     let map = Map { name: text(), pictures: vec![(text(), picture())], sound: None, note: text() };
-    Report {
+    RunReport {
         title: text(),
         lead: text(),
         figures: vec![Headline { label: text(), value: text(), note: text() }],
         curves: Some("<svg width=\"8\" height=\"8\" viewBox=\"0 0 8 8\"></svg>".to_owned()),
-        galleries: vec![Gallery { title: text(), note: text(), queries: vec![query] }],
+        galleries: vec![RetrievalGallery { title: text(), note: text(), queries: vec![query] }],
         maps: Some(HeatMaps { notes: vec![text()], table: Some(table()), maps: vec![map] }),
         tables: vec![table()],
         preview: Some(picture()),
@@ -135,7 +136,7 @@ fn who_cannot_see_or_point_is_served() {
 
 #[test]
 fn what_is_not_there_has_no_section() {
-    let page = Report { title: "bare".to_owned(), ..Report::default() }.to_html();
+    let page = RunReport { title: "bare".to_owned(), ..RunReport::default() }.to_html();
     for absent in ["id=\"curves\"", "id=\"retrieval\"", "id=\"maps\"", "href=\"#tables\""] {
         assert!(!page.contains(absent), "{absent}");
     }

@@ -3,6 +3,8 @@
 use maud::{Markup, PreEscaped, html};
 
 use super::media::{Picture, Sound};
+use crate::metric_name::{interval_keys, is_measured, shown};
+use crate::run_folder::Run;
 
 /// Where in pictures sounds are seen.
 #[derive(Clone, Debug, Default)]
@@ -42,6 +44,32 @@ pub struct Table {
 }
 
 impl Table {
+    /// The newest value of every metric that was measured on a list of clips, whatever it is called, with its
+    /// interval where the log has one; none where the run has measured nothing yet.
+    pub fn of_metrics(run: &Run) -> Option<Self> {
+        let last = |key: &str| run.log.series(key).last().copied();
+        let row = |key: &str| {
+            let (step, value) = last(key)?;
+            let ends = interval_keys(key).map(|end| last(&end).filter(|(at, _)| *at == step));
+            let interval = match ends {
+                [Some((_, low)), Some((_, high))] => {
+                    format!("{} to {}", shown(key, low), shown(key, high))
+                }
+                _ => String::new(),
+            };
+            let name = key.strip_prefix("val/").unwrap_or(key).to_owned();
+            Some(vec![name, shown(key, value), interval, step.to_string()])
+        };
+        let measured = run.log.keys().into_iter().filter(|key| is_measured(key));
+        let rows: Vec<_> = measured.filter_map(row).collect();
+        (!rows.is_empty()).then(|| Self {
+            title: "All metrics".to_owned(),
+            note: "The newest value of each metric of metrics.jsonl, by list and name.".to_owned(),
+            columns: ["", "value", "interval", "at step"].map(str::to_owned).into(),
+            rows,
+        })
+    }
+
     pub(crate) fn markup(&self) -> Markup {
         html! {
             h3 { (self.title) }
@@ -94,9 +122,9 @@ impl HeatMaps {
     }
 }
 
-/// What curves show, for who cannot see them.
+/// What the curves show, for readers who cannot see them.
 const CURVES: &str =
-    "Curves of the loss and of R@1 over steps; `equiav runs --csv` writes the numbers";
+    "Curves of the loss and of the metrics over steps; `equiav runs --csv` writes the numbers";
 
 /// `svg` is drawn by this crate and needs no escaping.
 pub(crate) fn curves(svg: &str) -> Markup {
