@@ -1,4 +1,4 @@
-//! Percentile bootstrap: how far a figure of some clips may be from that of others like them.
+//! Percentile bootstrap over clips.
 
 use std::num::NonZeroUsize;
 use std::thread;
@@ -9,18 +9,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::EvalError;
 
-/// How intervals are made.
+/// How confidence intervals are computed.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Bootstrap {
-    /// How often as many clips are drawn, each with replacement.
+    /// How many resamples are drawn, each of as many clips, with replacement.
     pub resamples: usize,
-    /// What they are drawn with.
+    /// The seed of the draws.
     pub seed: u64,
     /// The share of the resampled figures within an interval, above 0 and below 1.
     pub level: f64,
 }
 
-/// Where the middle of the resampled figures lies.
+/// A confidence interval: the middle share of the resampled figures.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub struct ConfidenceInterval {
     /// Its lower end.

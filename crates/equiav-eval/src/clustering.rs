@@ -1,4 +1,4 @@
-//! How much clusters and classes know of each other.
+//! Agreement of clusters and classes: normalized mutual information.
 
 use std::collections::BTreeMap;
 

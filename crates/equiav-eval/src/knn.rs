@@ -1,11 +1,11 @@
-//! Classification by the classes of the nearest neighbors.
+//! k-NN classification: votes of the nearest neighbors, weighted by their similarity.
 
 use ndarray::{Array2, ArrayView2, Axis};
 
 use crate::EvalError;
 use crate::tiles::top_k::Neighbors;
 
-/// How strongly the neighbors of each query speak for each class.
+/// The weighted vote of the neighbors of each query for each class.
 ///
 /// ```text
 /// vote(class) = Σ exp(cosine / temperature)    over the neighbors of the class,

@@ -1,8 +1,9 @@
 //! Retrieval, classification and localization metrics from plain arrays; no model is run and no file is read.
 //!
-//! Higher scores are better everywhere. Scores must be finite: a metric of a broken model is an
-//! error, never a number. Equal scores stand in no order: a figure is the mean over all orders of them, so
-//! that a model which tells nothing apart gets what guessing gets ([`Rank`]). One clip alone has no interval.
+//! Higher scores are better everywhere. Scores must be finite: a metric of a broken model is an error, never a
+//! number. Equal scores have no order: a metric is the mean over all orders of them, so that a model that gives
+//! every candidate the same score is measured as chance ([`Rank`]). Intervals are bootstrapped over clips; a single
+//! clip has none.
 
 mod bootstrap;
 mod classification;
@@ -58,7 +59,7 @@ pub enum EvalError {
         /// The value found there.
         value: f32,
     },
-    /// There is nothing to measure.
+    /// An array is empty.
     #[error("the {what} hold nothing: {rows} rows, {columns} columns")]
     Empty {
         /// Which array is empty.
@@ -68,7 +69,7 @@ pub enum EvalError {
         /// How many columns it has.
         columns: usize,
     },
-    /// Two arrays that belong together differ in size.
+    /// Two arrays that must fit together differ in size.
     #[error("{scores:?} scores do not fit to {targets:?} targets")]
     Sizes {
         /// The size of the scores or the first embeddings.
@@ -76,7 +77,7 @@ pub enum EvalError {
         /// The size of the targets or the second embeddings.
         targets: Vec<usize>,
     },
-    /// A query that cannot be answered.
+    /// A query without a correct candidate.
     #[error("query {query} has no correct candidate among {gallery}")]
     NothingCorrect {
         /// The query's position.
@@ -84,7 +85,7 @@ pub enum EvalError {
         /// How many candidates there are.
         gallery: usize,
     },
-    /// A label that is no column of the scores.
+    /// A label without a column of scores.
     #[error("row {row} has label {label}, but there are only {classes} classes")]
     NoSuchClass {
         /// The position of the label.

@@ -1,10 +1,10 @@
-//! Of which list, and of how many of its clips, figures were taken.
+//! Which list of clips was measured, and how many of them could be read.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Of what figures were taken; every result that is shown has it beside it.
+/// The list that was measured. Every result that is shown has it beside it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Coverage {
     /// Clips that could be read.

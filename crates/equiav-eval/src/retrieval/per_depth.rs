@@ -1,4 +1,4 @@
-//! Figures at the depths at which retrieval is told: 1, 5 and 10.
+//! A number at each depth of retrieval: 1, 5 and 10.
 
 use serde::{Deserialize, Serialize};
 

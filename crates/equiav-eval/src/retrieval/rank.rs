@@ -1,4 +1,4 @@
-//! Where the correct candidates of one query stand; of candidates with equal scores every order counts alike.
+//! The rank of the best correct candidate of one query, averaged over all orders of equal scores.
 
 use ndarray::ArrayView1;
 

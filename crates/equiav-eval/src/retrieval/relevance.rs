@@ -1,4 +1,4 @@
-//! Which rows and columns belong together, held as groups: never as a list of pairs.
+//! Which candidates are correct for which queries, as groups of equal keys: never as a list of pairs.
 
 use std::collections::HashMap;
 use std::hash::Hash;

@@ -1,4 +1,4 @@
-//! What guessing would score, and how surprising a score is beside that.
+//! Recall by chance, and the p-value of a recall against chance.
 
 /// The chance that at least one of `correct` candidates is among the first `depth` of a `gallery`
 /// in random order: `1 − C(gallery − correct, depth) / C(gallery, depth)`, in [0, 1].

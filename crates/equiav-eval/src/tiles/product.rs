@@ -1,4 +1,4 @@
-//! Where the approximate scores of blocks of vectors come from, and how large the blocks are.
+//! Matrix products of blocks of vectors, the sizes of the blocks, and the threads that share them.
 
 use std::num::NonZeroUsize;
 use std::ops::Range;
@@ -63,7 +63,7 @@ impl Product for Plain {
     }
 }
 
-/// How much is computed at a time. No result depends on it.
+/// The size of a tile of scores. No result depends on it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Blocks {
     /// Rows of a tile.
@@ -73,7 +73,8 @@ pub struct Blocks {
 }
 
 impl Default for Blocks {
-    /// Tiles of 1 MB, which are read while a processor's own cache still holds most of them.
+    /// Tiles of 1 MB: small enough that a core's cache still holds most of a tile when it is read, large enough
+    /// that the product is not slowed by its own setup.
     fn default() -> Self {
         let size = |size| NonZeroUsize::new(size).unwrap_or(NonZeroUsize::MIN);
         Self { rows: size(512), columns: size(512) }
@@ -88,8 +89,8 @@ impl Blocks {
     }
 }
 
-/// Does every one of `tasks`, each by whichever of `workers` is free; every worker has a thread of its own,
-/// a lone one the caller's.
+/// Does all `tasks`, each on the next free one of `workers`; each worker has a thread of its own, and a single worker
+/// uses the caller's.
 ///
 /// # Errors
 ///
@@ -105,6 +106,7 @@ pub(crate) fn share_out<W: Send, T, E: Send>(
     work: impl Fn(&mut W, T) -> Result<(), E> + Sync,
 ) -> Result<(), E> {
     assert!(!workers.is_empty(), "there is no product to multiply with");
+    // One queue instead of equal shares: threads of a busy machine do not finish together.
     let tasks = Mutex::new(tasks);
     let next = || tasks.lock().unwrap_or_else(PoisonError::into_inner).next();
     let run = |worker: &mut W| {

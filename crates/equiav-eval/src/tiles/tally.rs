@@ -1,4 +1,4 @@
-//! Ranks both ways from one pass over tiles of a matrix product, the same to the bit for any tiles.
+//! Ranks in both directions from one pass over tiles of a matrix product; bit-equal for any tiles.
 //!
 //! A tile's elements are approximations of the scores. One that is farther from a query's best correct
 //! score than its error can be is counted as it is; the few others are computed again, each by itself.
@@ -13,7 +13,7 @@ use crate::EvalError;
 use crate::retrieval::rank::Rank;
 use crate::retrieval::relevance::Relevance;
 
-/// Columns that are compared before one looks whether any is to be computed again.
+/// Products that are compared in one vectorized pass, before any close one is scored exactly.
 const CHUNK: usize = 64;
 
 /// The ranks of all queries from either side.
@@ -25,7 +25,7 @@ pub struct RanksBothWays {
     pub columns_to_rows: Vec<Rank>,
 }
 
-/// Ranks every row's columns and every column's rows by their [`score`](crate::score).
+/// Ranks every row's columns and every column's rows by their [`score`].
 ///
 /// Every product is made once for both. Each of `products` multiplies on a thread of its own, whose tiles are
 /// counted where they were made. Memory beyond the vectors grows with rows and columns, and for each of
@@ -85,7 +85,8 @@ struct Counts {
 }
 
 impl<'v> Tally<'v> {
-    /// Looks for the best correct score of every query, at the correct pairs alone.
+    /// Finds the best correct score of every query, from the correct pairs alone: a pass before the tiles, so that
+    /// every product can be counted the moment it is made.
     fn new(
         rows: &'v UnitRows,
         columns: &'v UnitRows,
@@ -109,7 +110,10 @@ impl<'v> Tally<'v> {
         Ok(Self { rows, columns, of_rows, of_columns, slack: slack(rows.width()) })
     }
 
-    /// Counts all products, bands of rows at once.
+    /// Counts all products, one band of rows for each worker at a time.
+    ///
+    /// Rows of different bands are disjoint, so their counts are split among the workers; every band meets every
+    /// column, so each worker has column counts of its own, which are added at the end.
     fn count<P: Product + Send>(
         &mut self,
         products: &mut [P],
@@ -241,7 +245,7 @@ impl Tile<'_> {
         }
     }
 
-    /// Computes again what `compare` could not tell.
+    /// Scores the pairs exactly that `compare` found too close.
     fn look_closely(&mut self, row: usize, scores: &[f32], chunk: Range<usize>) {
         for column in chunk {
             let (of_row, of_column) = (self.best.0[row], self.best.1[column]);

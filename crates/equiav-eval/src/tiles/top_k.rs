@@ -1,5 +1,4 @@
-//! The best candidates of every query, exactly, from tiles of a matrix product; the same to the bit for
-//! any tiles.
+//! The exact top k candidates of every query, from tiles of a matrix product; bit-equal for any tiles.
 
 use multiversion::multiversion;
 use ndarray::{Array2, ArrayView2};
@@ -7,7 +6,7 @@ use ndarray::{Array2, ArrayView2};
 use super::product::{Blocks, Product, pieces, share_out};
 use super::vectors::{UnitRows, score, slack};
 
-/// Candidates that are compared before one looks whether any is to be scored.
+/// Products that are compared with the threshold in one vectorized pass, before any of them is scored exactly.
 const CHUNK: usize = 64;
 
 /// The best candidates of every query, the best first; of equal scores the first in the gallery.
@@ -19,7 +18,7 @@ pub struct Neighbors {
     pub scores: Array2<f32>,
 }
 
-/// The `k` candidates of the `gallery` with the highest [`score`](crate::score) for each of `queries`; all
+/// The `k` candidates of the `gallery` with the highest [`score`] for each of `queries`; all
 /// of them where there are fewer.
 ///
 /// Each of `products` multiplies on a thread of its own, whose tiles are read where they were made. Memory
@@ -78,7 +77,7 @@ impl Place {
     }
 }
 
-/// What was found so far: for each query, `k` places in order, the first `counts` of them taken.
+/// The best so far: for each query, `k` places in order, the first `counts` of them taken.
 struct Found {
     k: usize,
     counts: Vec<usize>,
@@ -134,7 +133,8 @@ impl Search<'_> {
         }
     }
 
-    /// What a product must reach for its score to matter.
+    /// What a product must reach for its candidate to be scored: the k-th best score so far, less the largest error
+    /// of a product, so that no candidate is lost to rounding.
     fn threshold(&self, count: usize, places: &[Place]) -> f32 {
         if count < self.k { f32::NEG_INFINITY } else { places[self.k - 1].score - self.slack }
     }
@@ -148,7 +148,7 @@ impl Search<'_> {
         places: &mut [Place],
     ) {
         for (index, product) in (first..).zip(products) {
-            // the other way round a product that is no number would be passed over
+            // Not `>=` and a body: a product that is not a number compares false, and must be scored.
             if *product < self.threshold(*count, places) {
                 continue;
             }
