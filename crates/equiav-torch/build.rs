@@ -1,11 +1,11 @@
-//! Compiles the C++ border to libtorch and lets what is built here find libtorch at run time.
+//! Compiles the C++ functions that call libtorch, and lets what is built here find libtorch at run time.
 //!
 //! libtorch is where torch-sys found it (`DEP_TCH_LIBTORCH_LIB`), else at `LIBTORCH`.
 
 use std::path::{Path, PathBuf};
 use std::{env, error::Error};
 
-const BORDER: &str = "src/border";
+const FFI: &str = "src/ffi/cpp";
 const SOURCES: [&str; 5] =
     ["checkpoint.cc", "message.cc", "optimizer.cc", "precision.cc", "system.cc"];
 
@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("cargo::rerun-if-env-changed={name}");
     }
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rerun-if-changed={BORDER}");
+    println!("cargo::rerun-if-changed={FFI}");
 
     let lib = lib_folder()?;
     let include = include_folder(&lib)?;
@@ -44,9 +44,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         .flag(format!("-isystem{}", include.display()))
         .flag(format!("-isystem{}", include.join("torch/csrc/api/include").display()))
         .define("USE_C10D_GLOO", None)
-        .include(BORDER)
-        .files(SOURCES.iter().chain(&GROUP_SOURCES).map(|source| Path::new(BORDER).join(source)))
-        .try_compile("equiav_border")?;
+        .include(FFI)
+        .files(SOURCES.iter().chain(&GROUP_SOURCES).map(|source| Path::new(FFI).join(source)))
+        .try_compile("equiav_ffi")?;
 
     println!("cargo::rustc-link-search=native={}", lib.display());
     println!("cargo::rustc-link-lib=torch_cpu");

@@ -1,4 +1,4 @@
-//! Percentile bootstrap: how far a figure of some clips may be from that of others like them.
+//! Percentile bootstrap over clips.
 
 use std::num::NonZeroUsize;
 use std::thread;
@@ -9,20 +9,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::EvalError;
 
-/// How intervals are made.
+/// How confidence intervals are computed.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Bootstrap {
-    /// How often as many clips are drawn, each with replacement.
+    /// How many resamples are drawn, each of as many clips, with replacement.
     pub resamples: usize,
-    /// What they are drawn with.
+    /// The seed of the draws.
     pub seed: u64,
     /// The share of the resampled figures within an interval, above 0 and below 1.
     pub level: f64,
 }
 
-/// Where the middle of the resampled figures lies.
+/// A confidence interval: the middle share of the resampled figures.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
-pub struct Interval {
+pub struct ConfidenceInterval {
     /// Its lower end.
     pub low: f64,
     /// Its upper end.
@@ -84,7 +84,7 @@ pub fn intervals<F>(
     clips: usize,
     how: &Bootstrap,
     figures: F,
-) -> Result<Vec<Option<Interval>>, EvalError>
+) -> Result<Vec<Option<ConfidenceInterval>>, EvalError>
 where
     F: Fn(&[u32]) -> Vec<Option<f64>> + Sync,
 {
@@ -110,11 +110,11 @@ where
     Ok((0..count).map(|figure| interval(drawn.iter().filter_map(|all| all[figure]), how)).collect())
 }
 
-fn interval(figures: impl Iterator<Item = f64>, how: &Bootstrap) -> Option<Interval> {
+fn interval(figures: impl Iterator<Item = f64>, how: &Bootstrap) -> Option<ConfidenceInterval> {
     let mut sorted: Vec<f64> = figures.filter(|figure| !figure.is_nan()).collect();
     sorted.sort_by(f64::total_cmp);
     let end = |share| (!sorted.is_empty()).then(|| quantile(&sorted, share));
-    Some(Interval {
+    Some(ConfidenceInterval {
         low: end((1.0 - how.level) / 2.0)?,
         high: end((1.0 + how.level) / 2.0)?,
         resamples: sorted.len(),

@@ -1,53 +1,45 @@
 //! Retrieval, classification and localization metrics from plain arrays; no model is run and no file is read.
 //!
-//! Higher scores are better everywhere. Scores must be finite: a metric of a broken model is an
-//! error, never a number. Equal scores stand in no order: a figure is the mean over all orders of them, so
-//! that a model which tells nothing apart gets what guessing gets ([`Rank`]). One clip alone has no interval.
+//! Higher scores are better everywhere. Scores must be finite: a metric of a broken model is an error, never a
+//! number. Equal scores have no order: a metric is the mean over all orders of them, so that a model that gives
+//! every candidate the same score is measured as chance ([`Rank`]). Intervals are bootstrapped over clips; a single
+//! clip has none.
 
-mod accuracy;
-mod answers;
 mod bootstrap;
-mod calibration;
-mod clusters;
-mod coverage;
+mod classification;
+mod clustering;
+mod knn;
 pub mod localization;
-mod nearest;
-mod neighbors;
-mod normal;
-mod per_depth;
-mod precision;
-mod product;
-mod rank;
 mod retrieval;
-mod significance;
-mod tally;
-mod vectors;
+mod tiles;
 
-pub use accuracy::{
-    Exclusive, ExclusiveClass, ExclusiveIntervals, TopK, exclusive, exclusive_intervals,
+pub use bootstrap::{Bootstrap, ConfidenceInterval, intervals};
+pub use classification::accuracy::{
+    Exclusive, ExclusiveClass, ExclusiveIntervals, TopKAccuracy, exclusive, exclusive_intervals,
     top_k_accuracy,
 };
-pub use answers::Answers;
-pub use bootstrap::{Bootstrap, Interval, intervals};
-pub use calibration::{Calibration, CalibrationBin, CalibrationIntervals, Decisions};
-pub use clusters::{normalized_mutual_information, normalized_mutual_information_interval};
-pub use coverage::Coverage;
-pub use nearest::{Nearest, top_k};
-pub use neighbors::{multilabel_neighbor_votes, neighbor_votes};
-pub use per_depth::PerDepth;
-pub use precision::{
+pub use classification::calibration::{
+    Calibration, CalibrationBin, CalibrationIntervals, Decisions,
+};
+pub use classification::precision::{
     ClassIntervals, ClassMetrics, Classification, ClassificationIntervals, average_precision,
     classification, classification_intervals, d_prime, roc_auc,
 };
-pub use product::{Blocks, Plain, Product};
-pub use rank::Rank;
+pub use clustering::{normalized_mutual_information, normalized_mutual_information_interval};
+pub use knn::{knn_votes, multilabel_knn_votes};
+pub use retrieval::coverage::Coverage;
+pub use retrieval::per_depth::PerDepth;
+pub use retrieval::rank::Rank;
+pub use retrieval::relevance::Relevance;
+pub use retrieval::significance::{binomial_tail, chance_of_recall};
 pub use retrieval::{
     BothWays, Retrieval, RetrievalIntervals, ranks, retrieval, retrieval_of_embeddings, same,
     same_group,
 };
-pub use significance::{binomial_tail, chance_of_recall};
-pub use tally::{RanksBothWays, ranks_both_ways};
-pub use vectors::{UnitRows, score};
+pub use tiles::product::{Blocks, Plain, Product};
+pub use tiles::tally::{RanksBothWays, ranks_both_ways};
+pub use tiles::top_k::{Neighbors, top_k};
+pub use tiles::vectors::{UnitRows, score};
 
 use ndarray::ArrayView2;
 
@@ -67,7 +59,7 @@ pub enum EvalError {
         /// The value found there.
         value: f32,
     },
-    /// There is nothing to measure.
+    /// An array is empty.
     #[error("the {what} hold nothing: {rows} rows, {columns} columns")]
     Empty {
         /// Which array is empty.
@@ -77,7 +69,7 @@ pub enum EvalError {
         /// How many columns it has.
         columns: usize,
     },
-    /// Two arrays that belong together differ in size.
+    /// Two arrays that must fit together differ in size.
     #[error("{scores:?} scores do not fit to {targets:?} targets")]
     Sizes {
         /// The size of the scores or the first embeddings.
@@ -85,7 +77,7 @@ pub enum EvalError {
         /// The size of the targets or the second embeddings.
         targets: Vec<usize>,
     },
-    /// A query that cannot be answered.
+    /// A query without a correct candidate.
     #[error("query {query} has no correct candidate among {gallery}")]
     NothingCorrect {
         /// The query's position.
@@ -93,7 +85,7 @@ pub enum EvalError {
         /// How many candidates there are.
         gallery: usize,
     },
-    /// A label that is no column of the scores.
+    /// A label without a column of scores.
     #[error("row {row} has label {label}, but there are only {classes} classes")]
     NoSuchClass {
         /// The position of the label.

@@ -8,7 +8,8 @@ use std::iter::repeat_n;
 use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 
-use crate::{Bootstrap, EvalError, Interval, check_values, intervals};
+use crate::bootstrap::{Bootstrap, ConfidenceInterval, intervals};
+use crate::{EvalError, check_values};
 
 /// How many times the clips of a figure's interval are drawn again.
 pub const RESAMPLES: usize = 2_000;
@@ -218,7 +219,7 @@ impl Figure {
         };
         let how = Bootstrap { resamples: RESAMPLES, ..Bootstrap::usual(seed) };
         let found = intervals(values.len(), &how, of_resample).expect("clips and resamples");
-        let (low, high) = found[0].map(|Interval { low, high, .. }| (low, high)).unzip();
+        let (low, high) = found[0].map(|ConfidenceInterval { low, high, .. }| (low, high)).unzip();
         Self { value: statistic(values), low, high }
     }
 }

@@ -1,12 +1,23 @@
 //! Cross-modal retrieval: where the right candidate stands among all, both ways.
 
+pub(crate) mod coverage;
+pub(crate) mod per_depth;
+pub(crate) mod rank;
+pub(crate) mod relevance;
+pub(crate) mod significance;
+
 use ndarray::{ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Answers, Blocks, Bootstrap, EvalError, Interval, PerDepth, Plain, Rank, UnitRows,
-    binomial_tail, chance_of_recall, check_values, intervals, ranks_both_ways,
-};
+use self::per_depth::PerDepth;
+use self::rank::Rank;
+use self::relevance::Relevance;
+use self::significance::{binomial_tail, chance_of_recall};
+use crate::bootstrap::{Bootstrap, ConfidenceInterval, intervals};
+use crate::tiles::product::{Blocks, Plain};
+use crate::tiles::tally::ranks_both_ways;
+use crate::tiles::vectors::UnitRows;
+use crate::{EvalError, check_values};
 
 /// Retrieval in one direction; of equal scores the mean over all of their orders counts, see [`Rank`].
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
@@ -50,15 +61,15 @@ pub struct RetrievalIntervals {
     /// How they were made.
     pub bootstrap: Bootstrap,
     /// Of the recall at rank 1.
-    pub r1: Interval,
+    pub r1: ConfidenceInterval,
     /// Of the recall among the first 5.
-    pub r5: Interval,
+    pub r5: ConfidenceInterval,
     /// Of the recall among the first 10.
-    pub r10: Interval,
+    pub r10: ConfidenceInterval,
     /// Of the median rank.
-    pub median_rank: Interval,
+    pub median_rank: ConfidenceInterval,
     /// Of the mean rank.
-    pub mean_rank: Interval,
+    pub mean_rank: ConfidenceInterval,
 }
 
 /// Retrieval from either side.
@@ -127,12 +138,12 @@ pub fn retrieval(
 pub fn retrieval_of_embeddings(
     rows: ArrayView2<'_, f32>,
     columns: ArrayView2<'_, f32>,
-    answers: &Answers,
+    relevance: &Relevance,
 ) -> Result<BothWays, EvalError> {
     let rows = UnitRows::new("row embeddings", rows)?;
     let columns = UnitRows::new("column embeddings", columns)?;
     let products = &mut [Plain::default()];
-    let ranks = ranks_both_ways(&rows, &columns, answers, products, &Blocks::default())?;
+    let ranks = ranks_both_ways(&rows, &columns, relevance, products, &Blocks::default())?;
     Ok(BothWays {
         rows_to_columns: Retrieval::of_ranks(&ranks.rows_to_columns, columns.len()),
         columns_to_rows: Retrieval::of_ranks(&ranks.columns_to_rows, rows.len()),
@@ -339,7 +350,7 @@ mod tests {
     fn embeddings_of_any_length_are_compared_by_cosine() {
         let rows = array![[2.0, 0.0], [0.0, 0.1], [1.0, 1.0]];
         let columns = array![[5.0, 1.0], [0.0, 3.0], [1.0, 2.0]];
-        let ours = retrieval_of_embeddings(rows.view(), columns.view(), &Answers::same(3));
+        let ours = retrieval_of_embeddings(rows.view(), columns.view(), &Relevance::same(3));
         let ours = ours.expect("figures");
         assert_eq!(ours.rows_to_columns.r1, 1.0);
         assert_eq!(ours.columns_to_rows.r1, 1.0);
@@ -406,7 +417,7 @@ mod tests {
         );
         assert_eq!(message(array![[1.0], [2.0]], same), "query 1 has no correct candidate among 1");
         let (a, b) = (Array2::zeros((2, 3)), Array2::zeros((2, 4)));
-        let failure = retrieval_of_embeddings(a.view(), b.view(), &Answers::same(2))
+        let failure = retrieval_of_embeddings(a.view(), b.view(), &Relevance::same(2))
             .expect_err("other widths");
         assert!(matches!(failure, EvalError::Sizes { .. }));
     }

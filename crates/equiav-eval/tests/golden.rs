@@ -1,7 +1,7 @@
 //! Figures equal those of scikit-learn and numpy; `golden.py` makes them, and says of which versions.
 
 use equiav_eval::{
-    Blocks, Calibration, Decisions, Plain, UnitRows, classification, exclusive, neighbor_votes,
+    Blocks, Calibration, Decisions, Plain, UnitRows, classification, exclusive, knn_votes,
     normalized_mutual_information, top_k,
 };
 use ndarray::Array2;
@@ -96,7 +96,7 @@ fn votes_of_neighbors() {
     let products = &mut [Plain::default()];
     let found = top_k(&queries, &gallery, k, products, &Blocks::default()).expect("neighbors");
     let (labels, temperature) = (numbers(&case["labels"]), number(&case["temperature"]));
-    let ours = neighbor_votes(&found, &labels, 4, temperature).expect("votes");
+    let ours = knn_votes(&found, &labels, 4, temperature).expect("votes");
     let theirs = floats(&case["votes"]);
     // cosines in 32 bits over a temperature of 0.07
     let off = (&ours - &theirs).iter().fold(0.0_f32, |most, off| most.max(off.abs()));

@@ -4,7 +4,7 @@
 use std::num::NonZeroUsize;
 
 use equiav_eval::{
-    Answers, Blocks, EvalError, Nearest, Plain, Product, RanksBothWays, UnitRows, ranks,
+    Blocks, EvalError, Neighbors, Plain, Product, RanksBothWays, Relevance, UnitRows, ranks,
     ranks_both_ways, score, top_k,
 };
 use ndarray::{Array2, array};
@@ -85,7 +85,7 @@ fn unit(rows: &Array2<f32>) -> UnitRows {
 }
 
 /// The first `k` of all candidates in order.
-fn naive_top_k(scores: &Array2<f32>, k: usize) -> Nearest {
+fn naive_top_k(scores: &Array2<f32>, k: usize) -> Neighbors {
     let k = k.min(scores.ncols());
     let orders: Vec<Vec<usize>> = scores
         .rows()
@@ -98,7 +98,7 @@ fn naive_top_k(scores: &Array2<f32>, k: usize) -> Nearest {
         .collect();
     let indices = Array2::from_shape_fn((scores.nrows(), k), |(row, place)| orders[row][place]);
     let at = |(row, place): (usize, usize)| scores[[row, orders[row][place]]];
-    Nearest { scores: Array2::from_shape_fn((scores.nrows(), k), at), indices }
+    Neighbors { scores: Array2::from_shape_fn((scores.nrows(), k), at), indices }
 }
 
 proptest! {
@@ -110,9 +110,9 @@ proptest! {
         (rows, columns, threads) in (1usize..50, 1usize..50, 1usize..5),
     ) {
         let (a, b) = (unit(&a), unit(&b));
-        let answers = Answers::same(a.len())
-            .or(Answers::of_equal_keys(&sound, &sound))
-            .or(Answers::of_equal_keys(&picture, &picture));
+        let relevance = Relevance::same(a.len())
+            .or(Relevance::of_equal_keys(&sound, &sound))
+            .or(Relevance::of_equal_keys(&picture, &picture));
         let correct = |row: usize, column: usize| {
             row == column || sound[row] == sound[column] || picture[row] == picture[column]
         };
@@ -122,9 +122,9 @@ proptest! {
             columns_to_rows: ranks(scores.t(), |column, row| correct(row, column)).expect("answers"),
         };
         let blocks = blocks(rows, columns);
-        let ours = ranks_both_ways(&a, &b, &answers, &mut products::<Shaken>(threads), &blocks);
+        let ours = ranks_both_ways(&a, &b, &relevance, &mut products::<Shaken>(threads), &blocks);
         prop_assert_eq!(&ours.expect("ranks"), &expected);
-        let ours = ranks_both_ways(&a, &b, &answers, &mut products::<Plain>(threads), &blocks);
+        let ours = ranks_both_ways(&a, &b, &relevance, &mut products::<Plain>(threads), &blocks);
         prop_assert_eq!(&ours.expect("ranks"), &expected);
     }
 
@@ -154,7 +154,7 @@ fn hashed(rows: usize, width: usize, salt: u64) -> Array2<f32> {
 #[test]
 fn tiles_wider_than_a_chunk_give_the_same() {
     let (a, b) = (unit(&hashed(301, 33, 1)), unit(&hashed(301, 33, 2)));
-    let answers = Answers::same(301);
+    let relevance = Relevance::same(301);
     let scores = scores(&a, &b);
     let expected = RanksBothWays {
         rows_to_columns: ranks(scores.view(), |row, column| row == column).expect("answers"),
@@ -162,7 +162,7 @@ fn tiles_wider_than_a_chunk_give_the_same() {
     };
     for (rows, columns, threads) in [(301, 301, 1), (64, 65, 2), (100, 301, 3), (1, 7, 2)] {
         let blocks = blocks(rows, columns);
-        let ours = ranks_both_ways(&a, &b, &answers, &mut products::<Shaken>(threads), &blocks);
+        let ours = ranks_both_ways(&a, &b, &relevance, &mut products::<Shaken>(threads), &blocks);
         assert_eq!(ours.expect("ranks"), expected);
         let ours = top_k(&a, &b, 10, &mut products::<Shaken>(threads), &blocks).expect("the best");
         assert_eq!(ours, naive_top_k(&scores, 10));
@@ -172,9 +172,9 @@ fn tiles_wider_than_a_chunk_give_the_same() {
 #[test]
 fn products_that_are_no_numbers_change_nothing() {
     let (a, b) = (unit(&hashed(70, 5, 3)), unit(&hashed(70, 5, 4)));
-    let (answers, blocks) = (Answers::same(70), blocks(32, 70));
-    let whole = ranks_both_ways(&a, &b, &answers, &mut products::<Plain>(2), &blocks);
-    let broken = ranks_both_ways(&a, &b, &answers, &mut products::<Broken>(2), &blocks);
+    let (relevance, blocks) = (Relevance::same(70), blocks(32, 70));
+    let whole = ranks_both_ways(&a, &b, &relevance, &mut products::<Plain>(2), &blocks);
+    let broken = ranks_both_ways(&a, &b, &relevance, &mut products::<Broken>(2), &blocks);
     assert_eq!(broken.expect("ranks"), whole.expect("ranks"));
     let broken = top_k(&a, &b, 3, &mut products::<Broken>(2), &blocks).expect("the best");
     assert_eq!(broken, naive_top_k(&scores(&a, &b), 3));
@@ -184,12 +184,12 @@ fn products_that_are_no_numbers_change_nothing() {
 fn what_does_not_fit_is_refused() {
     let (a, b) = (unit(&array![[1.0, 0.0], [0.0, 1.0]]), unit(&array![[1.0, 0.0, 0.0]]));
     let (plain, blocks) = (&mut [Plain::default()], &blocks(8, 8));
-    let failure = ranks_both_ways(&a, &b, &Answers::same(2), plain, blocks).expect_err("widths");
+    let failure = ranks_both_ways(&a, &b, &Relevance::same(2), plain, blocks).expect_err("widths");
     assert_eq!(failure.to_string(), "[2, 2] scores do not fit to [1, 3] targets");
     assert!(matches!(top_k(&a, &b, 1, plain, blocks), Err(EvalError::Sizes { .. })));
-    let failure = ranks_both_ways(&a, &a, &Answers::same(3), plain, blocks).expect_err("answers");
+    let failure = ranks_both_ways(&a, &a, &Relevance::same(3), plain, blocks).expect_err("answers");
     assert_eq!(failure.to_string(), "[2, 2] scores do not fit to [3, 3] targets");
-    let answers = Answers::of_equal_keys(&["a", "b"], &["a", "a"]);
-    let failure = ranks_both_ways(&a, &a, &answers, plain, blocks).expect_err("no answer");
+    let relevance = Relevance::of_equal_keys(&["a", "b"], &["a", "a"]);
+    let failure = ranks_both_ways(&a, &a, &relevance, plain, blocks).expect_err("no answer");
     assert_eq!(failure.to_string(), "query 1 has no correct candidate among 2");
 }

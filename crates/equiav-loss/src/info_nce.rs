@@ -2,7 +2,8 @@
 
 use tch::Tensor;
 
-use crate::{Contrast, Keys, Temperature, miss, own_columns, rows, scores, top1};
+use crate::contrast::{Contrast, contrast};
+use crate::{Keys, Temperature, own_columns, rows};
 
 /// Symmetric InfoNCE (arXiv 1807.03748, 2403.09502): row `i` of `a` should find row `i` of `b` among
 /// all keys, and the other way round.
@@ -19,21 +20,22 @@ use crate::{Contrast, Keys, Temperature, miss, own_columns, rows, scores, top1};
 ///
 /// - `a`, `b`: `[n, d]`, this rank's rows, of any length
 /// - `keys.a`, `keys.b`: `[N, d]`, with `a` and `b` as their rows `first .. first + n`
+/// - `chunk`: rows of scores to hold at a time; all without one, see [`contrast`]
 ///
 /// # Panics
 ///
-/// If the sizes differ from those, if a fixed `tau` is not above 0, or inside an autocast region.
+/// If the sizes differ from those, `chunk` is below 1, a fixed `tau` is not above 0, or inside an autocast region.
 #[track_caller]
 pub fn info_nce<'t>(
     a: &Tensor,
     b: &Tensor,
     keys: &Keys,
     tau: impl Into<Temperature<'t>>,
+    chunk: Option<i64>,
 ) -> Contrast {
     let own = own_columns(rows("info_nce", a, b, keys), keys);
     let tau = tau.into();
-    let a_to_b = scores(a, &keys.b, tau);
-    let b_to_a = scores(b, &keys.a, tau);
-    let loss = (miss(&a_to_b, &own) + miss(&b_to_a, &own)) / 2;
-    Contrast { loss, top1: top1(&a_to_b, &own) }
+    let a_to_b = contrast(a, &[&keys.b], &own, tau, None, chunk);
+    let b_to_a = contrast(b, &[&keys.a], &own, tau, None, chunk);
+    Contrast::both_ways([a_to_b, b_to_a])
 }

@@ -1,28 +1,28 @@
 //! The losses of EquiAV as functions of tensors; they own no weights and gather no keys.
 //!
-//! Of the contrastive ones both compare the rows of this rank with [`Keys`]: the rows of all ranks, which the caller
-//! has gathered, with or without gradient. A rank's loss is the mean over its own rows, so the mean
-//! over equally large ranks is the loss of one process that holds all rows. Where the scores of a
-//! whole batch do not fit into memory, each loss has a form that takes rows in blocks.
+//! The two contrastive ones, [`info_nce`] and [`nt_xent`], compare the rows of this rank with [`Keys`]: the rows of
+//! all ranks, which the caller has gathered, with or without gradient. A rank's loss is the mean over its own rows,
+//! so the mean over equally large ranks is the loss of one process that holds all rows. Where the scores of a whole
+//! batch do not fit into memory, give a `chunk`. Both stand on [`contrast`], as a loss of one's own can.
 //!
 //! Everything is computed in 32-bit floats (64-bit if the rows are that already), whatever the kind
 //! of the rows. Call the losses outside any autocast region: products narrowed by one are refused.
 
-mod blocked;
 mod classification;
+mod contrast;
 mod geometry;
 mod info_nce;
 mod nt_xent;
 mod temperature;
 
-pub use blocked::{info_nce_blocked, nt_xent_blocked};
 pub use classification::{binary_cross_entropy, cross_entropy};
+pub use contrast::{Contrast, contrast};
 pub use geometry::{alignment, uniformity};
 pub use info_nce::info_nce;
 pub use nt_xent::nt_xent;
 pub use temperature::Temperature;
 
-use tch::{Kind, Reduction, Tensor};
+use tch::{Kind, Tensor};
 
 /// The temperature of the published runs (arXiv 2403.09502).
 pub const DEFAULT_TEMPERATURE: f64 = 0.07;
@@ -52,16 +52,6 @@ impl Keys {
     }
 }
 
-/// A loss and how often its task was solved.
-#[derive(Debug)]
-pub struct Contrast {
-    /// The loss, a scalar with gradient, of natural logarithms; never below 0.
-    pub loss: Tensor,
-    /// The share of the rows of the first kind whose most similar candidate is their positive, a
-    /// scalar in [0, 1] without gradient. The published logs hold 100 times this.
-    pub top1: Tensor,
-}
-
 /// The number of rows of both `a` and `b`, after every size has been checked.
 #[track_caller]
 fn rows(name: &str, a: &Tensor, b: &Tensor, keys: &Keys) -> i64 {
@@ -81,15 +71,6 @@ fn rows(name: &str, a: &Tensor, b: &Tensor, keys: &Keys) -> i64 {
     n
 }
 
-/// The cosines of `queries` with `keys` over the temperature, `[n, N]`.
-#[track_caller]
-fn scores(queries: &Tensor, keys: &Tensor, temperature: Temperature<'_>) -> Tensor {
-    let (queries, keys) = (unit(queries), unit(keys));
-    let cosines = queries.matmul(&keys.tr());
-    assert_full_precision(&cosines, &queries);
-    temperature.divide(&cosines)
-}
-
 /// Refuses products that an autocast region has narrowed.
 #[track_caller]
 fn assert_full_precision(products: &Tensor, rows: &Tensor) {
@@ -103,16 +84,6 @@ fn unit(x: &Tensor) -> Tensor {
     let x = x.to_kind(kind);
     let length = x.norm_scalaropt_dim(2, [1i64].as_slice(), true).clamp_min(SHORTEST_ROW);
     x / length
-}
-
-/// Mean of `−log softmaxⱼ scores[i, j]` at `j = own[i]`.
-fn miss(scores: &Tensor, own: &Tensor) -> Tensor {
-    scores.cross_entropy_loss(own, None::<&Tensor>, Reduction::Mean, -100, 0.0)
-}
-
-/// The share of the rows of `scores` that are largest at `own`.
-fn top1(scores: &Tensor, own: &Tensor) -> Tensor {
-    scores.detach().argmax(-1, false).eq_tensor(own).to_kind(Kind::Float).mean(Kind::Float)
 }
 
 /// The columns at which the `n` rows of this rank meet their own keys, `[n]`.

@@ -2,7 +2,8 @@
 
 use tch::Tensor;
 
-use crate::{Contrast, Keys, Temperature, miss, own_columns, rows, scores, top1};
+use crate::contrast::{Contrast, contrast};
+use crate::{Keys, Temperature, own_columns, rows};
 
 /// NT-Xent (arXiv 2002.05709, 2403.09502) between the predicted and the augmented branch: row `i` of
 /// one should find row `i` of the other among the `2N − 1` rows that are not itself.
@@ -20,32 +21,24 @@ use crate::{Contrast, Keys, Temperature, miss, own_columns, rows, scores, top1};
 ///
 /// - `predicted`, `augmented`: `[n, d]`, this rank's rows, of any length
 /// - `keys.a`, `keys.b`: `[N, d]`, with `predicted` and `augmented` as their rows `first .. first + n`
+/// - `chunk`: rows of scores to hold at a time; all without one, see [`contrast`]
 ///
 /// # Panics
 ///
-/// If the sizes differ from those, if a fixed `tau` is not above 0, or inside an autocast region.
+/// If the sizes differ from those, `chunk` is below 1, a fixed `tau` is not above 0, or inside an autocast region.
 #[track_caller]
 pub fn nt_xent<'t>(
     predicted: &Tensor,
     augmented: &Tensor,
     keys: &Keys,
     tau: impl Into<Temperature<'t>>,
+    chunk: Option<i64>,
 ) -> Contrast {
     let own = own_columns(rows("nt_xent", predicted, augmented, keys), keys);
     let tau = tau.into();
-    let across = scores(predicted, &keys.b, tau);
-    let within = without_self(&scores(predicted, &keys.a, tau), &own);
-    let from_predicted = Tensor::cat(&[across, within], 1); // [n, 2N]
-
-    let across = scores(augmented, &keys.a, tau);
-    let within = without_self(&scores(augmented, &keys.b, tau), &own);
-    let from_augmented = Tensor::cat(&[across, within], 1);
-
-    let loss = (miss(&from_predicted, &own) + miss(&from_augmented, &own)) / 2;
-    Contrast { loss, top1: top1(&from_predicted, &own) }
-}
-
-/// `scores` with each row's similarity to itself taken out of its softmax.
-fn without_self(scores: &Tensor, own: &Tensor) -> Tensor {
-    scores.scatter_value(1, &own.unsqueeze(1), f64::NEG_INFINITY)
+    // The keys are the N rows of the other branch, then the N of a query's own, itself among them.
+    let itself = (&own + keys.a.size()[0]).unsqueeze(1); // [n, 1]
+    let forth = contrast(predicted, &[&keys.b, &keys.a], &own, tau, Some(&itself), chunk);
+    let back = contrast(augmented, &[&keys.a, &keys.b], &own, tau, Some(&itself), chunk);
+    Contrast::both_ways([forth, back])
 }

@@ -5,20 +5,17 @@ use std::path::Path;
 use proptest::prelude::*;
 use tch::{Device, Kind, Tensor, no_grad};
 
-use super::{
-    Contrast, DEFAULT_TEMPERATURE, Keys, Temperature, info_nce, info_nce_blocked, nt_xent,
-    nt_xent_blocked,
-};
+use super::{Contrast, DEFAULT_TEMPERATURE, Keys, Temperature, contrast, info_nce, nt_xent};
 
 type Loss = fn(&Tensor, &Tensor, &Keys, Temperature<'_>) -> Contrast;
 type Rows = Vec<Vec<f64>>;
 
-/// Every law holds for both, and for both in blocks.
+/// Every law holds for both, and for both in chunks.
 const LOSSES: [(&str, Loss); 4] = [
-    ("info_nce", |a, b, keys, tau| info_nce(a, b, keys, tau)),
-    ("nt_xent", |a, b, keys, tau| nt_xent(a, b, keys, tau)),
-    ("info_nce_blocked", |a, b, keys, tau| info_nce_blocked(a, b, keys, tau, 2)),
-    ("nt_xent_blocked", |a, b, keys, tau| nt_xent_blocked(a, b, keys, tau, 2)),
+    ("info_nce", |a, b, keys, tau| info_nce(a, b, keys, tau, None)),
+    ("nt_xent", |a, b, keys, tau| nt_xent(a, b, keys, tau, None)),
+    ("info_nce in chunks", |a, b, keys, tau| info_nce(a, b, keys, tau, Some(2))),
+    ("nt_xent in chunks", |a, b, keys, tau| nt_xent(a, b, keys, tau, Some(2))),
 ];
 
 fn value(x: &Tensor) -> f64 {
@@ -232,20 +229,20 @@ fn rows_of(n: i64, seed: u64) -> Rows {
 }
 
 #[test]
-fn blocks_of_any_size_give_what_the_whole_gives() {
-    type Blocked = fn(&Tensor, &Tensor, &Keys, Temperature<'_>, i64) -> Contrast;
-    let pairs: [(Loss, Blocked); 2] = [
-        (LOSSES[0].1, |a, b, keys, tau, rows| info_nce_blocked(a, b, keys, tau, rows)),
-        (LOSSES[1].1, |a, b, keys, tau, rows| nt_xent_blocked(a, b, keys, tau, rows)),
+fn chunks_of_any_size_give_what_the_whole_gives() {
+    type Chunked = fn(&Tensor, &Tensor, &Keys, Temperature<'_>, i64) -> Contrast;
+    let pairs: [(Loss, Chunked); 2] = [
+        (LOSSES[0].1, |a, b, keys, tau, rows| info_nce(a, b, keys, tau, Some(rows))),
+        (LOSSES[1].1, |a, b, keys, tau, rows| nt_xent(a, b, keys, tau, Some(rows))),
     ];
     let cases = [(7, 7), (5, 12), (1, 4)];
     for (n, keys) in cases {
         for (kind, tolerance) in [(Kind::Double, 1e-10), (Kind::Float, 1e-5)] {
-            for (whole, blocked) in pairs {
+            for (whole, chunked) in pairs {
                 let whole = everything(whole, n, keys, kind);
                 for rows in [1, 3, n, 1000] {
                     let ours =
-                        everything(|a, b, keys, tau| blocked(a, b, keys, tau, rows), n, keys, kind);
+                        everything(|a, b, keys, tau| chunked(a, b, keys, tau, rows), n, keys, kind);
                     for (part, (ours, whole)) in ours.iter().zip(&whole).enumerate() {
                         assert_eq!((ours.kind(), ours.size()), (whole.kind(), whole.size()));
                         let scale = value(&whole.abs().max()).max(1e-3);
@@ -262,15 +259,72 @@ fn blocks_of_any_size_give_what_the_whole_gives() {
 fn a_fixed_temperature_and_rows_without_gradient_do_too() {
     let (a, b) = (tensor(&rows(6, 5, 1)), tensor(&rows(6, 5, 2)));
     for place in 0..2 {
-        let [plain, blocked] = [LOSSES[place].1, LOSSES[place + 2].1].map(|loss| {
+        let [plain, chunked] = [LOSSES[place].1, LOSSES[place + 2].1].map(|loss| {
             let a = a.copy().set_requires_grad(true);
             let loss = loss(&a, &b, &Keys::own(&a.detach(), &b), 0.07.into()).loss;
             loss.backward();
             (loss.detach(), a.grad())
         });
-        assert!(largest_difference(&plain.0, &blocked.0) < 1e-10);
-        assert!(largest_difference(&plain.1, &blocked.1) < 1e-10);
+        assert!(largest_difference(&plain.0, &chunked.0) < 1e-10);
+        assert!(largest_difference(&plain.1, &chunked.1) < 1e-10);
     }
+}
+
+/// A contrast of any positives and masks against its formula in plain loops: the loss and the share solved.
+fn naive_contrast(queries: &Rows, keys: &Rows, positives: &[i64], masked: &[[i64; 2]]) -> [f64; 2] {
+    let (mut loss, mut solved) = (0.0, 0.0);
+    for ((query, positive), masked) in queries.iter().zip(positives).zip(masked) {
+        let taken = |key: &usize| !masked.contains(&(*key as i64));
+        let exp = |key: usize| exp_similarity(query, &keys[key], 0.3);
+        let all: Vec<f64> = (0..keys.len()).filter(taken).map(exp).collect();
+        let own = exp(*positive as usize);
+        loss -= (own / all.iter().sum::<f64>()).ln();
+        solved += f64::from(u8::from(all.iter().all(|other| *other <= own)));
+    }
+    [loss, solved].map(|sum| sum / queries.len() as f64)
+}
+
+#[test]
+fn a_contrast_of_any_keys_positives_and_masks_equals_its_formula() {
+    let (queries, keys) = (rows(3, 5, 31), rows(8, 5, 32));
+    // two queries share a positive; the last masks one key twice
+    let (positives, masked) = ([6, 1, 6], [[0, 7], [2, 6], [3, 3]]);
+    let [loss, share] = naive_contrast(&queries, &keys, &positives, &masked);
+    let (queries, keys) = (tensor(&queries), tensor(&keys));
+    let parts = keys.split_with_sizes([3, 5], 0);
+    let positives = Tensor::from_slice(&positives);
+    let positions = Tensor::from_slice(masked.as_flattened()).reshape([3, 2]);
+    let flags = Tensor::zeros([3, 8], (Kind::Bool, Device::Cpu)).scatter_value(1, &positions, 1);
+    for keys in [&[&keys][..], &[&parts[0], &parts[1]]] {
+        for mask in [&positions, &flags] {
+            for chunk in [None, Some(1), Some(2), Some(9)] {
+                let ours = contrast(&queries, keys, &positives, 0.3, Some(mask), chunk);
+                let error = (value(&ours.loss) - loss).abs();
+                assert!(error < 1e-12, "{error} in chunks of {chunk:?}");
+                assert!((value(&ours.top1) - share).abs() < 1e-6, "in chunks of {chunk:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_contrast_cannot_compare_is_refused() {
+    let size = |size: [i64; 2], kind| Tensor::zeros(size, (kind, Device::Cpu));
+    let (queries, keys) = (size([2, 3], Kind::Float), size([4, 3], Kind::Float));
+    let positives = Tensor::from_slice(&[0i64, 1]);
+    let refused = |positives: &Tensor, mask: Option<&Tensor>| {
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            contrast(&queries, &[&keys], positives, 0.1, mask, None)
+        }))
+        .is_err()
+    };
+    assert!(!refused(&positives, None));
+    assert!(refused(&Tensor::from_slice(&[0i64]), None), "a query without a positive");
+    assert!(refused(&Tensor::from_slice(&[0f32, 1.0]), None), "positives that are no positions");
+    assert!(!refused(&positives, Some(&size([2, 4], Kind::Bool))));
+    assert!(refused(&positives, Some(&size([2, 3], Kind::Bool))), "a mask of other keys");
+    assert!(refused(&positives, Some(&size([1, 1], Kind::Int64))), "a mask of other queries");
+    assert!(refused(&positives, Some(&size([2, 4], Kind::Float))), "a mask of no positions");
 }
 
 #[test]
@@ -278,7 +332,7 @@ fn wrong_sizes_are_named() {
     let size = |n: i64, d: i64| Tensor::ones([n, d], (Kind::Float, Device::Cpu));
     let refused = |a: &Tensor, b: &Tensor, keys: Keys, tau: f64| {
         let failure = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            no_grad(|| nt_xent(a, b, &keys, tau))
+            no_grad(|| nt_xent(a, b, &keys, tau, None))
         }));
         let payload = failure.expect_err("should not have been accepted");
         payload.downcast::<String>().map_or_else(|_| String::new(), |message| *message)
@@ -289,10 +343,10 @@ fn wrong_sizes_are_named() {
     assert!(refused(&a, &a, keys(3), 0.1).contains("2 rows from row 3 on do not fit into 4 keys"));
     assert!(refused(&a, &a, keys(-1), 0.1).contains("from row -1"));
     assert!(refused(&a, &a, keys(0), 0.0).contains("0 is no temperature"));
-    let blocked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        nt_xent_blocked(&a, &a, &keys(0), 0.1, 0)
+    let chunked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        nt_xent(&a, &a, &keys(0), 0.1, Some(0))
     }));
-    assert!(blocked.is_err(), "blocks of no rows");
+    assert!(chunked.is_err(), "chunks of no rows");
     assert!(refused(&a.reshape([6]), &a, keys(0), 0.1).contains("rows are [n, d], not [6]"));
 }
 

@@ -1,17 +1,17 @@
-//! Losses in blocks on a batch whose scores would take gigabytes. A process of its own, since it is the
+//! Losses in chunks on a batch whose scores would take gigabytes. A process of its own, since it is the
 //! whole process whose memory is measured.
 #![cfg(target_os = "linux")]
 
 use std::fs;
 
-use equiav_loss::{Contrast, Keys, info_nce_blocked, nt_xent_blocked};
+use equiav_loss::{Contrast, Keys, info_nce, nt_xent};
 use tch::{Device, Kind, Tensor};
 
 /// Rows of the whole batch, and of the rank whose loss is computed.
 const ALL: i64 = 32_768;
 const OWN: i64 = 2_048;
 const WIDTH: i64 = 64;
-const ROWS_PER_BLOCK: i64 = 32;
+const CHUNK: i64 = 32;
 const MEBIBYTE: i64 = 1 << 20;
 
 /// The most memory this process has held at once, in MiB.
@@ -42,9 +42,9 @@ fn memory_grows_with_the_batch_and_not_with_its_square() {
     // One thread: on a busy machine two wait for one another at every small operation.
     tch::set_num_threads(1);
     tch::manual_seed(0);
-    let inter = growth(|a, b, keys| info_nce_blocked(a, b, keys, 0.07, ROWS_PER_BLOCK));
-    let intra = growth(|a, b, keys| nt_xent_blocked(a, b, keys, 0.07, ROWS_PER_BLOCK));
-    // The plain losses keep four matrices of these sizes, or more, for the backward pass.
+    let inter = growth(|a, b, keys| info_nce(a, b, keys, 0.07, Some(CHUNK)));
+    let intra = growth(|a, b, keys| nt_xent(a, b, keys, 0.07, Some(CHUNK)));
+    // The whole losses keep four matrices of these sizes, or more, for the backward pass.
     let (inter_scores, intra_scores) = (OWN * ALL * 4 / MEBIBYTE, OWN * 2 * ALL * 4 / MEBIBYTE);
     assert!(inter < inter_scores, "{inter} MiB, one matrix of scores has {inter_scores}");
     assert!(intra < intra_scores, "{intra} MiB, one matrix of scores has {intra_scores}");

@@ -11,7 +11,7 @@ use std::error::Error;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use equiav_torch::{Group, GroupError, Limits, Reduce, Rendezvous};
+use equiav_torch::{Group, GroupError, ProcessRole, Reduce, Timeouts};
 use tch::{Device, Kind, Tensor};
 
 /// Bytes of a tensor, from a few numbers to a network.
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Box<dyn Error>> {
-    let group = Rendezvous::from_environment()?.join(Limits::USUAL)?;
+    let group = ProcessRole::from_environment()?.join(Timeouts::USUAL)?;
     let mut lines = Vec::new();
     for bytes in SIZES {
         let tensor = Tensor::ones([bytes / 4], (Kind::Float, Device::Cpu));

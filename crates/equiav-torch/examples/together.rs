@@ -12,7 +12,7 @@ use std::error::Error;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use equiav_torch::{GradientAverage, Limits, Reduce, Rendezvous, Unused};
+use equiav_torch::{GradientAverage, ProcessRole, Reduce, Timeouts, UnusedParameters};
 use tch::{Device, Kind, Tensor};
 
 fn main() -> ExitCode {
@@ -27,13 +27,13 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), Box<dyn Error>> {
     let steps: u32 = std::env::args().nth(1).map_or(Ok(10), |text| text.parse())?;
-    let group = Rendezvous::from_environment()?.join(limits()?)?;
+    let group = ProcessRole::from_environment()?.join(limits()?)?;
     let (rank, world) = (group.rank(), group.world());
     println!("rank {rank} of {world}, process {}", std::process::id());
 
     let weight = Tensor::ones([4], (Kind::Float, Device::Cpu)).set_requires_grad(true);
     let list = [weight.shallow_clone()];
-    let mut average = GradientAverage::new(group.clone(), &list, Unused::Never)?;
+    let mut average = GradientAverage::new(group.clone(), &list, UnusedParameters::Never)?;
     for step in 1..=steps {
         let mut sum = Tensor::from_slice(&[rank as i64 + 1]);
         group.all_reduce(&mut sum, Reduce::Sum, "ranks")?;
@@ -49,8 +49,8 @@ fn run() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn limits() -> Result<Limits, Box<dyn Error>> {
-    let Ok(seconds) = std::env::var("TOGETHER_LIMIT") else { return Ok(Limits::USUAL) };
+fn limits() -> Result<Timeouts, Box<dyn Error>> {
+    let Ok(seconds) = std::env::var("TOGETHER_LIMIT") else { return Ok(Timeouts::USUAL) };
     let limit = Duration::from_secs(seconds.parse()?);
-    Ok(Limits { meeting: limit, collective: limit })
+    Ok(Timeouts { rendezvous: limit, collective: limit })
 }

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind};
 
-use crate::border::{self, AutocastState};
+use crate::ffi::{self, AutocastState};
 
 /// What an autocast region narrows to.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
@@ -79,9 +79,9 @@ pub fn autocast_kind(device: Device) -> Option<AutocastKind> {
 
 /// What this thread narrows on either type of device, to be set again elsewhere or later.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Narrowing([(i32, AutocastState); 2]);
+pub(crate) struct AutocastSnapshot([(i32, AutocastState); 2]);
 
-impl Narrowing {
+impl AutocastSnapshot {
     /// The state of this thread.
     pub(crate) fn current() -> Self {
         Self([Device::Cpu, Device::Cuda(0)].map(|device| {
@@ -108,7 +108,7 @@ impl Region {
     #[track_caller]
     fn enter(device: i32, within: AutocastState) -> Self {
         let before = state(device);
-        border::set_autocast(device, within, 1).expect("libtorch knows the device");
+        ffi::set_autocast(device, within, 1).expect("libtorch knows the device");
         Self { device, before, of_this_thread: PhantomData }
     }
 }
@@ -116,13 +116,13 @@ impl Region {
 impl Drop for Region {
     fn drop(&mut self) {
         // Fails for unknown devices only, and this one was known at the region's start.
-        let _ = border::set_autocast(self.device, self.before, -1);
+        let _ = ffi::set_autocast(self.device, self.before, -1);
     }
 }
 
 #[track_caller]
 fn state(device: i32) -> AutocastState {
-    border::autocast_state(device).expect("libtorch knows the device")
+    ffi::autocast_state(device).expect("libtorch knows the device")
 }
 
 /// As `c10::DeviceType` numbers it.

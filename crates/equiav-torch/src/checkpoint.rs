@@ -2,8 +2,8 @@
 
 use tch::Tensor;
 
-use crate::autocast::Narrowing;
-use crate::border;
+use crate::autocast::AutocastSnapshot;
+use crate::ffi;
 
 /// What `body` makes of `input`, without keeping what the backward pass of `body` needs.
 ///
@@ -29,7 +29,7 @@ pub fn checkpoint(input: &Tensor, body: impl Fn(&Tensor) -> Tensor + Send + 'sta
         let _no_grad = tch::no_grad_guard(); // ends with a panic too, unlike `tch::no_grad`
         body(input)
     };
-    let narrowing = Narrowing::current();
+    let narrowing = AutocastSnapshot::current();
     let again = move |input: &Tensor| narrowing.within(|| body(input));
-    border::checkpoint(input, &output, Box::new(again)).expect("a node of the graph")
+    ffi::checkpoint(input, &output, Box::new(again)).expect("a node of the graph")
 }

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use tch::{Cuda, Device, Kind, Tensor};
 
-use crate::{TorchError, border};
+use crate::{TorchError, ffi};
 
 /// Loads libtorch's CUDA library from beside its CPU library, which makes CUDA available.
 ///
@@ -19,7 +19,7 @@ use crate::{TorchError, border};
 /// If this libtorch has no CUDA library or the library's own requirements are missing.
 pub fn load_cuda() -> Result<(), TorchError> {
     static LOADED: OnceLock<Result<(), TorchError>> = OnceLock::new();
-    LOADED.get_or_init(border::load_cuda).clone()
+    LOADED.get_or_init(ffi::load_cuda).clone()
 }
 
 /// The index of the GPU that the process of that `local_rank` takes, among `visible` ones.

@@ -1,45 +1,48 @@
-//! What tch lacks: AdamW with state that can be saved, autocast of either kind, loss scaling, blocks that
-//! are computed twice to save memory, gradient norms that nobody waits for, matrix products of plain
-//! numbers and their precision, memory that is kept and measured, processes that work as one, and CUDA
-//! found at run time; it knows no batches and no models.
+//! Adds to tch what training needs and it lacks.
 //!
-//! The crate is a thin C++ border to libtorch. Every C++ exception becomes a [`TorchError`].
+//! | module | what it adds |
+//! |--|--|
+//! | `optim` | AdamW with state that can be saved, gradient norms, loss scaling |
+//! | `distributed` | process groups: collectives, averaged gradients, errors that name the missing rank |
+//! | `autocast`, `precision` | mixed precision, and the precision of matrix products |
+//! | `checkpoint` | blocks that are computed a second time in the backward pass to save memory |
+//! | `device`, `transfer` | CUDA loaded at run time, copies to a device |
+//! | `memory`, `product` | memory kept and measured, products of plain numbers |
+//! | `ffi` | the C++ functions behind them, the only unsafe code |
+//!
+//! Nothing here knows batches or models. Every C++ exception becomes a [`TorchError`].
 
-mod adamw;
 mod autocast;
-mod border;
 mod checkpoint;
 mod device;
-mod gradients;
-mod group;
+mod distributed;
+mod ffi;
 mod memory;
+mod optim;
 mod precision;
 mod product;
-mod scaler;
 #[cfg(test)]
 #[path = "../tests/support/skipped.rs"]
 mod skipped;
-mod state;
 mod transfer;
 
-pub use adamw::{AdamW, AdamWConfig};
 pub use autocast::{AutocastKind, autocast, autocast_kind, without_autocast};
 pub use checkpoint::checkpoint;
 pub use device::{OneThread, cuda_device, load_cuda, own_gpu, set_threads, threads, visible_gpus};
-pub use gradients::{clip_grad_norm, found_inf};
-pub use group::{
-    Gloo, GradientAverage, Group, GroupError, Limits, Meeting, OverlappedAverage, Reduce,
-    Rendezvous, RendezvousError, Solo, StoreHost, Unused, gather_with_gradient,
+pub use distributed::{
+    Gloo, GradientAverage, Group, GroupError, LaunchError, OverlappedAverage, ProcessRole, Reduce,
+    RendezvousPoint, Solo, StoreHost, Timeouts, UnusedParameters, gather_with_gradient,
     gather_without_gradient,
 };
 pub use memory::{
     forget_peak_on_gpu, forget_peak_resident, is_out_of_memory, keep_freed_memory, peak_on,
     peak_on_gpu, peak_resident,
 };
+pub use optim::{
+    AdamW, AdamWConfig, LossScaler, LossScalerConfig, StateError, clip_grad_norm, found_inf,
+};
 pub use precision::{FullPrecision, MatmulPrecision, matmul_precision, set_matmul_precision};
-pub use product::{Multiplier, Multiplying};
-pub use scaler::{LossScaler, LossScalerConfig};
-pub use state::StateError;
+pub use product::{Multiplier, MultiplierGuard};
 pub use transfer::to_device;
 
 /// A failure inside libtorch, in libtorch's own words.

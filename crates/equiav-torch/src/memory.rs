@@ -5,7 +5,7 @@ use std::fs;
 
 use tch::Device;
 
-use crate::border;
+use crate::ffi;
 
 /// Has this process keep freed memory for its next allocation, where the C library is glibc.
 ///
@@ -13,7 +13,7 @@ use crate::border;
 /// anew and its pages are cleared once more, which costs a loader about a quarter of its time.
 /// Whoever shares the machine pays: the process stays as large as it ever was.
 pub fn keep_freed_memory() {
-    border::keep_freed_memory();
+    ffi::keep_freed_memory();
 }
 
 /// The most bytes of memory that this process has held at once, since its start or since
@@ -34,7 +34,7 @@ pub fn forget_peak_resident() -> bool {
 /// [`forget_peak_on_gpu`]; nothing where there is no such GPU, or nothing lies on one.
 pub fn peak_on_gpu(index: usize) -> Option<u64> {
     let index = gpu_number(index)?;
-    border::cuda_peak(index).ok().and_then(|bytes| u64::try_from(bytes).ok())
+    ffi::cuda_peak(index).ok().and_then(|bytes| u64::try_from(bytes).ok())
 }
 
 /// The most bytes that were taken at once where `device` keeps its tensors: [`peak_on_gpu`] or
@@ -48,7 +48,7 @@ pub fn peak_on(device: Device) -> Option<u64> {
 
 /// Has [`peak_on_gpu`] start again at what lies there now; tells whether there is such a GPU.
 pub fn forget_peak_on_gpu(index: usize) -> bool {
-    gpu_number(index).is_some_and(|index| border::forget_cuda_peak(index).is_ok())
+    gpu_number(index).is_some_and(|index| ffi::forget_cuda_peak(index).is_ok())
 }
 
 /// Whether `message`, of an error or a panic, is libtorch's of memory that did not suffice: of the

@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{TorchError, border};
+use crate::{TorchError, ffi};
 
 /// The precision of fp32 matrix products, as PyTorch's `set_float32_matmul_precision`.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
@@ -94,7 +94,7 @@ impl Drop for FullPrecision {
 }
 
 fn set(precision: MatmulPrecision) -> Result<(), TorchError> {
-    border::set_matmul_precision(match precision {
+    ffi::set_matmul_precision(match precision {
         MatmulPrecision::Highest => 0,
         MatmulPrecision::High => 1,
         MatmulPrecision::Medium => 2,
@@ -107,7 +107,7 @@ fn set(precision: MatmulPrecision) -> Result<(), TorchError> {
 ///
 /// If libtorch's setting was changed through an interface that has no such precision.
 pub fn matmul_precision() -> Result<MatmulPrecision, TorchError> {
-    match border::matmul_precision()? {
+    match ffi::matmul_precision()? {
         0 => Ok(MatmulPrecision::Highest),
         1 => Ok(MatmulPrecision::High),
         2 => Ok(MatmulPrecision::Medium),

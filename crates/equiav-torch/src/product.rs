@@ -1,17 +1,17 @@
 //! Matrix products of plain numbers, on the processor, all in 32 bits.
 
-use crate::{FullPrecision, OneThread, TorchError, border};
+use crate::{FullPrecision, OneThread, TorchError, ffi};
 
-/// As long as it lives, all products of the process have [`FullPrecision`], sums of 32-bit products, whose
-/// error is known; and every [`Multiplier`] keeps to its thread. Then what was before comes back.
+/// While this value lives, all matrix products of the process have [`FullPrecision`], so that their error is bounded,
+/// and every [`Multiplier`] uses one thread. Dropping it restores the previous settings.
 #[derive(Debug)]
-pub struct Multiplying {
+pub struct MultiplierGuard {
     _full: FullPrecision,
     _alone: OneThread,
 }
 
-impl Multiplying {
-    /// Makes ready.
+impl MultiplierGuard {
+    /// Sets both.
     ///
     /// # Errors
     ///
@@ -49,7 +49,7 @@ impl Multiplier {
     ) -> Result<&[f32], TorchError> {
         OneThread::keep();
         self.0.resize(rows.len() / width * (columns.len() / width), 0.0);
-        border::multiply(rows, columns, width, &mut self.0)?;
+        ffi::multiply(rows, columns, width, &mut self.0)?;
         Ok(&self.0)
     }
 }
@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn rows_meet_columns() {
         let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-        let _multiplying = Multiplying::new().expect("libtorch multiplies");
+        let _guard = MultiplierGuard::new().expect("libtorch multiplies");
         let mut products = Multiplier::default();
         let (rows, columns) = ([1.0, 2.0, 3.0, 4.0], [1.0, 0.0, 0.0, 1.0, 1.0, 1.0]);
         let found = products.multiply(&rows, &columns, 2).expect("sizes that fit");

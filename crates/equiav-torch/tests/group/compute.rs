@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use equiav_torch::{
-    GradientAverage, Group, GroupError, Reduce, Solo, Unused, gather_with_gradient,
+    GradientAverage, Group, GroupError, Reduce, Solo, UnusedParameters, gather_with_gradient,
     gather_without_gradient,
 };
 use tch::{Device, Kind, Tensor};
@@ -137,7 +137,8 @@ pub(crate) fn gradients() -> Result<(), Failure> {
     let mine = [0, 1].map(|way: usize| all[way].narrow(0, rank * ROWS, ROWS));
     for way in [Way::Overlapped, Way::Afterwards, Way::InParts] {
         let model = Model::new();
-        let mut average = GradientAverage::new(group.clone(), &model.parameters, Unused::Never)?;
+        let mut average =
+            GradientAverage::new(group.clone(), &model.parameters, UnusedParameters::Never)?;
         for step in 0..3 {
             for parameter in &model.parameters {
                 parameter.shallow_clone().zero_grad();
@@ -228,7 +229,7 @@ pub(crate) fn unused() -> Result<(), Failure> {
         .collect();
     let sum = |index: usize, factor: f64| (&parameters[index] * factor).sum(Kind::Float);
 
-    let mut average = GradientAverage::new(group.clone(), &parameters, Unused::Possible)?;
+    let mut average = GradientAverage::new(group.clone(), &parameters, UnusedParameters::Possible)?;
     // Rank 0 alone uses the second parameter, nobody the third; in an early part, then in the last.
     let first_alone = if rank == 0 { sum(0, 1.0) + sum(1, 4.0) } else { sum(0, 1.0) };
     average.backward(&first_alone)?;
@@ -246,7 +247,7 @@ pub(crate) fn unused() -> Result<(), Failure> {
     drop(average);
 
     forget(&parameters);
-    let mut average = GradientAverage::new(group.clone(), &parameters, Unused::Possible)?;
+    let mut average = GradientAverage::new(group.clone(), &parameters, UnusedParameters::Possible)?;
     average.accumulate(&first_of(rank, sum(0, 1.0), sum(1, 4.0)))?;
     average.average()?;
     assert_eq!(values(&parameters[0].grad()), [1.0 / world; 2]);
@@ -255,9 +256,9 @@ pub(crate) fn unused() -> Result<(), Failure> {
     drop(average);
 
     forget(&parameters);
-    let mut strict = GradientAverage::new(group, &parameters, Unused::Never)?;
+    let mut strict = GradientAverage::new(group, &parameters, UnusedParameters::Never)?;
     let error = strict.backward(&sum(0, 1.0)).expect_err("two parameters are left out");
-    assert!(error.to_string().contains("Unused::Never"), "{error}");
+    assert!(error.to_string().contains("UnusedParameters::Never"), "{error}");
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use equiav_torch::{GradientAverage, Reduce, Unused};
+use equiav_torch::{GradientAverage, Reduce, UnusedParameters};
 use tch::{Device, Kind, Tensor};
 
 use super::launch::{Failure, LIMIT, join, say};
@@ -37,7 +37,7 @@ pub(crate) fn backward() -> Result<(), Failure> {
     let group = join(LIMIT)?;
     let weight = Tensor::ones([1000], (Kind::Float, Device::Cpu)).set_requires_grad(true);
     let list = [weight.shallow_clone()];
-    let mut average = GradientAverage::new(group.clone(), &list, Unused::Never)?;
+    let mut average = GradientAverage::new(group.clone(), &list, UnusedParameters::Never)?;
     average.backward(&(&weight * 2.0).sum(Kind::Float))?;
     if group.rank() == 1 {
         std::process::abort();

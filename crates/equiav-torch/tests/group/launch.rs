@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use equiav_torch::{Group, Limits, Rendezvous};
+use equiav_torch::{Group, ProcessRole, Timeouts};
 
 /// What a collective may take where one fails.
 pub(crate) const LIMIT: Duration = Duration::from_secs(4);
@@ -51,8 +51,8 @@ pub(crate) fn say(line: &str) {
 /// The group that the parent has started this process for.
 pub(crate) fn join(collective: Duration) -> Result<Arc<dyn Group>, Failure> {
     let hasty = std::env::var(HASTY).ok().and_then(|seconds| seconds.parse().ok());
-    let meeting = hasty.map_or(PATIENT, Duration::from_secs);
-    Ok(Rendezvous::from_environment()?.join(Limits { meeting, collective })?)
+    let rendezvous = hasty.map_or(PATIENT, Duration::from_secs);
+    Ok(ProcessRole::from_environment()?.join(Timeouts { rendezvous, collective })?)
 }
 
 /// A process to be started.
