@@ -18,10 +18,10 @@ fn losses(criterion: &mut Criterion) {
             Tensor::run_backward(&[found.loss], &[&a, &b], false, false)
         };
         group.bench_function(BenchmarkId::new("info_nce", n), |bencher| {
-            bencher.iter(|| gradient(&|keys| info_nce(&a, &b, keys, tau)));
+            bencher.iter(|| gradient(&|keys| info_nce(&a, &b, keys, tau, None)));
         });
         group.bench_function(BenchmarkId::new("nt_xent", n), |bencher| {
-            bencher.iter(|| gradient(&|keys| nt_xent(&a, &b, keys, tau)));
+            bencher.iter(|| gradient(&|keys| nt_xent(&a, &b, keys, tau, None)));
         });
     }
     group.finish();

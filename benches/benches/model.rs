@@ -93,10 +93,10 @@ fn step(criterion: &mut Criterion) {
             let heard = audio.forward(&sounds, Intra::Equivariant, Inter::Centroid);
             let seen = visual.forward(&pictures, Intra::Equivariant, Inter::Centroid);
             let keys = Keys::own(&heard.inter, &seen.inter);
-            let mut loss = info_nce(&heard.inter, &seen.inter, &keys, 0.07).loss;
+            let mut loss = info_nce(&heard.inter, &seen.inter, &keys, 0.07, None).loss;
             for pair in [&heard.intra, &seen.intra].into_iter().flatten() {
                 let keys = Keys::own(&pair.predicted, &pair.augmented);
-                loss += nt_xent(&pair.predicted, &pair.augmented, &keys, 0.07).loss;
+                loss += nt_xent(&pair.predicted, &pair.augmented, &keys, 0.07, None).loss;
             }
             optimizer.zero_grad();
             loss.backward();

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 use std::{env, fs, thread};
 
-use equiav_eval::{Answers, Blocks, Product, Retrieval, UnitRows};
-use equiav_train::ranking::{self, OneProduct, Products};
+use equiav_eval::{Relevance, Blocks, Product, Retrieval, UnitRows};
+use equiav_train::eval::ranking::{self, OneProduct, Products};
 use ndarray::Array2;
 
 /// How many candidates of each row are kept.
@@ -55,7 +55,7 @@ fn main() -> anyhow::Result<()> {
 type Done = (Instant, String);
 
 fn ranks(rows: &UnitRows, columns: &UnitRows) -> anyhow::Result<Done> {
-    let ranks = ranking::ranks(rows, columns, &Answers::same(rows.len()))?;
+    let ranks = ranking::ranks(rows, columns, &Relevance::same(rows.len()))?;
     let forth = Retrieval::of_ranks(&ranks.rows_to_columns, columns.len());
     let back = Retrieval::of_ranks(&ranks.columns_to_rows, rows.len());
     let done = Instant::now();

@@ -87,10 +87,10 @@ fn embed(branch: &Branch, views: &Views) -> Embeddings {
 
 fn loss([heard, seen]: &[Embeddings; 2]) -> Tensor {
     let keys = Keys::own(&heard.inter, &seen.inter);
-    let mut loss = info_nce(&heard.inter, &seen.inter, &keys, TAU).loss;
+    let mut loss = info_nce(&heard.inter, &seen.inter, &keys, TAU, None).loss;
     for pair in [&heard.intra, &seen.intra].into_iter().flatten() {
         let keys = Keys::own(&pair.predicted, &pair.augmented);
-        loss += nt_xent(&pair.predicted, &pair.augmented, &keys, TAU).loss;
+        loss += nt_xent(&pair.predicted, &pair.augmented, &keys, TAU, None).loss;
     }
     loss / 3
 }

@@ -26,7 +26,7 @@ const TORCH_FREE: &[&str] = &[
     "equiav-data",
     "equiav-eval",
     "equiav-ingest",
-    "equiav-runs",
+    "equiav-report",
     "xtask",
 ];
 

@@ -24,7 +24,6 @@ mod error;
 mod examine;
 mod film;
 mod guarded;
-pub mod html;
 mod ingest;
 mod key;
 mod notes;

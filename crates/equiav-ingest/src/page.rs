@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::html::{data_uri, document};
+use equiav_report::html::{data_uri, document};
 use crate::{FileReport, Scanned, Summary};
 
 const STYLE: &str = "body{font:15px sans-serif;margin:2em;color:#222}\

@@ -160,13 +160,13 @@ impl Losses {
         let (tau, [inter_weight, audio_weight, visual_weight]) =
             (trajectory.tau, trajectory.weight);
         let (audio, visual) = (&embeddings["a"].inter, &embeddings["v"].inter);
-        let inter = info_nce(audio, visual, &Keys::own(audio, visual), tau);
+        let inter = info_nce(audio, visual, &Keys::own(audio, visual), tau, None);
         let mut total = &inter.loss * inter_weight;
         let mut intra = BTreeMap::new();
         for (suffix, weight) in [("a", audio_weight), ("v", visual_weight)] {
             let pair = embeddings[suffix].intra.as_ref().expect("the paper's variant has a pair");
             let keys = Keys::own(&pair.predicted, &pair.augmented);
-            let contrast = nt_xent(&pair.predicted, &pair.augmented, &keys, tau);
+            let contrast = nt_xent(&pair.predicted, &pair.augmented, &keys, tau, None);
             total += &contrast.loss * weight;
             intra.insert(suffix, contrast);
         }

@@ -244,7 +244,7 @@ mod tests {
                     },
                     span: (medium == Medium::Sound)
                         .then_some(Span { start: 100 * window, end: 100 * (window + 1) }),
-                    vector: crate::bench::hash_noise(u64::from(number) * 7 + window, 4),
+                    vector: crate::clips::hash_noise(u64::from(number) * 7 + window, 4),
                 });
                 all.rows.insert(content, rows.collect());
                 all.files.insert(format!("/{medium:?}/{number}"), content);
@@ -262,7 +262,7 @@ mod tests {
             .map(|number| Row {
                 modality: Modality::Visual,
                 span: Some(Span { start: number, end: number + 1 }),
-                vector: crate::bench::hash_noise(1_000 + number, 4),
+                vector: crate::clips::hash_noise(1_000 + number, 4),
             })
             .collect();
         let hits = gallery.search(&lookers(&query, Modality::Audio), 5);
@@ -294,10 +294,10 @@ mod tests {
     fn of_equally_near_contents_the_smaller_digest_comes_first() {
         let mut contents = contents(40);
         for rows in contents.rows.values_mut() {
-            rows.iter_mut().for_each(|row| row.vector = crate::bench::hash_noise(1, 4));
+            rows.iter_mut().for_each(|row| row.vector = crate::clips::hash_noise(1, 4));
         }
         let gallery = Gallery::new(&contents, Modality::Visual, Device::Cpu);
-        let query = Row { modality: Modality::Audio, span: None, vector: crate::bench::hash_noise(2, 4) };
+        let query = Row { modality: Modality::Audio, span: None, vector: crate::clips::hash_noise(2, 4) };
         let found = gallery.search(&[&query], 3).into_iter().flat_map(|hit| hit.files);
         let expected = [0, 1, 2].map(|number| format!("/Picture/{number}"));
         assert_eq!(found.collect::<Vec<_>>(), expected);
@@ -307,15 +307,15 @@ mod tests {
     fn equal_rows_are_tied_wherever_they_stand() {
         let mut contents = contents(40);
         for (number, rows) in contents.rows.values_mut().enumerate() {
-            let vector = crate::bench::hash_noise(if number % 4 < 2 { 1 } else { 3 }, 4);
+            let vector = crate::clips::hash_noise(if number % 4 < 2 { 1 } else { 3 }, 4);
             rows.iter_mut().for_each(|row| row.vector.clone_from(&vector));
         }
         let gallery = Gallery::new(&contents, Modality::Visual, Device::Cpu);
-        let query = Row { modality: Modality::Audio, span: None, vector: crate::bench::hash_noise(3, 4) };
+        let query = Row { modality: Modality::Audio, span: None, vector: crate::clips::hash_noise(3, 4) };
         let pictures = contents.rows.keys().filter(|content| content.medium == Medium::Picture);
         for content in pictures {
             // 20 pictures are equally near, 20 equally far: the middle of the first 20 places and of the others.
-            let near = contents.rows[content][0].vector == crate::bench::hash_noise(3, 4);
+            let near = contents.rows[content][0].vector == crate::clips::hash_noise(3, 4);
             let rank = gallery.rank(&[&query], *content).expect("a picture");
             assert_eq!(rank.mean(), if near { 10.5 } else { 30.5 });
         }
@@ -328,7 +328,7 @@ mod tests {
         use equiav_torch::{MatmulPrecision, set_matmul_precision};
         // Large enough for the libraries that a lower precision is handed to.
         let row =
-            |seed: u64, modality| Row { modality, span: None, vector: crate::bench::hash_noise(seed, 512) };
+            |seed: u64, modality| Row { modality, span: None, vector: crate::clips::hash_noise(seed, 512) };
         let mut contents = contents(40);
         contents.about.model.width = 512;
         for (seed, (content, rows)) in (0..).zip(&mut contents.rows) {

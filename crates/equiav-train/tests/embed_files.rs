@@ -241,7 +241,7 @@ fn embeddings_are_those_of_retrieval(changes: &[&str]) {
     let trained = LoadedModel::open_on(&run, DeviceChoice::Cpu, &mut NoOp).expect("a run");
     let clips = equiav_data::Clips::open(&list.to_string_lossy()).expect("clips");
     let dataset = equiav_train::dataset(&trained.recipe, clips).expect("a data set");
-    let embedded = equiav_train::embeddings::embed(dataset, &trained.network, &trained.recipe)
+    let embedded = equiav_train::eval::embeddings::embed(dataset, &trained.network, &trained.recipe)
         .expect("embeddings");
     for modality in Modality::ALL {
         let tensor = &tensors[modality.name()];

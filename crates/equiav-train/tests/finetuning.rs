@@ -10,14 +10,22 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use equiav_train::{
-    DeviceChoice, Event, FinetuneRecipe, Finetuned, NoOp, StopSignal, LoadedModel, Callback, finetune,
-};
+use equiav_train::{DeviceChoice, Event, FinetuneRecipe, NoOp, StopSignal, LoadedModel, Callback, FinetuneSummary, RunOptions, World};
 use labeled::labeled;
 use tch::Tensor;
 use tiny::records;
 
-fn run(recipe: &FinetuneRecipe, out: &Path) -> anyhow::Result<Finetuned> {
+fn finetune(
+    recipe: &FinetuneRecipe,
+    out: &Path,
+    stop: &StopSignal,
+    callback: &mut dyn Callback,
+) -> anyhow::Result<FinetuneSummary> {
+    let world = &World::alone();
+    equiav_train::finetune(recipe, RunOptions { out, world, stop }, callback)
+}
+
+fn run(recipe: &FinetuneRecipe, out: &Path) -> anyhow::Result<FinetuneSummary> {
     finetune(recipe, out, &StopSignal::never(), &mut NoOp)
 }
 

@@ -8,11 +8,12 @@ use std::path::Path;
 
 use equiav_augment::Modality;
 use equiav_data::{Batch, Loader};
-use equiav_train::train_state::TrainState;
-use equiav_train::step::{Position, step};
-use equiav_train::{Recipe, NoOp, StepReport};
+use equiav_train::clips::HostBatch;
+use equiav_train::engine::{Position, step};
+use equiav_train::recipe::Sections;
+use equiav_train::{NoOp, Recipe, StepReport, World};
 use ndarray::s;
-use tch::{Device, Tensor};
+use tch::Tensor;
 
 /// A batch of the training clips of `recipe`.
 fn batch(recipe: &Recipe) -> Batch {
@@ -26,9 +27,10 @@ fn batch(recipe: &Recipe) -> Batch {
 
 /// The gradient of `batch`, up to a factor, and the report of its step.
 fn gradients(recipe: &Recipe, batch: &Batch) -> (BTreeMap<String, Tensor>, StepReport) {
-    let mut state = TrainState::new(recipe, Device::Cpu).expect("a network");
+    let mut state = tiny::state(recipe, &World::alone());
     let position = Position { epoch: 0, step: 0, lr: 0.0, data_time: Default::default() };
-    let report = step(&mut state, batch, position, recipe).expect("a step");
+    let report = step(&mut state, &HostBatch::Unlabeled(batch.clone()), position, recipe.shared())
+        .expect("a step");
     let moments = state.optimizer.state();
     // After the first step the mean is (1 - beta) times the gradient.
     let first =
@@ -155,9 +157,9 @@ fn narrow_precision_is_close_and_keeps_the_weights_in_fp32() {
     {
         check(folder.path(), VARIANTS[0], &[precision], tolerance);
         let recipe = tiny::tiny(folder.path(), &[precision]);
-        let state = TrainState::new(&recipe, Device::Cpu).expect("a network");
+        let state = tiny::state(&recipe, &World::alone());
         assert_eq!(state.scaler.is_some(), precision.ends_with("fp16"));
-        let weights = state.network.store.variables();
+        let weights = state.method.network.store.variables();
         assert!(weights.values().all(|weight| weight.kind() == tch::Kind::Float));
     }
 }

@@ -10,9 +10,9 @@ use equiav_augment::Modality;
 use equiav_data::{Clips, Manifest, read_picture, read_sound};
 use equiav_eval::localization::{Rule, Truth, center_map, overlap, pointing};
 use equiav_models::View;
-use equiav_train::embeddings::Variant;
-use equiav_train::localize::{Compared, Heard, Localizer, MapOptions, PlaceMap, Truths, localize};
-use equiav_train::network::Network;
+use equiav_train::eval::embeddings::Variant;
+use equiav_train::eval::localize::{Compared, Heard, Localizer, MapOptions, PlaceMap, Truths, localize};
+use equiav_train::model::Network;
 use equiav_train::{Recipe, LoadedModel};
 use tch::{Device, Tensor};
 use tiny::tiny;
@@ -34,7 +34,7 @@ fn naive(trained: &LoadedModel, clip: &equiav_data::Clip, variant: Variant) -> (
     let dataset = equiav_train::dataset(&trained.recipe, manifest.into()).expect("a clip");
     let plain = dataset.plain(0).expect("a clip");
     let input =
-        |modality| equiav_train::device_batch::tensor(&plain.parts[&modality], Device::Cpu).unsqueeze(0);
+        |modality| equiav_train::clips::tensor(&plain.parts[&modality], Device::Cpu).unsqueeze(0);
     let vectors = |modality| {
         let Variant::Centroid { vectors, seed } = variant else { return None };
         let purpose = equiav_augment::Purpose::Retrieval(modality);
@@ -46,7 +46,7 @@ fn naive(trained: &LoadedModel, clip: &equiav_data::Clip, variant: Variant) -> (
             }
             Modality::Visual => augment.visual.sample(front_end.image_size(), vectors, &mut rng),
         };
-        Some(equiav_train::device_batch::tensor(&drawn, Device::Cpu))
+        Some(equiav_train::clips::tensor(&drawn, Device::Cpu))
     };
     let embed = |modality, tokens: &Tensor| {
         let branch = &trained.network.branches[&modality];
@@ -165,7 +165,7 @@ fn one_clip_has_figures_without_intervals_and_no_other_sound() {
     assert_eq!(controls, ["faint-noise", "silence"]);
     let text = serde_json::to_string(&figures).expect("JSON");
     assert_eq!(
-        serde_json::from_str::<equiav_train::localize::LocalizationMetrics>(&text).expect("figures"),
+        serde_json::from_str::<equiav_train::eval::localize::LocalizationMetrics>(&text).expect("figures"),
         figures
     );
 }

@@ -7,8 +7,8 @@ mod tiny;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use equiav_train::network::Network;
-use equiav_train::{DeviceChoice, Event, NoOp, StopSignal, LoadedModel, Callback, pretrain};
+use equiav_train::model::Network;
+use equiav_train::{DeviceChoice, Event, NoOp, StopSignal, LoadedModel, Callback};
 use tch::{Device, Tensor};
 use tiny::{assert_same_run, checkpoint, run, tiny};
 
@@ -53,7 +53,7 @@ fn start_weights_are_read_before_the_first_step_only() {
     assert!(differ("blocks_a.0.mlp.fc1.weight"), "the start weights count");
 
     let stop = StopSignal::never();
-    pretrain(&recipe, &stopped, &stop, &mut StopAtTwo(&stop)).expect("a run that stops");
+    tiny::pretrain(&recipe, &stopped, &stop, &mut StopAtTwo(&stop)).expect("a run that stops");
     fs::remove_file(&start).expect("the file");
     run(&recipe, &stopped).expect("the run goes on without what it started from");
     assert_same_run(&straight, &stopped, 1);

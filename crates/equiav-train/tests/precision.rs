@@ -5,21 +5,22 @@ mod tiny;
 
 use std::sync::{Arc, Mutex};
 
-use equiav_data::{Batch, Loader};
+use equiav_data::Loader;
 use equiav_torch::{
     Group, GroupError, MatmulPrecision, Reduce, matmul_precision, set_matmul_precision,
 };
-use equiav_train::train_state::TrainState;
-use equiav_train::step::{Position, step};
-use equiav_train::{World, Recipe, NoOp};
-use tch::{Device, Tensor};
+use equiav_train::clips::HostBatch;
+use equiav_train::engine::{Position, step};
+use equiav_train::recipe::Sections;
+use equiav_train::{NoOp, Recipe, World};
+use tch::Tensor;
 
 /// Two processes of which this one is both, that note the precision at each of their collectives.
 #[derive(Debug, Default)]
 struct Observed(Mutex<Vec<(String, MatmulPrecision)>>);
 
 impl Observed {
-    fn on_event(&self, purpose: &str) {
+    fn note(&self, purpose: &str) {
         let precision = matmul_precision().expect("one of three");
         self.0.lock().expect("no panic").push((purpose.to_owned(), precision));
     }
@@ -59,12 +60,12 @@ impl Group for Observed {
     }
 }
 
-fn batch(recipe: &Recipe) -> Batch {
+fn batch(recipe: &Recipe) -> HostBatch {
     let corpus = recipe.data.source.prepare(&mut NoOp).expect("a corpus");
     let dataset = equiav_train::dataset(recipe, corpus.train).expect("clips");
     let size = recipe.run.batch / 2;
     let loader = Loader::new(dataset, 0, (0..size).collect(), size, Default::default());
-    loader.expect("a loader").next().expect("one batch").expect("readable clips")
+    HostBatch::Unlabeled(loader.expect("a loader").next().expect("one batch").expect("readable clips"))
 }
 
 #[test]
@@ -82,10 +83,10 @@ fn losses_and_their_gradient_have_full_precision_and_networks_their_own() {
         let recipe = tiny::tiny(folder.path(), changes);
         let observed = Arc::new(Observed::default());
         let world = World { group: observed.clone(), local_rank: 0 };
-        let mut state = TrainState::together(&recipe, Device::Cpu, &world).expect("a network");
+        let mut state = tiny::state(&recipe, &world);
         set_matmul_precision(High).expect("libtorch takes it");
         let position = Position { epoch: 0, step: 0, lr: 1e-3, data_time: Default::default() };
-        let report = step(&mut state, &batch(&recipe), position, &recipe).expect("a step");
+        let report = step(&mut state, &batch(&recipe), position, recipe.shared()).expect("a step");
         assert!(report.applied, "{changes:?}");
         // From the first product of the losses to the last one of their gradient ...
         assert_eq!(observed.at("embeddings"), [Highest], "{changes:?}");

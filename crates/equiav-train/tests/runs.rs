@@ -7,8 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use equiav_train::recipe::{Checked, Sections};
-use equiav_train::settings::{Finetune, Settings};
-use equiav_train::{DeviceChoice, Event, NoOp, StopSignal, Summary, LoadedModel, Callback, pretrain};
+use equiav_train::recipe::{Finetune, Settings};
+use equiav_train::{DeviceChoice, Event, NoOp, StopSignal, LoadedModel, Callback};
 use tiny::{STEPS, assert_same_run, checkpoint, records, run, tiny};
 
 /// A watcher that ends the run by a panic at its `n`-th update, as a crash would.
@@ -31,7 +31,7 @@ fn an_interrupted_run_equals_the_straight_one_bit_for_bit() {
     assert_eq!((summary.epochs, summary.steps), (3, 12));
 
     let crash = std::panic::AssertUnwindSafe(|| {
-        pretrain(&recipe, &crashed, &StopSignal::never(), &mut CrashAt(6))
+        tiny::pretrain(&recipe, &crashed, &StopSignal::never(), &mut CrashAt(6))
     });
     assert!(std::panic::catch_unwind(crash).is_err(), "the run was ended in its second epoch");
     assert!(!crashed.join("checkpoints/step-000000008").exists());
@@ -63,7 +63,7 @@ fn a_run_goes_on_in_the_middle_of_an_epoch() {
         for step in 1..3 * STEPS {
             let stop = StopSignal::never();
             let watch = &mut StopAt(step, &stop);
-            let summary = pretrain(&recipe(workers), &stopped, &stop, callback).expect("a run");
+            let summary = tiny::pretrain(&recipe(workers), &stopped, &stop, callback).expect("a run");
             assert_eq!((summary.stopped, summary.steps), (Some(15), step));
             assert!(summary.checkpoint.ends_with(format!("step-{step:09}")));
         }
@@ -71,7 +71,7 @@ fn a_run_goes_on_in_the_middle_of_an_epoch() {
         assert_eq!((summary.stopped, summary.steps), (None, 3 * STEPS));
         assert_same_run(&straight, &stopped, 3);
         let again = run(&recipe(workers), &stopped).expect("nothing is left to do");
-        assert_eq!(again.retrieved, summary.retrieved);
+        assert_eq!(again.metrics, summary.metrics);
         assert_same_run(&straight, &stopped, 3);
     }
 }
@@ -102,14 +102,14 @@ fn the_best_checkpoint_is_kept_beside_the_newest() {
 #[derive(Default)]
 struct Notes {
     warnings: Vec<String>,
-    left_out: Vec<u64>,
+    skipped: Vec<u64>,
 }
 
 impl Callback for Notes {
     fn on_event(&mut self, event: &Event) {
         match event {
             Event::Warning(message) => self.warnings.push(message.clone()),
-            Event::Step(report) if !report.applied => self.left_out.push(report.step),
+            Event::Step(report) if !report.applied => self.skipped.push(report.step),
             _ => {}
         }
     }
@@ -142,9 +142,9 @@ fn a_step_that_is_not_finite_is_left_out_counted_and_named() {
     make_infinite(folder.path(), "train-000007");
     let out = folder.path().join("run");
     let mut notes = Notes::default();
-    let summary = pretrain(&recipe, &out, &StopSignal::never(), &mut notes).expect("a run");
-    assert_eq!((summary.skipped, notes.left_out.len()), (3, 3), "once in each epoch");
-    for (step, warning) in notes.left_out.iter().zip(&notes.warnings) {
+    let summary = tiny::pretrain(&recipe, &out, &StopSignal::never(), &mut notes).expect("a run");
+    assert_eq!((summary.skipped, notes.skipped.len()), (3, 3), "once in each epoch");
+    for (step, warning) in notes.skipped.iter().zip(&notes.warnings) {
         assert!(
             warning.starts_with(&format!("step {step} is left out: the loss is ")),
             "{warning}"
@@ -153,7 +153,7 @@ fn a_step_that_is_not_finite_is_left_out_counted_and_named() {
     }
     let weights = checkpoint(&out, 3);
     assert!(weights.values().all(|tensor| tensor.isfinite().all().int64_value(&[]) == 1));
-    let marked = records(&out).iter().filter(|record| record["train/left_out"] == 1.0).count();
+    let marked = records(&out).iter().filter(|record| record["train/skipped"] == 1.0).count();
     assert_eq!(marked, 3);
 }
 
@@ -163,7 +163,7 @@ fn too_many_steps_that_are_not_finite_end_the_run_with_the_state_before() {
     let recipe =
         tiny(folder.path(), &["run.max_skipped=2", "optimizer.lr=1e30", "evaluation.every=3"]);
     let out = folder.path().join("run");
-    let error = pretrain(&recipe, &out, &StopSignal::never(), &mut NoOp).expect_err("it diverges");
+    let error = tiny::pretrain(&recipe, &out, &StopSignal::never(), &mut NoOp).expect_err("it diverges");
     let message = format!("{error:#}");
     assert!(message.contains("number 3 in a row, run.max_skipped = 2"), "{message}");
     let newest = fs::read_dir(out.join("checkpoints")).expect("checkpoints").flatten();
@@ -208,9 +208,9 @@ fn shards_train_as_their_files_do() {
     let from_shards = run(&recipe, &shards).expect("a run");
     let (a, b) = (checkpoint(&files, 1), checkpoint(&shards, 1));
     assert!(a.iter().all(|(name, tensor)| tensor.equal(&b[name])), "the same weights");
-    let figures = |summary: &Summary| {
-        let held_out = &summary.retrieved[0];
-        format!("{} {:?} {:?}", held_out.list, held_out.visual_to_audio, held_out.audio_to_visual)
+    let figures = |summary: &PretrainSummary| {
+        let held_out = &summary.metrics.lists[0];
+        format!("{} {:?}", held_out.list, held_out.values)
     };
     assert_eq!(figures(&from_files), figures(&from_shards));
 
@@ -245,7 +245,7 @@ fn a_damaged_checkpoint_gives_way_to_the_one_before() {
         }
     }
     let mut warnings = Warnings(Vec::new());
-    pretrain(&recipe, &damaged, &StopSignal::never(), &mut warnings)
+    tiny::pretrain(&recipe, &damaged, &StopSignal::never(), &mut warnings)
         .expect("the run goes on from epoch 2");
     assert!(
         warnings.0.iter().any(|text| text.contains("step-000000012/model.safetensors is damaged"))
@@ -330,7 +330,7 @@ fn what_was_trained_can_be_opened_measured_and_exported() {
     let trained = LoadedModel::open_on(&out, DeviceChoice::Cpu, &mut NoOp).expect("a run folder");
     let again = trained.retrieve_all(&mut NoOp).expect("figures");
     assert_eq!(again.len(), 1);
-    assert_eq!(again[0].audio_to_visual, summary.retrieved[0].audio_to_visual);
+    assert_eq!(ListMetrics::from(&again[0]).values, summary.metrics.lists[0].values);
     let coverage = &again[0].coverage;
     assert_eq!((coverage.found, coverage.listed), (16, 16));
 

@@ -6,10 +6,12 @@ mod tiny;
 use std::path::Path;
 use std::time::Duration;
 
-use equiav_train::profiler::Phase;
-use equiav_train::step::{Position, step};
-use equiav_train::throughput::{centroid_cost, start, step_rate};
-use equiav_train::{Recipe, dump};
+use equiav_train::engine::profiler::Phase;
+use equiav_train::engine::{Position, step};
+use equiav_train::bench::throughput::{centroid_cost, start, step_rate};
+use equiav_train::bench::dump;
+use equiav_train::recipe::Sections;
+use equiav_train::{Recipe, World};
 use tch::{Device, Tensor};
 
 const STEPS: u64 = 4;
@@ -24,16 +26,16 @@ fn losses_are_those_of_ordinary_steps() {
     let folder = tempfile::tempdir().expect("a folder");
     for changes in [&[][..], &["run.micro_batch=3"]] {
         let recipe = recipe(folder.path(), changes);
-        let mut timed = start(&recipe, STEPS).expect("a start");
+        let mut timed = start(&recipe, STEPS, &World::alone()).expect("a start");
         let rate = step_rate(&mut timed, &recipe).expect("steps");
-        let mut plain = start(&recipe, STEPS).expect("the same start");
+        let mut plain = start(&recipe, STEPS, &World::alone()).expect("the same start");
         let lrs = plain.learning_rates.clone();
         assert_eq!(lrs[0], recipe.optimizer.start_lr);
         assert_eq!(lrs[2], recipe.optimizer.lr, "half of the epochs warm up, so half of the steps");
         for (number, (lr, timed)) in lrs.into_iter().zip(&rate.steps).enumerate() {
             let data_time = Default::default();
             let position = Position { epoch: 0, step: number as u64, lr, data_time };
-            let report = step(&mut plain.state, &plain.batch, position, &recipe).expect("a step");
+            let report = step(&mut plain.state, &plain.batch, position, recipe.shared()).expect("a step");
             assert_eq!(report.figures, timed.report.figures, "step {number}");
             assert_eq!(report.grad_norm, timed.report.grad_norm, "step {number}");
         }
@@ -47,7 +49,7 @@ fn phases_are_nearly_the_whole_step() {
     let folder = tempfile::tempdir().expect("a folder");
     for changes in [&["run.batch=16"][..], &["run.batch=16", "run.micro_batch=4"]] {
         let recipe = recipe(folder.path(), changes);
-        let rate = step_rate(&mut start(&recipe, STEPS).expect("a start"), &recipe).expect("steps");
+        let rate = step_rate(&mut start(&recipe, STEPS, &World::alone()).expect("a start"), &recipe).expect("steps");
         for step in &rate.steps {
             for phase in Phase::ALL {
                 assert!(!step.phases.of(phase).is_zero(), "{phase:?} is not booked");
@@ -64,7 +66,7 @@ fn phases_are_nearly_the_whole_step() {
 fn the_centroid_is_compared_in_turn() {
     let folder = tempfile::tempdir().expect("a folder");
     let recipe = recipe(folder.path(), &[]);
-    let mut start = start(&recipe, 3).expect("a start");
+    let mut start = start(&recipe, 3, &World::alone()).expect("a start");
     let mut cost = centroid_cost(&mut start, &recipe).expect("steps");
     assert_eq!((cost.centroid.len(), cost.clean_pair.len()), (3, 3), "three cannot settle");
     assert!(cost.share().is_finite() && cost.interval().is_none() && !cost.is_settled());
@@ -83,25 +85,28 @@ fn the_centroid_is_compared_in_turn() {
 fn another_program_finds_weights_batch_and_learning_rates() {
     let folder = tempfile::tempdir().expect("a folder");
     let recipe = recipe(folder.path(), &[]);
-    let start = start(&recipe, STEPS).expect("a start");
+    let start = start(&recipe, STEPS, &World::alone()).expect("a start");
     let out = folder.path().join("dump");
     dump(&start, &recipe, &out).expect("written");
     let read = |name: &str| Tensor::read_safetensors(out.join(name)).expect("tensors");
     let weights = read("weights.safetensors");
-    let variables = start.state.network.store.variables();
+    let variables = start.state.method.network.store.variables();
     assert_eq!(weights.len(), variables.len());
     assert!(weights.iter().all(|(name, tensor)| tensor.equal(&variables[name])));
     let batch = read("batch.safetensors");
     assert_eq!(batch.len(), 8);
-    let views = equiav_train::device_batch::views(&start.batch, Device::Cpu);
-    for (modality, views) in &views {
+    for (modality, input) in &start.batch.to_device(0, Device::Cpu).inputs {
         let of = |name: &str| {
             let wanted = format!("{modality}.{name}");
             &batch.iter().find(|(name, _)| *name == wanted).expect("a tensor").1
         };
-        assert!(of("plain").equal(&views.plain) && of("augmented").equal(&views.augmented));
-        assert!(of("vectors").equal(&views.vectors) && of("centroid").equal(&views.centroid));
-        assert!(!views.plain.equal(&views.augmented));
+        let augmented = &input.augmented.as_ref().expect("an augmented view").values;
+        let [vectors, centroid] =
+            [&input.vectors, &input.centroid].map(|all| all.as_ref().expect("vectors"));
+        let plain = &input.plain.values;
+        assert!(of("plain").equal(plain) && of("augmented").equal(augmented));
+        assert!(of("vectors").equal(vectors) && of("centroid").equal(centroid));
+        assert!(!plain.equal(augmented));
     }
     let text = std::fs::read_to_string(out.join("steps.json")).expect("a file");
     let steps: serde_json::Value = serde_json::from_str(&text).expect("json");

@@ -15,16 +15,18 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use equiav_data::{Batch, Loader, Sampler};
-use equiav_torch::Limits;
-use equiav_train::train_state::TrainState;
-use equiav_train::step::{Position, step};
-use equiav_train::throughput::{start_together, step_rate};
+use equiav_torch::Timeouts;
+use equiav_train::bench::throughput::{self, step_rate};
+use equiav_train::clips::HostBatch;
+use equiav_train::engine::{Position, TrainState, step};
+use equiav_train::methods::equiav::EquiAv;
+use equiav_train::recipe::Sections;
 use equiav_train::{
-    Event, World, Recipe, NoOp, StopSignal, Callback, finetune, finetune, pretrain,
+    Callback, Event, NoOp, Recipe, RunOptions, StopSignal, World, finetune, pretrain,
 };
 use labeled::labeled;
 use launch::{FAILED, Failure, LIMIT, Launch, Outcome, PATIENT, Running, free_port, say};
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 use tiny::{STEPS, assert_same_run, checkpoint, tiny};
 
 /// The folder in which the processes of a test work.
@@ -62,7 +64,7 @@ fn folder() -> PathBuf {
 
 fn processes() -> Result<World, Failure> {
     tch::set_num_threads(1);
-    Ok(World::from_environment(Limits { meeting: PATIENT, collective: PATIENT })?)
+    Ok(World::from_environment(Timeouts { rendezvous: PATIENT, collective: PATIENT })?)
 }
 
 /// Starts the processes of a scenario in `folder`; each changes the recipe by its `changes`.
@@ -115,16 +117,17 @@ struct Learned {
 
 /// Makes ten steps on `batch`.
 fn learned(recipe: &Recipe, world: &World, batch: &Batch) -> Result<Learned, Failure> {
-    let mut state = TrainState::together(recipe, Device::Cpu, world)?;
-    let weights = |state: &TrainState| -> BTreeMap<String, Tensor> {
-        let all = state.network.store.variables().into_iter();
+    let mut state = tiny::state(recipe, world);
+    let weights = |state: &TrainState<EquiAv>| -> BTreeMap<String, Tensor> {
+        let all = state.method.network.store.variables().into_iter();
         all.map(|(name, weight)| (name, weight.detach().copy())).collect()
     };
     let (start, mut gradient) = (weights(&state), BTreeMap::new());
+    let batch = HostBatch::Unlabeled(batch.clone());
     for number in 0..10 {
         let lr = recipe.optimizer.lr;
         let position = Position { epoch: 0, step: number, lr, data_time: Duration::ZERO };
-        let report = step(&mut state, batch, position, recipe)?;
+        let report = step(&mut state, &batch, position, recipe.shared())?;
         assert!(report.applied && report.batch == recipe.run.batch);
         if number == 0 {
             let copied = |(name, tensor): (String, Tensor)| {
@@ -183,7 +186,7 @@ fn steps() -> Result<(), Failure> {
     // The step that is timed is this one too.
     let recipe = tiny(&folder().join(rank.to_string()), &[]);
     let losses = |world: &World| -> Result<Vec<f64>, Failure> {
-        let rate = step_rate(&mut start_together(&recipe, 3, world)?, &recipe)?;
+        let rate = step_rate(&mut throughput::start(&recipe, 3, world)?, &recipe)?;
         Ok(rate.steps.iter().map(|step| step.report.figures.loss).collect())
     };
     let (ours, expected) = (losses(&world)?, losses(&World::alone())?);
@@ -232,8 +235,8 @@ fn run(stop_at: Option<u64>) -> Result<(), Failure> {
     let stop_at = stop_at.filter(|_| world.group.rank() == 1);
     // Only the leader's folder exists.
     let out = folder.join(if world.is_main() { "out" } else { "out/no/such/folder" });
-    let watch = &mut StopAt(stop_at, &stop);
-    let summary = pretrain(&recipe, &out, &world, &stop, callback)?;
+    let callback = &mut StopAt(stop_at, &stop);
+    let summary = pretrain(&recipe, RunOptions { out: &out, world: &world, stop: &stop }, callback)?;
     say(&format!("stopped {:?} after {}", summary.stopped, summary.steps));
     Ok(())
 }
@@ -263,13 +266,14 @@ impl Callback for Saving {
 /// A run of one epoch whose leader does as it was told where it saves; others wait for a step up to [`LIMIT`].
 fn leader() -> Result<(), Failure> {
     tch::set_num_threads(1);
-    let world = World::from_environment(Limits { meeting: PATIENT, collective: LIMIT })?;
+    let world = World::from_environment(Timeouts { rendezvous: PATIENT, collective: LIMIT })?;
     let deed = std::env::var(CHANGES)?;
     let recipe = tiny(&folder(), &["run.epochs=1"]);
     let out = folder().join("out");
     let deed = if world.is_main() { deed } else { String::new() };
-    let watch = &mut Saving(deed, out.clone());
-    pretrain(&recipe, &out, &world, &StopSignal::never(), callback)?;
+    let callback = &mut Saving(deed, out.clone());
+    let stop = &StopSignal::never();
+    pretrain(&recipe, RunOptions { out: &out, world: &world, stop }, callback)?;
     Ok(())
 }
 
@@ -278,7 +282,8 @@ fn tuned() -> Result<(), Failure> {
     let (world, folder) = (processes()?, folder());
     let recipe = labeled(&folder, &TUNED);
     let out = folder.join("tuned");
-    finetune(&recipe, &out, &world, &StopSignal::never(), &mut NoOp)?;
+    let stop = &StopSignal::never();
+    finetune(&recipe, RunOptions { out: &out, world: &world, stop }, &mut NoOp)?;
     Ok(())
 }
 
@@ -295,7 +300,8 @@ fn elsewhere() -> Result<(), Failure> {
         manifest["data"].as_array_mut().expect("clips").pop();
         std::fs::write("corpus/train.json", manifest.to_string())?;
     }
-    pretrain(&recipe, Path::new("out"), &world, &StopSignal::never(), &mut NoOp)?;
+    let (out, stop) = (Path::new("out"), &StopSignal::never());
+    pretrain(&recipe, RunOptions { out, world: &world, stop }, &mut NoOp)?;
     Ok(())
 }
 
@@ -360,7 +366,9 @@ fn fine_tuning_by_several_processes_is_that_of_one_and_its_figures_too() {
     drop(tiny(folder.path(), &[]));
     let (alone, out) = (folder.path().join("alone"), folder.path().join("tuned"));
     let recipe = labeled(folder.path(), &TUNED);
-    finetune(&recipe, &alone, &StopSignal::never(), &mut NoOp).expect("a run");
+    let (world, stop) = (&World::alone(), &StopSignal::never());
+    let options = RunOptions { out: &alone, world, stop };
+    finetune(&recipe, options, &mut NoOp).expect("a run");
     let weights = |run: &Path| {
         let entries = std::fs::read_dir(run.join("checkpoints")).expect("checkpoints").flatten();
         let newest = entries.map(|entry| entry.path()).max().expect("a checkpoint");

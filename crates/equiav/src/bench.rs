@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use equiav_torch::Limits;
-use equiav_train::profiler::Phase;
-use equiav_train::throughput::{self, CentroidCost, StepRate, StepTiming};
+use equiav_torch::Timeouts;
+use equiav_train::engine::profiler::Phase;
+use equiav_train::bench::throughput::{self, CentroidCost, StepRate, StepTiming};
 use equiav_train::{Override, World, Recipe};
 use serde_json::{Value, json};
 
@@ -53,11 +53,11 @@ pub(crate) struct Bench {
 impl Bench {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let recipe = Recipe::load(&self.recipe, &self.device.among(&self.overrides)?)?;
-        let world = World::from_environment(Limits::USUAL)?;
+        let world = World::from_environment(Timeouts::USUAL)?;
         let steps = self.steps.unwrap_or(if self.centroid { 200 } else { 10 });
-        let mut start = throughput::start_together(&recipe, steps, &world)?;
+        let mut start = throughput::start(&recipe, steps, &world)?;
         if let Some(folder) = &self.dump {
-            equiav_train::dump(&start, &recipe, folder)?;
+            equiav_train::bench::dump(&start, &recipe, folder)?;
             remark!("{}", folder.display());
         } else if self.centroid {
             let cost = throughput::centroid_cost(&mut start, &recipe)?;
@@ -106,7 +106,7 @@ fn rate_json(rate: &StepRate) -> Value {
     let step = |step: &StepTiming| {
         let StepTiming { report, time, .. } = step;
         let terms =
-            report.figures.terms.iter().map(|(name, (loss, _))| (name.clone(), json!(loss)));
+            report.figures.terms.iter().map(|(name, loss)| (name.clone(), json!(loss)));
         json!({
             "lr": report.lr,
             "loss": report.figures.loss,
@@ -137,7 +137,7 @@ fn rate_text(rate: &StepRate) -> String {
     for (number, StepTiming { report, time, .. }) in (1..).zip(&rate.steps) {
         let (ms, loss) = (1e3 * time.as_secs_f64(), report.figures.loss);
         text += &format!("{number:<6} {ms:>9.1} {loss:>10.5}");
-        for (loss, _) in report.figures.terms.values() {
+        for loss in report.figures.terms.values() {
             text += &format!(" {loss:>13.5}");
         }
         text += "\n";

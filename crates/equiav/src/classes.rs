@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use equiav_train::classified::ClassificationMetrics;
+use equiav_train::eval::classification::ClassificationMetrics;
 
 /// One line a figure of each list, with its interval.
 pub(crate) fn classification(all: &[ClassificationMetrics]) -> String {
@@ -13,8 +13,8 @@ pub(crate) fn classification(all: &[ClassificationMetrics]) -> String {
             table,
             "{list}: {found} of {listed} clips found, list {digest}; {with_positives} of {classes} classes"
         );
-        for reason in &figures.left_out {
-            let _ = writeln!(table, "  left out: {reason}");
+        for reason in &figures.skipped {
+            let _ = writeln!(table, "  skipped: {reason}");
         }
         if let Some(collapsed) = &figures.collapsed {
             let _ = writeln!(table, "  collapsed: {collapsed}");
@@ -35,14 +35,6 @@ pub(crate) fn classification(all: &[ClassificationMetrics]) -> String {
         }
     }
     table
-}
-
-/// One list in one line, for the end of an epoch.
-pub(crate) fn one_line(figures: &ClassificationMetrics) -> String {
-    let each = figures.named().into_iter().filter(|(name, _)| *name != "d_prime");
-    let each: Vec<String> =
-        each.map(|(name, value)| format!("{} {}", title(name), shown(name, value))).collect();
-    format!("  {}: {}", figures.list, each.join(", "))
 }
 
 /// What people call a figure.

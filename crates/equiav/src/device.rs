@@ -1,6 +1,6 @@
 //! `--device`: where a command computes.
 
-use equiav_train::settings::DeviceName;
+use equiav_train::recipe::DeviceName;
 use equiav_train::{DeviceChoice, Override};
 
 /// Where a trained model is used.

@@ -7,7 +7,7 @@ use equiav_augment::Image;
 use equiav_data::{FrontEnd, Waveform, read_picture_as, read_sound, sheet};
 use equiav_ingest::Film;
 use equiav_train::embed_files::{Moment, Video, find_ffmpeg};
-use equiav_train::localize::{Localizer, PlaceMap};
+use equiav_train::eval::localize::{Localizer, PlaceMap};
 use equiav_train::{Event, Callback};
 
 use crate::progress::Progress;
@@ -62,7 +62,7 @@ impl Drawing<'_> {
             film.add(&frame)?;
             cosines.push(map.similarity);
             lit += usize::from(map.lit);
-            progress.note(&Event::Preparing {
+            progress.on_event(&Event::Preparing {
                 what: "drawing".to_owned(),
                 done: cosines.len(),
                 total,

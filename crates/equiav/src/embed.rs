@@ -50,7 +50,7 @@ impl Embed {
                 Err(reason) => broken.push(Broken { file, reason }),
             }
             let (what, total) = ("embed".to_owned(), files.len());
-            progress.note(&Event::Preparing { what, done: position + 1, total });
+            progress.on_event(&Event::Preparing { what, done: position + 1, total });
             Ok(())
         })?;
         if !done.is_empty() {

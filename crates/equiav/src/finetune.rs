@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use equiav_train::{FinetuneRecipe, Override, StopSignal, finetune};
+use equiav_train::{FinetuneRecipe, Override, RunOptions, StopSignal, finetune};
 
 use crate::classes;
 use crate::device::TrainedOn;
@@ -52,13 +52,14 @@ impl Finetune {
         let recipe = self.recipe()?;
         let out = self.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&recipe.name));
         let (stop, world) = (StopSignal::on_signals()?, self.together.processes()?);
+        let options = RunOptions { out: &out, world: &world, stop: &stop };
         if !world.is_main() {
             let mut follower = Follower { rank: world.group.rank() };
-            let tuned = finetune(&recipe, &out, &world, &stop, &mut follower)?;
+            let tuned = finetune(&recipe, options, &mut follower)?;
             return Ok(follow(tuned.stopped));
         }
         let mut progress = Progress::new();
-        let tuned = finetune(&recipe, &out, &world, &stop, &mut progress)?;
+        let tuned = finetune(&recipe, options, &mut progress)?;
         progress.finish();
         if let Some(signal) = tuned.stopped {
             return Ok(stopped(signal, tuned.steps, &tuned.checkpoint));

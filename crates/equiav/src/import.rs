@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use equiav_train::{Override, Recipe, import};
+use equiav_train::model::import;
+use equiav_train::{Override, Recipe};
 
 use crate::output::remark;
 

@@ -41,7 +41,7 @@ impl Index {
         let mut progress = Progress::new();
         let every = self.every as usize;
         let indexed = index_files(&embedder, &files, &self.out, every, &mut |done, total| {
-            progress.note(&Event::Preparing { what: "index".to_owned(), done, total });
+            progress.on_event(&Event::Preparing { what: "index".to_owned(), done, total });
         })?;
         remark!(
             "{}: {} files embedded, {} copies, {} unchanged; model {}",

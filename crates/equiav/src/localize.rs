@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use anyhow::{bail, ensure};
 use equiav_data::Clips;
 use equiav_train::LoadedModel;
-use equiav_train::corpus::Source;
-use equiav_train::embeddings::Variant;
-use equiav_train::localize::{LocalizationMetrics, Localizer, MapOptions, Truths, localize};
+use equiav_train::recipe::Source;
+use equiav_train::eval::embeddings::Variant;
+use equiav_train::eval::localize::{LocalizationMetrics, Localizer, MapOptions, Truths, localize};
 
 use crate::device::OnDevice;
 use crate::drawing::Drawing;
@@ -112,7 +112,7 @@ impl How {
         let variant = match self.variant {
             Named::Clean => Variant::Clean,
             Named::Centroid => Variant::Centroid {
-                vectors: recipe.objective.centroid,
+                vectors: recipe.objective.centroid_samples,
                 seed: recipe.evaluation.seed,
             },
         };

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use equiav_eval::localization::{Figure, Rule};
-use equiav_train::localize::{Compared, LocalizationMetrics, Scores};
+use equiav_train::eval::localize::{Compared, LocalizationMetrics, Scores};
 
 /// All figures of a list.
 pub(crate) fn table(figures: &LocalizationMetrics) -> String {
@@ -13,7 +13,7 @@ pub(crate) fn table(figures: &LocalizationMetrics) -> String {
     if figures.without_truth > 0 {
         let _ = writeln!(text, "  without a box in the plain view: {}", figures.without_truth);
     }
-    for reason in &figures.left_out {
+    for reason in &figures.skipped {
         let _ = writeln!(text, "  left out: {reason}");
     }
     let [rows, columns] = figures.cells;

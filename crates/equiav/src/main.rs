@@ -14,6 +14,7 @@ mod index;
 mod inputs;
 mod localize;
 mod localized;
+mod metrics_text;
 mod output;
 mod parity;
 mod pretrain;
@@ -44,7 +45,7 @@ enum Command {
     Pretrain(pretrain::Pretrain),
     Finetune(finetune::Finetune),
     Probe(probe::Probe),
-    Retrieve(retrieval::Retrieve),
+    Retrieve(retrieve::Retrieve),
     Embed(embed::Embed),
     Index(index::Index),
     Search(Box<search::Search>),

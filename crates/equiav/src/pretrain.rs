@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use equiav_train::{Override, Recipe, StopSignal, pretrain};
+use equiav_train::{Override, Recipe, RunOptions, StopSignal, pretrain};
 
 use crate::device::TrainedOn;
 use crate::output::remark;
 use crate::progress::{Follower, Progress};
-use crate::table;
+use crate::metrics_text;
 use crate::together::{Together, follow, stopped};
 
 /// Train encoders with EquiAV from a recipe
@@ -43,18 +43,19 @@ impl Pretrain {
         let recipe = Recipe::load(&self.recipe, &self.device.among(&self.overrides)?)?;
         let out = self.out.unwrap_or_else(|| PathBuf::from("runs").join(&recipe.name));
         let (stop, world) = (StopSignal::on_signals()?, self.together.processes()?);
+        let options = RunOptions { out: &out, world: &world, stop: &stop };
         if !world.is_main() {
             let mut follower = Follower { rank: world.group.rank() };
-            let summary = pretrain(&recipe, &out, &world, &stop, &mut follower)?;
+            let summary = pretrain(&recipe, options, &mut follower)?;
             return Ok(follow(summary.stopped));
         }
         let mut progress = Progress::new();
-        let summary = pretrain(&recipe, &out, &world, &stop, &mut progress)?;
+        let summary = pretrain(&recipe, options, &mut progress)?;
         progress.finish();
         if let Some(signal) = summary.stopped {
             return Ok(stopped(signal, summary.steps, &summary.checkpoint));
         }
-        remark!("\n{}", table::retrieval(&summary.retrieved).trim_end());
+        remark!("\n{}", metrics_text::table(&summary.metrics).trim_end());
         remark!(
             "{} steps in {} epochs, run folder {}, last checkpoint {}",
             summary.steps,

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use equiav_train::{Probe as Options, ProbeMetrics, LoadedModel};
 
-use crate::classes;
+use crate::{classes, metrics_text};
 use crate::device::OnDevice;
 use crate::output::{out, outln};
 use crate::progress::Progress;
@@ -95,7 +95,7 @@ fn block(probed: &ProbeMetrics) -> String {
     let ProbeMetrics { input, method, chosen, clips, validation, test } = probed;
     format!(
         "\n{input}, {method} ({chosen}), learned from {clips} clips\n{}\n{}",
-        classes::one_line(validation),
+        metrics_text::one_line(&validation.into()),
         classes::classification(test)
     )
 }

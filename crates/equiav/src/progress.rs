@@ -6,7 +6,7 @@ use equiav_train::{Event, StepReport, Callback};
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
 use crate::output::{errln, remark};
-use crate::{classes, table};
+use crate::metrics_text;
 
 /// The time from one line to the next where there is no bar.
 const PACE: Duration = Duration::from_secs(60);
@@ -179,11 +179,8 @@ impl Callback for Progress {
                 self.bar.reset_eta();
             }
             Event::Step(report) => self.step(report),
-            Event::Evaluated { retrieved, .. } => {
-                retrieved.iter().for_each(|figures| self.line(&table::one_line(figures)));
-            }
-            Event::ClassificationMetrics { classified, .. } => {
-                classified.iter().for_each(|figures| self.line(&classes::one_line(figures)));
+            Event::Evaluated { metrics, .. } => {
+                metrics.lists.iter().for_each(|list| self.line(&metrics_text::one_line(list)));
             }
             Event::Saved(_) => {}
             Event::Warning(message) => self.bar.suspend(|| errln!("warning: {message}")),

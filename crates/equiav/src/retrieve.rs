@@ -6,9 +6,9 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use equiav_data::Clips;
-use equiav_train::embeddings::Variant;
-use equiav_train::retrieval::{RetrievalMetrics, retrieve_as};
-use equiav_train::settings::Settings;
+use equiav_train::eval::embeddings::Variant;
+use equiav_train::eval::retrieval::{RetrievalMetrics, retrieve_as};
+use equiav_train::recipe::Settings;
 use equiav_train::{LoadedModel, dataset};
 
 use crate::device::OnDevice;
@@ -95,7 +95,7 @@ impl Retrieve {
             Which::Recipe => Variant::of(recipe),
             Which::Clean => Variant::Clean,
             Which::Centroid => Variant::Centroid {
-                vectors: recipe.objective.centroid,
+                vectors: recipe.objective.centroid_samples,
                 seed: recipe.evaluation.seed,
             },
         };

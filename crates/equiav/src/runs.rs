@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use equiav_runs::{Found, Summary};
+use equiav_report::{RunFolders, RunSummary};
 use serde_json::json;
 
 use crate::output::{out, outln};
@@ -39,30 +39,30 @@ pub(crate) struct Runs {
 
 impl Runs {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let found = equiav_runs::find(&self.folders);
+        let found = equiav_report::find(&self.folders);
         if let Some(path) = &self.csv {
             let file = File::create(path).with_context(|| format!("writing {}", path.display()))?;
-            equiav_runs::write_csv(&found.runs, file)
+            equiav_report::write_csv(&found.runs, file)
                 .with_context(|| format!("writing {}", path.display()))?;
         }
         if let Some(path) = &self.plot {
             let metrics = match self.metrics.is_empty() {
-                true => equiav_runs::default_metrics(&found.runs),
+                true => equiav_report::default_metrics(&found.runs),
                 false => self.metrics,
             };
-            equiav_runs::plot(&found.runs, &metrics, path)?;
+            equiav_report::plot(&found.runs, &metrics, path)?;
         }
         if self.json {
             outln!("{}", serde_json::to_string_pretty(&as_json(&found))?)?;
         } else {
-            out!("{}", equiav_runs::table(&found))?;
+            out!("{}", equiav_report::table(&found))?;
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn as_json(found: &Found) -> serde_json::Value {
-    let runs: Vec<Summary> = found.runs.iter().map(Summary::of).collect();
-    let differing = equiav_runs::differing_keys(&found.runs);
+fn as_json(found: &RunFolders) -> serde_json::Value {
+    let runs: Vec<RunSummary> = found.runs.iter().map(RunSummary::of).collect();
+    let differing = equiav_report::differing_keys(&found.runs);
     json!({"runs": runs, "differing": differing, "broken": found.broken})
 }

@@ -2,18 +2,18 @@
 
 use std::fmt::Write;
 
-use equiav_eval::{Interval, Retrieval, RetrievalIntervals};
-use equiav_train::embeddings::Variant;
-use equiav_train::retrieval::RetrievalMetrics;
+use equiav_eval::{ConfidenceInterval, Retrieval, RetrievalIntervals};
+use equiav_train::eval::embeddings::Variant;
+use equiav_train::eval::retrieval::RetrievalMetrics;
 
 /// A table with one row per list and direction, beside chance; intervals in brackets.
 pub(crate) fn retrieval(all: &[RetrievalMetrics]) -> String {
     let mut table = String::new();
     for figures in all {
-        let RetrievalMetrics { list, coverage, left_out, variant, .. } = figures;
+        let RetrievalMetrics { list, coverage, skipped, variant, .. } = figures;
         let _ = writeln!(table, "{list}: {coverage}{}", variant.map_or(String::new(), of_variant));
-        for reason in left_out {
-            let _ = writeln!(table, "  left out: {reason}");
+        for reason in skipped {
+            let _ = writeln!(table, "  skipped: {reason}");
         }
         if let Some(collapsed) = &figures.collapsed {
             let _ = writeln!(table, "  collapsed: {collapsed}");
@@ -40,8 +40,8 @@ pub(crate) fn retrieval(all: &[RetrievalMetrics]) -> String {
 /// One direction's figures.
 fn row(found: &Retrieval) -> String {
     let Retrieval { r1, r5, r10, chance, intervals, .. } = found;
-    let within = |of: fn(&RetrievalIntervals) -> Interval, scale: f64| {
-        let Some(Interval { low, high, .. }) = intervals.as_ref().map(of) else {
+    let within = |of: fn(&RetrievalIntervals) -> ConfidenceInterval, scale: f64| {
+        let Some(ConfidenceInterval { low, high, .. }) = intervals.as_ref().map(of) else {
             return String::new();
         };
         format!(" [{:.1}, {:.1}]", scale * low, scale * high)
@@ -79,13 +79,6 @@ fn of_variant(variant: Variant) -> String {
     }
 }
 
-/// One list in one line, for the end of an epoch.
-pub(crate) fn one_line(figures: &RetrievalMetrics) -> String {
-    let each = ways(figures).map(|(way, found)| format!("{way} {:.1} %", 100.0 * found.r1));
-    let chance = 100.0 * figures.visual_to_audio.chance.r1;
-    format!("  {}: R@1 {} (chance {chance:.2} %)", figures.list, each.join(", "))
-}
-
 /// Both directions with their names.
 fn ways(figures: &RetrievalMetrics) -> [(&'static str, &Retrieval); 2] {
     [("visual to audio", &figures.visual_to_audio), ("audio to visual", &figures.audio_to_visual)]
@@ -105,7 +98,7 @@ mod tests {
         RetrievalMetrics {
             list: "held-out".to_owned(),
             coverage: Coverage { found: 20, listed: 21, digest: "abc".to_owned() },
-            left_out: vec!["clip `x`".to_owned()],
+            skipped: vec!["clip `x`".to_owned()],
             variant: Some(Variant::Centroid { vectors: 4, seed: 7 }),
             collapsed: None,
             visual_to_audio: with,
@@ -119,7 +112,7 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         let first =
             "held-out: 20 of 21 clips found, list abc, centroids of 4 from vectors of seed 7";
-        assert_eq!((lines[0], lines[1]), (first, "  left out: clip `x`"));
+        assert_eq!((lines[0], lines[1]), (first, "  skipped: clip `x`"));
         assert!(lines[3].contains("5.0 [0.0, 15.0] (5.0)"), "{}", lines[3]);
         assert!(lines[4].contains("5.0 (5.0)") && !lines[4].contains('['), "{}", lines[4]);
         assert_eq!((lines[2].len(), lines[4].len()), (lines[3].len(), lines[3].len()));

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use equiav_torch::Limits;
+use equiav_torch::Timeouts;
 use equiav_train::World;
 
 use crate::output::remark;
@@ -24,7 +24,7 @@ impl Together {
     /// The processes that a launcher has started, or this one alone.
     pub(crate) fn processes(&self) -> anyhow::Result<World> {
         let limit = Duration::from_secs(self.limit);
-        World::from_environment(Limits { meeting: limit, collective: limit })
+        World::from_environment(Timeouts { rendezvous: limit, collective: limit })
     }
 }
 

@@ -82,10 +82,10 @@ fn main() -> Result<(), tch::TchError> {
         let heard = audio.forward(&sounds, Intra::Equivariant, Inter::Centroid);
         let seen = visual.forward(&pictures, Intra::Equivariant, Inter::Centroid);
         let (a, v) = (&heard.inter, &seen.inter);
-        let mut loss = info_nce(a, v, &Keys::own(a, v), TAU).loss;
+        let mut loss = info_nce(a, v, &Keys::own(a, v), TAU, None).loss;
         for pair in [&heard.intra, &seen.intra].into_iter().flatten() {
             let (predicted, augmented) = (&pair.predicted, &pair.augmented);
-            loss += nt_xent(predicted, augmented, &Keys::own(predicted, augmented), TAU).loss;
+            loss += nt_xent(predicted, augmented, &Keys::own(predicted, augmented), TAU, None).loss;
         }
         let loss = loss / 3;
         optimizer.backward_step(&loss);

@@ -21,7 +21,7 @@ mod tests {
 
     #[test]
     fn every_value_is_a_multiple_of_two_to_the_minus_23() {
-        let values = hashed(101, 1000);
+        let values = hash_noise(101, 1000);
         for value in &values {
             let scaled = f64::from(*value) * f64::from(1 << 23);
             assert!((-1.0..1.0).contains(value) && scaled.fract() == 0.0, "{value}");

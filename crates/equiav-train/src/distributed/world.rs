@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
 use equiav_data::Clips;
-use equiav_torch::{Group, GroupError, Limits, Reduce, Rendezvous, Solo};
+use equiav_torch::{Group, GroupError, Timeouts, Reduce, ProcessRole, Solo};
 use tch::{Device, Kind, Tensor};
 
 use crate::recipe::{self, Checked, Sections};
@@ -27,13 +27,13 @@ impl World {
         Self { group: Arc::new(Solo), local_rank: 0 }
     }
 
-    /// Those that a launcher has started, as the environment says; see [`Rendezvous`].
+    /// Those that a launcher has started, as the environment says; see [`ProcessRole`].
     ///
     /// # Errors
     ///
     /// If the environment contradicts itself, or they do not meet within the limit.
-    pub fn from_environment(limits: Limits) -> anyhow::Result<Self> {
-        let rendezvous = Rendezvous::from_environment()?;
+    pub fn from_environment(limits: Timeouts) -> anyhow::Result<Self> {
+        let rendezvous = ProcessRole::from_environment()?;
         Ok(Self { group: rendezvous.join(limits)?, local_rank: rendezvous.local_rank() })
     }
 

@@ -40,7 +40,7 @@ impl Terms {
     /// # Errors
     ///
     /// If there is no term.
-    pub(super) fn new(
+    pub fn new(
         each: Vec<Term>,
         weights: Option<&BTreeMap<String, f64>>,
         measures: Named,

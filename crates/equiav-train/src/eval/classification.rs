@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Context;
 use equiav_data::Targets;
 use equiav_eval::{
-    Bootstrap, Interval, classification, classification_intervals, d_prime, exclusive_intervals,
+    Bootstrap, ConfidenceInterval, classification, classification_intervals, d_prime, exclusive_intervals,
     top_k_accuracy,
 };
 use ndarray::{Array2, ArrayView2};
@@ -136,8 +136,8 @@ impl ClassScores {
             let found = exclusive_intervals(self.scores.view(), &labels, &how)?;
             all.extend([("top1", found.top1), ("top5", found.top5)]);
         }
-        let finite = |(name, interval): (&str, Option<Interval>)| {
-            let Interval { low, high, .. } = interval?;
+        let finite = |(name, interval): (&str, Option<ConfidenceInterval>)| {
+            let ConfidenceInterval { low, high, .. } = interval?;
             let finite = low.is_finite() && high.is_finite();
             finite.then(|| (name.to_owned(), (low, high)))
         };

@@ -1,8 +1,8 @@
 //! Ranks and best candidates among any number of embeddings, by libtorch's matrix products.
 
 use anyhow::ensure;
-use equiav_eval::{Answers, Blocks, Nearest, Product, RanksBothWays, UnitRows};
-use equiav_torch::{Multiplier, Multiplying};
+use equiav_eval::{Relevance, Blocks, Neighbors, Product, RanksBothWays, UnitRows};
+use equiav_torch::{Multiplier, MultiplierGuard};
 
 /// The rank of every row's best correct column and of every column's best correct row, by cosine.
 ///
@@ -16,7 +16,7 @@ use equiav_torch::{Multiplier, Multiplying};
 pub fn ranks(
     rows: &UnitRows,
     columns: &UnitRows,
-    answers: &Answers,
+    answers: &Relevance,
 ) -> anyhow::Result<RanksBothWays> {
     equiav_eval::ranks_both_ways(
         rows,
@@ -35,7 +35,7 @@ pub fn ranks(
 /// # Errors
 ///
 /// If the widths differ, `k` is 0, or libtorch fails.
-pub fn top_k(queries: &UnitRows, gallery: &UnitRows, k: usize) -> anyhow::Result<Nearest> {
+pub fn top_k(queries: &UnitRows, gallery: &UnitRows, k: usize) -> anyhow::Result<Neighbors> {
     ensure!(k > 0, "the best 0 candidates were asked for: expected at least 1");
     equiav_eval::top_k(queries, gallery, k, Products::new()?.each(), &Blocks::default())
 }
@@ -44,7 +44,7 @@ pub fn top_k(queries: &UnitRows, gallery: &UnitRows, k: usize) -> anyhow::Result
 #[derive(Debug)]
 pub struct Products {
     each: Vec<OneProduct>,
-    _multiplying: Multiplying,
+    _multiplying: MultiplierGuard,
 }
 
 impl Products {
@@ -55,7 +55,7 @@ impl Products {
     /// If libtorch refuses to multiply in 32 bits.
     pub fn new() -> anyhow::Result<Self> {
         let each = (0..equiav_torch::threads().max(1)).map(|_| OneProduct::default()).collect();
-        Ok(Self { each, _multiplying: Multiplying::new()? })
+        Ok(Self { each, _multiplying: MultiplierGuard::new()? })
     }
 
     /// One for each thread.
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn any_tiles_and_threads_and_library_have_the_same_ranks() {
-        let (rows, columns, answers) = (vectors(1), vectors(2), Answers::same(501));
+        let (rows, columns, answers) = (vectors(1), vectors(2), Relevance::same(501));
         let whole = ranks(&rows, &columns, &answers).expect("ranks");
         assert!(whole.rows_to_columns.iter().any(|rank| rank.tied > 0), "equal rows are ties");
         let best = top_k(&rows, &columns, 7).expect("the best");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, ensure};
 use equiav_augment::Modality;
 use equiav_data::Dataset;
-use equiav_eval::{Answers, Bootstrap, Coverage, Interval, Retrieval, UnitRows};
+use equiav_eval::{Relevance, Bootstrap, Coverage, ConfidenceInterval, Retrieval, UnitRows};
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::{ListMetrics, Metric};
@@ -58,7 +58,7 @@ impl From<&RetrievalMetrics> for ListMetrics {
 
 /// The metrics of one direction, called `way`.
 fn values(way: &str, found: &Retrieval) -> Vec<Metric> {
-    let of = |interval: Option<Interval>| interval.map(|Interval { low, high, .. }| (low, high));
+    let of = |interval: Option<ConfidenceInterval>| interval.map(|ConfidenceInterval { low, high, .. }| (low, high));
     let intervals = found.intervals;
     let all = [
         ("r1", found.r1, of(intervals.map(|all| all.r1))),
@@ -200,15 +200,15 @@ fn unit_rows(embedded: &mut Embedded, modality: Modality) -> anyhow::Result<Unit
 
 /// Which clips answer each other: those with the same sound or picture to the byte, or each itself alone
 /// when duplicates do not count as correct.
-fn answers(dataset: &Dataset, rows: &[usize], recipe: &Settings) -> anyhow::Result<Answers> {
-    let same = Answers::same(rows.len());
+fn answers(dataset: &Dataset, rows: &[usize], recipe: &Settings) -> anyhow::Result<Relevance> {
+    let same = Relevance::same(rows.len());
     if !recipe.evaluation.duplicates_correct {
         return Ok(same);
     }
     let equal = |modality| {
         let key = |clip: &usize| Ok(dataset.content_key(*clip, modality)?);
         let keys = rows.iter().map(key).collect::<anyhow::Result<Vec<u64>>>()?;
-        anyhow::Ok(Answers::of_equal_keys(&keys, &keys))
+        anyhow::Ok(Relevance::of_equal_keys(&keys, &keys))
     };
     Ok(same.or(equal(Modality::Audio)?).or(equal(Modality::Visual)?))
 }
@@ -223,7 +223,7 @@ mod tests {
         let [visual, audio] =
             [visual, audio].map(|rows| UnitRows::new("rows", rows.view()).expect("finite"));
         let count = visual.len();
-        let ranks = ranking::ranks(&visual, &audio, &Answers::same(count)).expect("ranks");
+        let ranks = ranking::ranks(&visual, &audio, &Relevance::same(count)).expect("ranks");
         let ways = [ranks.rows_to_columns, ranks.columns_to_rows];
         let ways = ways.each_ref().map(|ranks| Retrieval::of_ranks(ranks, count));
         collapse([&visual, &audio], &ways)

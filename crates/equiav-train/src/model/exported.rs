@@ -103,7 +103,7 @@ mod tests {
     fn config(changes: &[&str]) -> ModelConfig {
         let changes: Vec<Override> =
             changes.iter().map(|change| change.parse().expect("KEY=VALUE")).collect();
-        let text = include_str!("../../../recipes/quick.toml");
+        let text = include_str!("../../../../recipes/quick.toml");
         let recipe = Recipe::parse(text, &changes).expect("a recipe");
         let branches = recipe.branches().into_iter();
         let mut config =

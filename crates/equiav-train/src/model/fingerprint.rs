@@ -94,7 +94,7 @@ mod tests {
     fn embeddings_of_pictures_by_another_decoder_are_of_another_model() {
         let changes = ["model.encoder.width=32", "model.encoder.depth=1", "model.encoder.heads=2"];
         let changes = changes.map(|change| change.parse::<Override>().expect("KEY=VALUE"));
-        let text = include_str!("../../../recipes/quick.toml");
+        let text = include_str!("../../../../recipes/quick.toml");
         let recipe = Recipe::parse(text, &changes).expect("a recipe");
         let network = Network::new(&recipe, Device::Cpu).expect("a network");
         let [usual, other] = [JpegDecoder::ZuneJpeg, JpegDecoder::LibjpegTurbo]

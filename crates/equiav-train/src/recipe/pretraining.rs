@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
-use equiav_augment::{AudioAugment, Modality, Profile, VisualAugment};
+use equiav_augment::{
+    AudioAugment, ChainError, FamilyRegistry, Image, Modality, Profile, Spectrogram, VisualAugment,
+};
 use equiav_data::FrontEnd;
 use equiav_models::{BranchConfig, EncoderConfig, HeadConfig, InputConfig, PredictorConfig};
 use serde::{Deserialize, Serialize};
 
-use super::{Compute, Objective, Optimizer, RunConfig, Source, positive};
+use super::{Compute, Objective, Optimizer, RunConfig, Source, positive, suggest};
 
 /// Everything that decides a run.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -103,6 +105,37 @@ pub struct Evaluation {
     pub best: String,
 }
 
+impl Augment {
+    /// Refuses tables that are no family of augmentations.
+    ///
+    /// # Errors
+    ///
+    /// If there is one; the message names it and the nearest that is.
+    pub fn check(&self) -> anyhow::Result<()> {
+        self.audio.check().map_err(refused(Modality::Audio))?;
+        self.visual.check().map_err(refused(Modality::Visual))
+    }
+
+    /// Turns tables of families that other crates bring into families.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check), of tables that no registry knows; or if a family's settings make no sense.
+    pub fn resolve(
+        &mut self,
+        audio: &FamilyRegistry<Spectrogram>,
+        visual: &FamilyRegistry<Image>,
+    ) -> anyhow::Result<()> {
+        self.audio.resolve(audio).map_err(refused(Modality::Audio))?;
+        self.visual.resolve(visual).map_err(refused(Modality::Visual))
+    }
+}
+
+/// Says of which modality a chain was refused, and names the nearest known key.
+fn refused(modality: Modality) -> impl Fn(ChainError) -> anyhow::Error {
+    move |error| suggest::explain(&format!("augment.{modality}.{}", error.key), &error.message)
+}
+
 impl Settings {
     /// The network of each modality, as the recipe asks for it.
     pub fn branches(&self) -> BTreeMap<Modality, BranchConfig> {
@@ -131,6 +164,7 @@ impl Settings {
 
     /// Checks what no single key can know.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
+        self.augment.check()?;
         positive("data.workers", self.data.workers)?;
         positive("data.prefetch_batches", self.data.prefetch_batches)?;
         positive("evaluation.every", self.evaluation.every as usize)?;

@@ -5,9 +5,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use equiav_train::{Override, Recipe, NoOp, StopSignal, Summary, pretrain};
+use equiav_train::engine::TrainState;
+use equiav_train::methods::equiav::EquiAv;
+use equiav_train::recipe::Sections;
+use equiav_train::{
+    Callback, NoOp, Override, PretrainSummary, Recipe, RunOptions, StopSignal, World,
+};
 use serde_json::Value;
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 pub(crate) const QUICK: &str = include_str!("../../../../recipes/quick.toml");
 
@@ -34,10 +39,10 @@ pub(crate) fn tiny(folder: &Path, changes: &[&str]) -> Recipe {
         "model.encoder.width=32",
         "model.encoder.depth=1",
         "model.encoder.heads=2",
-        "objective.centroid=3",
+        "objective.centroid_samples=3",
         "run.batch=8",
         "run.epochs=3",
-        "run.keep=3",
+        "run.keep_checkpoints=3",
         "evaluation.every=1",
         "compute.matmul_precision=highest",
         "compute.threads=1",
@@ -83,6 +88,23 @@ pub(crate) fn assert_same_run(a: &Path, b: &Path, epoch: u64) {
     a.iter().zip(&b).for_each(|(a, b)| assert_eq!(a, b));
 }
 
-pub(crate) fn run(recipe: &Recipe, out: &Path) -> anyhow::Result<Summary> {
+/// EquiAV of `recipe` before its first step, trained by all ranks of `world`.
+pub(crate) fn state(recipe: &Recipe, world: &World) -> TrainState<EquiAv> {
+    let method = EquiAv::fresh(recipe, Device::Cpu).expect("a network");
+    TrainState::new(method, recipe.shared(), world).expect("a state")
+}
+
+/// Pre-trains on this process alone.
+pub(crate) fn pretrain(
+    recipe: &Recipe,
+    out: &Path,
+    stop: &StopSignal,
+    callback: &mut dyn Callback,
+) -> anyhow::Result<PretrainSummary> {
+    let world = &World::alone();
+    equiav_train::pretrain(recipe, RunOptions { out, world, stop }, callback)
+}
+
+pub(crate) fn run(recipe: &Recipe, out: &Path) -> anyhow::Result<PretrainSummary> {
     pretrain(recipe, out, &StopSignal::never(), &mut NoOp)
 }

@@ -5,12 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use equiav_augment::{Modality, Profile};
-use equiav_models::{Embeddings, IntraPair};
-use equiav_torch::{GradientAverage, Group, Unused};
-use equiav_train::keys::Gathered;
-use equiav_train::settings::Settings;
-use equiav_train::{World, hashed, objective};
-use tch::{Kind, Tensor};
+use equiav_torch::{GradientAverage, Group, UnusedParameters};
+use equiav_train::clips::{DeviceBatch, hash_noise};
+use equiav_train::engine::Terms;
+use equiav_train::methods::equiav::EquiAv;
+use equiav_train::recipe::Settings;
+use equiav_train::{Gathered, Method, Named, StepContext, World};
+use tch::{Device, Kind, Tensor};
 
 use crate::launch::Failure;
 use crate::tiny::tiny;
@@ -24,7 +25,7 @@ const MODALITIES: [Modality; 2] = [Modality::Audio, Modality::Visual];
 const MAPS: [&str; 3] = ["inter", "predicted", "augmented"];
 
 fn numbers(seed: u64, size: [i64; 2]) -> Tensor {
-    Tensor::from_slice(&hashed(seed, (size[0] * size[1]) as usize)).reshape(size)
+    Tensor::from_slice(&hash_noise(seed, (size[0] * size[1]) as usize)).reshape(size)
 }
 
 /// Three linear maps per modality, by name.
@@ -35,18 +36,14 @@ fn maps() -> BTreeMap<String, Tensor> {
 }
 
 /// What the maps make of the clips of one process.
-fn embeddings(
-    maps: &BTreeMap<String, Tensor>,
-    first: i64,
-    rows: i64,
-) -> BTreeMap<Modality, Embeddings> {
+fn embeddings(maps: &BTreeMap<String, Tensor>, first: i64, rows: i64) -> Named {
     let one = |(seed, modality): (u64, Modality)| {
         let clips = numbers(seed, [WORLD * ROWS, FROM]).narrow(0, first, rows);
-        let [inter, predicted, augmented] =
-            MAPS.map(|map| clips.matmul(&maps[&format!("{modality}_{map}")]));
-        (modality, Embeddings { intra: Some(IntraPair { predicted, augmented }), inter })
+        MAPS.map(|map| {
+            (format!("{map}_{modality}"), clips.matmul(&maps[&format!("{modality}_{map}")]))
+        })
     };
-    (1..).zip(MODALITIES).map(one).collect()
+    (1..).zip(MODALITIES).flat_map(one).collect()
 }
 
 /// The gradient of the objective of `profile`, averaged over `group`, against the golden one of that `name`,
@@ -60,14 +57,19 @@ fn distance(
     let rows = WORLD * ROWS / group.world() as i64;
     let maps = maps();
     let own = embeddings(&maps, group.rank() as i64 * rows, rows);
-    let everyone = Gathered::gather(group, &own, recipe)?;
-    let terms = objective::terms(&own, &everyone, None, recipe);
+    let mut method = EquiAv::fresh(recipe, Device::Cpu)?;
+    let all = Gathered::gather(group, &own, |name| method.gather(name))?;
+    let batch = DeviceBatch { inputs: BTreeMap::new(), labels: None, visits: Vec::new() };
+    let step = StepContext { epoch: 0, step: 0, batch: &batch };
+    let each = method.terms(&own, &all, &step)?;
+    let terms = Terms::new(each, Some(&recipe.objective.weights), Named::new())?;
     let parameters: Vec<Tensor> = maps.values().map(Tensor::shallow_clone).collect();
-    GradientAverage::new(group.clone(), &parameters, Unused::Never)?.backward(&terms.total)?;
+    GradientAverage::new(group.clone(), &parameters, UnusedParameters::Never)?.backward(&terms.total)?;
     if group.world() > 1 {
-        for (term, contrast) in &terms.named {
-            let loss = golden[&format!("rank{}.{term}", group.rank())].double_value(&[]);
-            assert!((contrast.loss.double_value(&[]) - loss).abs() < 1e-5, "{term}: {loss}");
+        for term in &terms.each {
+            let name = &term.name;
+            let loss = golden[&format!("rank{}.{name}", group.rank())].double_value(&[]);
+            assert!((term.loss.double_value(&[]) - loss).abs() < 1e-5, "{name}: {loss}");
         }
     }
     let square = |tensor: Tensor| tensor.square().sum(Kind::Double).double_value(&[]);

@@ -47,9 +47,9 @@ impl Ingest {
         let ffmpeg = cutting::ffmpeg()?;
         let mut progress = Progress::new();
         let mut watch = |done, total| {
-            progress.note(&Event::Preparing { what: "ingest".to_owned(), done, total });
+            progress.on_event(&Event::Preparing { what: "ingest".to_owned(), done, total });
         };
-        let made = ingest(&self.folder, &self.out, &settings, &ffmpeg, &mut callback)?;
+        let made = ingest(&self.folder, &self.out, &settings, &ffmpeg, &mut watch)?;
         cutting::print(&made.summary);
         remark!("{} shards, {} of them from before", made.shards, made.skipped);
         remark!("{}", made.report.display());

@@ -34,7 +34,7 @@ impl Pack {
         let manifest = Manifest::read(&self.manifest)?;
         let mut progress = Progress::new();
         let packed = pack(&manifest, &self.out, self.samples, &mut |done, total| {
-            progress.note(&Event::Preparing { what: "shards".to_owned(), done, total });
+            progress.on_event(&Event::Preparing { what: "shards".to_owned(), done, total });
         })?;
         for reason in &packed.left_out {
             errln!("warning: left out: {reason}");

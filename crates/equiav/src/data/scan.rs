@@ -41,7 +41,7 @@ impl Scan {
         let ffmpeg = cutting::ffmpeg()?;
         let mut progress = Progress::new();
         let found = scan(&self.folder, &settings, &ffmpeg, &mut |done, total| {
-            progress.note(&Event::Preparing { what: "scan".to_owned(), done, total });
+            progress.on_event(&Event::Preparing { what: "scan".to_owned(), done, total });
         })?;
         if let Some(path) = &self.json {
             let reports: Vec<_> = found.iter().map(|scanned| &scanned.report).collect();

@@ -38,7 +38,7 @@ impl Stamps {
         };
         let mut progress = Progress::new();
         let paths = stamps.write(&cache_folder()?, &mut |done, total| {
-            progress.note(&Event::Preparing { what: "stamps".to_owned(), done, total });
+            progress.on_event(&Event::Preparing { what: "stamps".to_owned(), done, total });
         })?;
         for count in &paths.languages {
             let (code, clips, distinct) = (&count.language, count.clips, count.distinct);

@@ -52,7 +52,7 @@ impl Synth {
         };
         let mut progress = Progress::new();
         let paths = corpus.write(&self.out, &mut |done, total| {
-            progress.note(&Event::Preparing { what: "synthetic corpus".to_owned(), done, total });
+            progress.on_event(&Event::Preparing { what: "synthetic corpus".to_owned(), done, total });
         })?;
         for path in [&paths.train, &paths.valid, &paths.labels] {
             remark!("{}", path.display());

@@ -7,13 +7,13 @@ use anyhow::Context;
 use equiav_augment::Modality;
 use equiav_data::{Clips, Dataset, preview::preview};
 use equiav_eval::Coverage;
-use equiav_runs::report::{Answer, Gallery, HeatMaps, Map, Query, Report};
-use equiav_runs::{Found, Run};
-use equiav_train::embeddings::embed;
-use equiav_train::environment::{environment, kept};
-use equiav_train::gallery::{RankedAnswers, answered};
-use equiav_train::localize::{Localizer, MapOptions, PlaceMap, Truths, localize};
-use equiav_train::retrieval::{RetrievalMetrics, retrieve};
+use equiav_report::page::{Answer, RetrievalGallery, HeatMaps, Map, Query, RunReport};
+use equiav_report::{RunFolders, Run};
+use equiav_train::eval::embeddings::embed;
+use equiav_train::run_dir::environment::{environment, kept};
+use equiav_train::eval::gallery::{RankedAnswers, answered};
+use equiav_train::eval::localize::{Localizer, MapOptions, PlaceMap, Truths, localize};
+use equiav_train::eval::retrieval::{RetrievalMetrics, retrieve};
 use equiav_train::{LoadedModel, Callback};
 
 use super::media::{heard, jpeg, png, seen};
@@ -40,15 +40,15 @@ pub(super) fn report(
     trained: &LoadedModel,
     asked: &Asked<'_>,
     callback: &mut dyn Callback,
-) -> anyhow::Result<Report> {
+) -> anyhow::Result<RunReport> {
     let run = opened(asked.run)?;
     let recipe = &trained.recipe;
-    let mut report = Report {
+    let mut report = RunReport {
         title: recipe.name.clone(),
         recipe: recipe.to_toml(),
-        curves: equiav_runs::curves(&run)?,
+        curves: equiav_report::curves(&run)?,
         environment: facts(asked.run, &run, trained),
-        ..Report::default()
+        ..RunReport::default()
     };
     let corpus = recipe.data.source.prepare(callback);
     let list = match (asked.list, &corpus) {
@@ -73,7 +73,7 @@ pub(super) fn report(
 }
 
 fn opened(folder: &Path) -> anyhow::Result<Run> {
-    let Found { runs, broken } = equiav_runs::find(&[folder.to_owned()]);
+    let RunFolders { runs, broken } = equiav_report::find(&[folder.to_owned()]);
     let reason = || broken.first().map(|broken| broken.reason.clone()).unwrap_or_default();
     runs.into_iter().next().with_context(reason)
 }
@@ -83,7 +83,7 @@ fn shown(
     trained: &LoadedModel,
     (list, clips): (&str, Clips),
     asked: &Asked<'_>,
-    report: &mut Report,
+    report: &mut RunReport,
 ) -> anyhow::Result<()> {
     let dataset = equiav_train::dataset(&trained.recipe, clips)?;
     let retrieved = retrieve(list, dataset.clone(), &trained.network, &trained.recipe)?;
@@ -119,7 +119,7 @@ fn gallery(
     from: Modality,
     answered: &[RankedAnswers],
     (retrieved, count): (&RetrievalMetrics, usize),
-) -> anyhow::Result<Gallery> {
+) -> anyhow::Result<RetrievalGallery> {
     let step = answered.len().div_ceil(count).max(1);
     let queries: anyhow::Result<Vec<Query>> = answered
         .iter()
@@ -136,7 +136,7 @@ fn gallery(
         "One clip in {step} of {list} asks, whatever came of it: {found} of {listed} clips, list {digest}. \
          The number is the cosine. An answer is right when it is of the query's own clip."
     );
-    Ok(Gallery { title: title.to_owned(), note, queries: queries? })
+    Ok(RetrievalGallery { title: title.to_owned(), note, queries: queries? })
 }
 
 fn query(
@@ -194,7 +194,7 @@ fn heat_maps(
     Ok(HeatMaps { notes: vec![note.to_owned()], table: None, maps })
 }
 
-fn previewed(trained: &LoadedModel, clips: Clips) -> anyhow::Result<equiav_runs::report::Picture> {
+fn previewed(trained: &LoadedModel, clips: Clips) -> anyhow::Result<equiav_report::page::Picture> {
     let dataset = equiav_train::dataset(&trained.recipe, clips)?;
     let drawn = preview(&dataset, PREVIEWED)?;
     let alt = "Spectrograms and frames of training clips before and after augmentation, with what was done";

@@ -6,7 +6,7 @@ use anyhow::Context;
 use equiav_augment::Modality;
 use equiav_data::preview::{frame, spectrogram};
 use equiav_data::{Dataset, Resampler, Waveform};
-use equiav_runs::report::{Item, Picture, Sound};
+use equiav_report::page::{GalleryItem, Picture, Sound};
 use image::RgbImage;
 use image::codecs::jpeg::JpegEncoder;
 
@@ -16,16 +16,16 @@ const SECONDS: usize = 4;
 const QUALITY: u8 = 85;
 
 /// The picture of `clip`, as the model sees it.
-pub(super) fn seen(dataset: &Dataset, clip: usize) -> anyhow::Result<Item> {
+pub(super) fn seen(dataset: &Dataset, clip: usize) -> anyhow::Result<GalleryItem> {
     let plain = dataset.plain(clip)?;
     let name = dataset.clips().id(clip).to_owned();
     let alt = format!("Middle frame of {name}{}", of_class(dataset, clip));
     let picture = jpeg(&frame(plain.parts[&Modality::Visual].view()), alt)?;
-    Ok(Item { labels: labels(dataset, clip), name, picture: Some(picture), sound: None })
+    Ok(GalleryItem { labels: labels(dataset, clip), name, picture: Some(picture), sound: None })
 }
 
 /// The sound of `clip`, to be heard and, as the model has it, to be seen.
-pub(super) fn heard(dataset: &Dataset, clip: usize) -> anyhow::Result<Item> {
+pub(super) fn heard(dataset: &Dataset, clip: usize) -> anyhow::Result<GalleryItem> {
     let plain = dataset.plain(clip)?;
     let name = dataset.clips().id(clip).to_owned();
     let alt = format!("Spectrogram of {name}{}", of_class(dataset, clip));
@@ -33,7 +33,7 @@ pub(super) fn heard(dataset: &Dataset, clip: usize) -> anyhow::Result<Item> {
     let waveform = dataset.clips().sound(clip, dataset.front_end().window)?;
     let label = format!("Sound of {name}");
     let sound = Sound { wav: wav(&waveform)?, spectrogram: drawn, label };
-    Ok(Item { labels: labels(dataset, clip), name, picture: None, sound: Some(sound) })
+    Ok(GalleryItem { labels: labels(dataset, clip), name, picture: None, sound: Some(sound) })
 }
 
 fn of_class(dataset: &Dataset, clip: usize) -> String {

@@ -2,12 +2,12 @@
 
 use equiav_data::Clips;
 use equiav_eval::Retrieval;
-use equiav_runs::Run;
-use equiav_runs::report::{Headline, Table};
+use equiav_report::Run;
+use equiav_report::page::{Headline, Table};
 use equiav_train::LoadedModel;
-use equiav_train::gallery::{RankedAnswers, ClassRecall, by_class};
-use equiav_train::localize::{Compared, LocalizationMetrics};
-use equiav_train::retrieval::RetrievalMetrics;
+use equiav_train::eval::gallery::{RankedAnswers, ClassRecall, by_class};
+use equiav_train::eval::localize::{Compared, LocalizationMetrics};
+use equiav_train::eval::retrieval::RetrievalMetrics;
 
 use crate::localized::{name, percent, says};
 
@@ -25,7 +25,7 @@ pub(super) fn headlines(retrieved: &RetrievalMetrics) -> Vec<Headline> {
 }
 
 pub(super) fn training(run: &Run) -> Vec<Headline> {
-    let summary = equiav_runs::Summary::of(run);
+    let summary = equiav_report::RunSummary::of(run);
     let one = |label: &str, value: Option<String>, note: &str| {
         value.map(|value| Headline { label: label.to_owned(), value, note: note.to_owned() })
     };

@@ -4,7 +4,7 @@
 use std::path::{Component, Path};
 
 use anyhow::Context;
-use equiav_ingest::html::{data_uri, document};
+use equiav_report::html::{data_uri, document};
 use equiav_train::search::Hit;
 use equiav_train::{Fingerprint, text_path};
 use maud::{Markup, html};

@@ -1,6 +1,6 @@
 //! Nearest neighbors: the classes of the training clips whose features point the same way.
 
-use equiav_eval::{UnitRows, multilabel_neighbor_votes};
+use equiav_eval::{UnitRows, multilabel_knn_votes};
 use ndarray::Axis;
 
 use super::{Part, Score};
@@ -30,7 +30,7 @@ pub(super) fn fit(train: &Part, _: ClassLoss, k: f64) -> anyhow::Result<Score> {
     Ok(Box::new(move |part| {
         let queries = UnitRows::new("features", (&part.rows - &mean).view())?;
         let nearest = ranking::top_k(&queries, &gallery, k as usize)?;
-        Ok(multilabel_neighbor_votes(&nearest, targets.view(), TEMPERATURE)?)
+        Ok(multilabel_knn_votes(&nearest, targets.view(), TEMPERATURE)?)
     }))
 }
 

@@ -202,12 +202,12 @@ mod tests {
     use crate::recipe::FinetuneRecipe;
 
     const PRETRAINING: [&str; 2] = [
-        include_str!("../../../../recipes/audioset2m.toml"),
-        include_str!("../../../../recipes/vggsound.toml"),
+        include_str!("../../../../../recipes/audioset2m.toml"),
+        include_str!("../../../../../recipes/vggsound.toml"),
     ];
     const FINETUNING: [&str; 2] = [
-        include_str!("../../../../recipes/finetune-audioset20k.toml"),
-        include_str!("../../../../recipes/finetune-vggsound.toml"),
+        include_str!("../../../../../recipes/finetune-audioset20k.toml"),
+        include_str!("../../../../../recipes/finetune-vggsound.toml"),
     ];
 
     fn recipe(text: &str, changes: &[&str]) -> FinetuneRecipe {
