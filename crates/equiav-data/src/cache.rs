@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use equiav_augment::Image;
 
-use crate::PaddedSpectrogram;
+use equiav_frontend::PaddedSpectrogram;
 
 /// Material of clips, up to a number of bytes; what came first stays.
 ///

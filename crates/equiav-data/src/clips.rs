@@ -8,9 +8,10 @@ use crate::digest::{bytes_key, list_digest};
 use crate::shard::{ShardSource, Shards};
 use crate::sound::{decode_sound, decode_sound_start, read_sound, read_sound_start};
 use crate::{
-    Clip, DataError, Manifest, MediaError, Orientation, Pictures, Portion, Waveform, content_key,
+    Clip, DataError, Manifest, MediaError, Orientation, Pictures, Portion, content_key,
     decode_picture_as, read_picture_as,
 };
+use equiav_frontend::Waveform;
 
 /// Where clips lie; a position counts through them.
 #[derive(Clone, Debug)]

@@ -10,11 +10,10 @@ use equiav_augment::{AudioAugment, Image, Modality, Profile, Purpose, VisualAugm
 use crate::batch::{Part, PartShape, Shapes, batch_rows, blank};
 use crate::cache::Cache;
 use crate::example::{self, Example, ExamplePart, PlainExample, Row};
+use crate::stage::{self, Stage};
 use crate::unreadable::Tally;
-use crate::{
-    Analyzer, ClipError, Clips, DataError, FrontEnd, MediaError, Orientation, PaddedSpectrogram,
-    Unreadable,
-};
+use crate::{ClipError, Clips, DataError, MediaError, Orientation, Unreadable};
+use equiav_frontend::{Analyzer, FrontEnd, PaddedSpectrogram, Waveform, audio_input, image_input};
 
 /// What a [`Dataset`] is made from.
 #[derive(Clone, Debug)]
@@ -212,8 +211,8 @@ impl Dataset {
     pub fn plain_frame(&self, clip: usize, frame: usize) -> Result<PlainExample, ClipError> {
         let (sound, picture) = (self.sound(clip)?, self.picture(clip, frame)?);
         let picture = self.config.visual.plain(&picture, self.config.front_end.image_size());
-        let audio = example::audio_input(&sound.spectrogram);
-        let parts = [(Modality::Audio, audio), (Modality::Visual, example::visual_input(&picture))];
+        let (audio, visual) = (audio_input(&sound.spectrogram), image_input(&picture));
+        let parts = [(Modality::Audio, audio), (Modality::Visual, visual)];
         Ok(PlainExample { clip, parts: parts.into(), valid: sound.valid })
     }
 
@@ -233,9 +232,10 @@ impl Dataset {
     fn sound(&self, clip: usize) -> Result<Arc<PaddedSpectrogram>, ClipError> {
         let clips = &self.config.clips;
         let make = || {
-            let waveform = clips.sound(clip, self.config.front_end.window)?;
-            let spectrogram = self.analyzer.spectrogram(&waveform);
-            spectrogram.map_err(|reason| MediaError::broken(&clips.sound_name(clip), reason))
+            let Waveform { samples, rate } = clips.sound(clip, self.config.front_end.window)?;
+            let samples = stage::at(Stage::Resample, || self.analyzer.resample(&samples, rate));
+            let spectrogram = stage::at(Stage::Filterbank, || self.analyzer.spectrogram(&samples));
+            spectrogram.map_err(|why| MediaError::broken(&clips.sound_name(clip), why.to_string()))
         };
         self.cache.sound(clip, make).map_err(|error| self.clip_error(clip, error))
     }

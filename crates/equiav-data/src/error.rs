@@ -5,6 +5,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use equiav_frontend::FrontEndError;
 use rustix::io::Errno;
 
 /// A sound or picture that cannot be used, and why.
@@ -123,8 +124,8 @@ pub enum DataError {
     #[error("a data set needs at least one clip")]
     Empty,
     /// A value of the front end makes no sense.
-    #[error("front end: {0}")]
-    FrontEnd(String),
+    #[error(transparent)]
+    FrontEnd(#[from] FrontEndError),
     /// A clip's labels cannot be used.
     #[error(
         "clip `{id}`: {reason} (the way out: a label table that lists every class, and a manifest \

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use equiav_augment::{AudioAugment, Image, Modality, Purpose, Spectrogram, View, transpose};
+use equiav_augment::{AudioAugment, Image, Modality, Purpose, Spectrogram, View};
 use ndarray::{Array2, Array3, Axis};
 use rand::Rng;
 
-use crate::front_end::{IMAGE_MEAN, IMAGE_STD};
 use crate::stage::{self, Stage};
-use crate::{DatasetConfig, PaddedSpectrogram, Part};
+use crate::{DatasetConfig, Part};
+use equiav_frontend::{PaddedSpectrogram, write_audio_input, write_image_input};
 
 /// A clip in training.
 #[derive(Clone, Debug, PartialEq)]
@@ -134,25 +134,13 @@ pub(crate) fn visual<R: Rng>(
     write_array(&stage::at(Stage::Vectors, sample), row.centroid);
 }
 
-/// `[1, mels, frames]` of a spectrogram.
-pub(crate) fn audio_input(spectrogram: &Spectrogram) -> Array3<f32> {
-    let mut values = Array3::zeros((1, spectrogram.mels(), spectrogram.frames()));
-    write_spectrogram(spectrogram, values.as_slice_mut().expect("fresh arrays are row by row"));
-    values
-}
-
-/// `[3, height, width]` of a picture, standardised with ImageNet's statistics.
-pub(crate) fn visual_input(image: &Image) -> Array3<f32> {
-    stage::at(Stage::Assemble, || image.standardized(IMAGE_MEAN, IMAGE_STD))
-}
-
 /// Writes a spectrogram as the model takes it: mel bin after mel bin.
 fn write_spectrogram(spectrogram: &Spectrogram, to: &mut [f32]) {
-    stage::at(Stage::Assemble, || transpose(spectrogram.as_slice(), spectrogram.mels(), to));
+    stage::at(Stage::Assemble, || write_audio_input(spectrogram, to));
 }
 
 fn write_picture(image: &Image, to: &mut [f32]) {
-    stage::at(Stage::Assemble, || image.standardize(IMAGE_MEAN, IMAGE_STD, to));
+    stage::at(Stage::Assemble, || write_image_input(image, to));
 }
 
 fn write_array(values: &Array2<f32>, to: &mut [f32]) {

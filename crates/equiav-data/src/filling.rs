@@ -140,7 +140,8 @@ mod tests {
     use equiav_augment::{AudioAugment, AudioVector, VisualAugment, VisualVector};
 
     use super::*;
-    use crate::{Clips, DatasetConfig, FrontEnd, Manifest};
+    use crate::{Clips, DatasetConfig, Manifest};
+    use equiav_frontend::FrontEnd;
 
     /// A data set whose files do not exist.
     fn dataset() -> Dataset {

@@ -4,8 +4,8 @@
 //!
 //! 1. [`Sampler`]: seed and epoch to an order of positions
 //! 2. [`Clips`]: a position to files of a [`Manifest`], or to members of [`shard::Shards`]
-//! 3. [`read_sound`], [`read_picture`]: these to a [`Waveform`] and an `Image`
-//! 4. [`Filterbank`] (by way of [`Resampler`] and [`Analyzer`]): the waveform to a spectrogram
+//! 3. [`read_sound`], [`read_picture`]: these to a `Waveform` and an `Image`
+//! 4. `equiav_frontend::Analyzer`: the waveform to a spectrogram
 //! 5. [`Dataset::example`]: both to plain and augmented views with their parameter vectors
 //! 6. [`Loader`]: examples to [`Batch`]es, by threads, in the order of a single one
 //!
@@ -26,8 +26,6 @@ mod evaluation;
 mod example;
 pub mod ffmpeg;
 mod filling;
-mod filterbank;
-mod front_end;
 mod jpeg;
 mod labeled;
 mod labels;
@@ -41,7 +39,6 @@ mod picture;
 pub mod preview;
 mod reading;
 mod replacement;
-mod resample;
 mod sampler;
 pub mod shard;
 pub mod sheet;
@@ -64,8 +61,6 @@ pub use digest::content_key;
 pub use error::{ClipError, DataError, MediaError, is_fault_of_machine, one_line, panic_message};
 pub use evaluation::Evaluation;
 pub use example::{Example, ExamplePart, PlainExample};
-pub use filterbank::{Filterbank, LOG_FLOOR};
-pub use front_end::{Analyzer, FrontEnd, IMAGE_MEAN, IMAGE_STD, PaddedSpectrogram};
 pub use jpeg::JpegDecoder;
 pub use labeled::{
     FramedBatch, Frames, Labeled, LabeledAugment, LabeledBatch, LabeledConfig, LabeledEvaluation,
@@ -78,11 +73,8 @@ pub use order::{Order, Portion};
 pub use orientation::Orientation;
 pub use picture::{decode_picture, decode_picture_as, read_picture, read_picture_as};
 pub use preview::{Preview, preview};
-pub use resample::{Resampler, resample};
 pub use sampler::{Pass, Sampler};
-pub use sound::{
-    LONGEST_SECONDS, Waveform, decode_sound, decode_sound_start, read_sound, read_sound_start,
-};
+pub use sound::{LONGEST_SECONDS, decode_sound, decode_sound_start, read_sound, read_sound_start};
 pub use split::Split;
 pub use statistics::{Durations, Estimate, SILENT_PEAK, Statistics, statistics};
 pub use throughput::{LoaderRate, StageTimes, Timing, loader_rate, stage_times};

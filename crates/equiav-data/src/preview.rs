@@ -8,7 +8,8 @@ use ndarray::ArrayView3;
 use crate::sampler::evenly;
 use crate::sheet::glyphs::{self, GLYPH_ADVANCE, GLYPH_HEIGHT};
 use crate::sheet::viridis;
-use crate::{ClipError, DataError, Dataset, Example, IMAGE_MEAN, IMAGE_STD};
+use crate::{ClipError, DataError, Dataset, Example};
+use equiav_frontend::{IMAGE_MEAN, IMAGE_STD};
 
 /// Height of a view on the sheet, and width of a frame, in pixels.
 const SIDE: u32 = 144;

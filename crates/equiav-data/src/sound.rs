@@ -21,6 +21,7 @@ use std::path::Path;
 
 pub(crate) use decode::sound_suffix;
 use decode::{Failure, decode};
+use equiav_frontend::Waveform;
 use input::{Input, Shared};
 use refusal::Refusal;
 use symphonia::core::io::MediaSource;
@@ -30,22 +31,6 @@ use crate::stage::{self, Stage};
 
 /// The longest sound that is read whole, in seconds: 115 MB at 48 kHz.
 pub const LONGEST_SECONDS: f64 = 600.0;
-
-/// One channel of sound.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Waveform {
-    /// The samples; of integer files in [-1, 1).
-    pub samples: Vec<f32>,
-    /// Samples per second, in Hz.
-    pub rate: u32,
-}
-
-impl Waveform {
-    /// How long it lasts, in seconds.
-    pub fn seconds(&self) -> f64 {
-        self.samples.len() as f64 / f64::from(self.rate)
-    }
-}
 
 /// How much of a sound is decoded.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use ndarray::Array2;
 
 use crate::error::MediaError;
-use crate::filterbank::LOG_FLOOR;
 use crate::ordered::Ordered;
-use crate::{Analyzer, ClipError, Clips, DataError, FrontEnd, LoaderOptions, Waveform};
+use crate::{ClipError, Clips, DataError, LoaderOptions};
+use equiav_frontend::{Analyzer, FrontEnd, LOG_FLOOR, Waveform};
 
 /// A sound whose samples all stay below this is silent: -60 dB of full scale.
 pub const SILENT_PEAK: f32 = 1e-3;
@@ -99,9 +99,10 @@ pub fn statistics(clips: &Clips, front_end: &FrontEnd) -> Result<Statistics, Dat
     let measure = move |clip: usize| {
         let waveform = shared.sound(clip, analyzer.front_end().window);
         let sums = waveform.and_then(|waveform| {
-            let log_mel = analyzer.log_mel(&waveform);
-            let broken = |reason| MediaError::broken(&shared.sound_name(clip), reason);
-            Ok(Sums::of(&waveform, &log_mel.map_err(broken)?))
+            let log_mel = analyzer.log_mel(&waveform.samples, waveform.rate);
+            let log_mel = log_mel
+                .map_err(|why| MediaError::broken(&shared.sound_name(clip), why.to_string()))?;
+            Ok(Sums::of(&waveform, &log_mel))
         });
         sums.map_err(|media| ClipError { clip, id: shared.id(clip).to_owned(), media })
     };

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use equiav_data::Resampler;
+use equiav_frontend::Resampler;
 use image::RgbImage;
 
 use crate::clip::Clip;

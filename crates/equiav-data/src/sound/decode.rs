@@ -11,8 +11,8 @@ use super::refusal::Refusal;
 use super::section::Section;
 use super::track::{Source, Track};
 use super::{Extent, LONGEST_SECONDS, ogg, riff, tags};
-use crate::Waveform;
 use crate::reading::Reading;
+use equiav_frontend::Waveform;
 
 /// The samples for which there is room before the first is decoded: 10 s at 48 kHz, 2 MB.
 const USUAL_SAMPLES: u64 = 480_000;

@@ -18,7 +18,8 @@ use super::refusal::Refusal;
 use super::track::check_rate;
 use crate::ffmpeg::process::{Limits, Running, Task};
 use crate::ffmpeg::{ABSENT, Ffmpeg, FfmpegError};
-use crate::{MediaError, Waveform, cache_folder};
+use crate::{MediaError, cache_folder};
+use equiav_frontend::Waveform;
 
 /// How long it may take. A sound that is longer than any that is used is not decoded to its end.
 const LIMITS: Limits = Limits {

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::Extent;
 use super::input::Input;
-use crate::Waveform;
+use equiav_frontend::Waveform;
 
 /// What a file begins with; another number where samples come to be made otherwise.
 const MARK: &[u8; 12] = b"equiavsnd 2\n";

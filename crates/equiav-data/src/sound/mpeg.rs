@@ -20,7 +20,7 @@ use super::refusal::Refusal;
 use super::tags;
 use super::track::{Source, check_rate};
 use super::window::Window;
-use crate::Waveform;
+use equiav_frontend::Waveform;
 
 /// How far the first frame is looked for behind tags and zeros, in bytes.
 const FARTHEST: u64 = 1 << 20;

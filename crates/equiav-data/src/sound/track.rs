@@ -9,7 +9,7 @@ use symphonia::core::io::{MediaSource, MediaSourceStream};
 use symphonia::core::packet::Packet;
 
 use super::refusal::Refusal;
-use crate::Waveform;
+use equiav_frontend::Waveform;
 
 /// The sample rates that are taken for real, in Hz.
 const RATES: std::ops::RangeInclusive<u32> = 1_000..=768_000;

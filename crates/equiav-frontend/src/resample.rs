@@ -4,7 +4,7 @@ use std::f64::consts::PI;
 
 use crate::Waveform;
 
-/// Zero crossings of the sinc on each side of its centre.
+/// Zero crossings of the sinc on each side of its center.
 const CROSSINGS: f64 = 6.0;
 /// The cut-off as a share of the lower Nyquist frequency.
 const ROLLOFF: f64 = 0.99;
@@ -75,11 +75,11 @@ impl Resampler {
 impl Phase {
     fn new(phase: usize, from: usize, to: usize) -> Self {
         let base = from.min(to) as f64 * ROLLOFF;
-        let (from, centre) = (from as f64, phase as f64 / to as f64);
+        let (from, center) = (from as f64, phase as f64 / to as f64);
         // Beyond these taps the window is 0.
-        let first = (from * (centre - CROSSINGS / base)).ceil() as isize;
-        let last = (from * (centre + CROSSINGS / base)).floor() as isize;
-        let tap = |position: isize| kernel(base * (position as f64 / from - centre)) * base / from;
+        let first = (from * (center - CROSSINGS / base)).ceil() as isize;
+        let last = (from * (center + CROSSINGS / base)).floor() as isize;
+        let tap = |position: isize| kernel(base * (position as f64 / from - center)) * base / from;
         Self { first, taps: (first..=last).map(|position| tap(position) as f32).collect() }
     }
 
@@ -97,14 +97,14 @@ impl Phase {
     }
 }
 
-/// The Hann-windowed sinc at `t` zero crossings from its centre.
+/// The Hann-windowed sinc at `t` zero crossings from its center.
 fn kernel(t: f64) -> f64 {
     let window = (t.clamp(-CROSSINGS, CROSSINGS) * PI / CROSSINGS / 2.0).cos().powi(2);
     let angle = t * PI;
     if angle == 0.0 { window } else { window * angle.sin() / angle }
 }
 
-/// The sum of products, in eight lanes so that it is vectorised.
+/// The sum of products, in eight lanes so that it is vectorized.
 fn dot(left: &[f32], right: &[f32]) -> f32 {
     let mut lanes = [0f32; 8];
     let (left, left_rest) = left.as_chunks::<8>();

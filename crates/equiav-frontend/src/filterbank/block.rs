@@ -107,7 +107,7 @@ impl Window {
 }
 
 /// Writes the windows of samples that are [shifted](Block::shift), without `mean` and then without
-/// their own means, pre-emphasised and weighted, to the transform's `values`, with zeros behind.
+/// their own means, pre-emphasized and weighted, to the transform's `values`, with zeros behind.
 #[multiversion(targets(
     "x86_64+avx512f+avx512dq+avx512vl+avx512bw+avx+avx2+fma+bmi1+bmi2",
     "x86_64+avx+avx2+fma+bmi1+bmi2"
@@ -120,11 +120,11 @@ fn window(window: &Window, shifted: &mut [f32], mean: f32, values: &mut [Complex
     values[pairs.len()..].fill(Complex::ZERO);
     for (value, pair) in values.iter_mut().zip(pairs) {
         let even = centered(shifted, &pair[0], &offsets);
-        value.re = emphasised(&even, &previous, pair[0].weight);
+        value.re = emphasized(&even, &previous, pair[0].weight);
         value.im = Lanes::ZERO;
         if let Some(sample) = pair.get(1) {
             previous = centered(shifted, sample, &offsets);
-            value.im = emphasised(&previous, &even, sample.weight);
+            value.im = emphasized(&previous, &even, sample.weight);
         }
     }
 }
@@ -136,9 +136,9 @@ fn centered(shifted: &[f32], sample: &Weighted, offsets: &[f32; LANES]) -> [f32;
 }
 
 #[inline(always)]
-fn emphasised(current: &[f32; LANES], previous: &[f32; LANES], weight: f32) -> Lanes {
-    let emphasised = |lane: usize| (current[lane] - PREEMPHASIS * previous[lane]) * weight;
-    Lanes(from_fn(|lane| f64::from(emphasised(lane))))
+fn emphasized(current: &[f32; LANES], previous: &[f32; LANES], weight: f32) -> Lanes {
+    let emphasized = |lane: usize| (current[lane] - PREEMPHASIS * previous[lane]) * weight;
+    Lanes(from_fn(|lane| f64::from(emphasized(lane))))
 }
 
 /// One sample of every frame.

@@ -1,4 +1,4 @@
-//! The Kaldi-compatible log-mel filterbank, as torchaudio computes it; not yet standardised.
+//! The Kaldi-compatible log-mel filterbank, as torchaudio computes it; not yet standardized.
 
 mod block;
 mod lanes;
@@ -191,9 +191,9 @@ fn bands(count: usize, padded: usize, rate: f64) -> Vec<Band> {
     let bins: Vec<f32> = (0..padded / 2).map(mel_of_bin).collect();
     let edge = |band: usize| low as f32 + band as f32 * delta;
     let triangle = |band: usize| {
-        let (left, centre, right) = (edge(band), edge(band + 1), edge(band + 2));
+        let (left, center, right) = (edge(band), edge(band + 1), edge(band + 2));
         let weight = |mel: f32| {
-            let (up, down) = ((mel - left) / (centre - left), (right - mel) / (right - centre));
+            let (up, down) = ((mel - left) / (center - left), (right - mel) / (right - center));
             up.min(down).max(0.0)
         };
         let weights: Vec<f32> = bins.iter().map(|mel| weight(*mel)).collect();
@@ -225,10 +225,10 @@ mod tests {
     fn formula(samples: &[f32], rate: f64, mels: usize) -> Vec<f64> {
         let length = samples.len();
         let mean = samples.iter().map(|x| f64::from(*x)).sum::<f64>() / length as f64;
-        let centred: Vec<f64> = samples.iter().map(|x| f64::from(*x) - mean).collect();
-        let emphasised = (0..length).map(|n| centred[n] - 0.97 * centred[n.saturating_sub(1)]);
+        let centered: Vec<f64> = samples.iter().map(|x| f64::from(*x) - mean).collect();
+        let emphasized = (0..length).map(|n| centered[n] - 0.97 * centered[n.saturating_sub(1)]);
         let window = |n: usize| 0.5 - 0.5 * (2.0 * PI * n as f64 / (length - 1) as f64).cos();
-        let frame: Vec<f64> = emphasised.enumerate().map(|(n, x)| x * window(n)).collect();
+        let frame: Vec<f64> = emphasized.enumerate().map(|(n, x)| x * window(n)).collect();
         let padded = length.next_power_of_two();
         let power = |bin: usize| {
             let angle = |n: usize| 2.0 * PI * (n * bin) as f64 / padded as f64;
@@ -243,10 +243,10 @@ mod tests {
             low + band as f64 * (high - low) / (mels + 1) as f64
         };
         let energy = |band: usize| {
-            let (left, centre, right) = (edge(band), edge(band + 1), edge(band + 2));
+            let (left, center, right) = (edge(band), edge(band + 1), edge(band + 2));
             let weight = |bin: usize| {
                 let at = mel(bin as f64 * rate / padded as f64);
-                ((at - left) / (centre - left)).min((right - at) / (right - centre)).max(0.0)
+                ((at - left) / (center - left)).min((right - at) / (right - center)).max(0.0)
             };
             power.iter().enumerate().map(|(bin, power)| power * weight(bin)).sum::<f64>()
         };
