@@ -22,8 +22,9 @@ use equiav_augment::random::below;
 use equiav_augment::{Image, Modality, Purpose, stream};
 use ndarray::{Array3, ArrayD};
 
-use crate::cache::Cache;
-use crate::{ClipError, DataError, Dataset, MediaError};
+use crate::error::{ClipError, DataError, MediaError};
+use crate::features::cache::Cache;
+use crate::features::dataset::Dataset;
 use augment::Partner;
 use equiav_frontend::{Analyzer, PaddedSpectrogram, Waveform, audio_input, image_input};
 

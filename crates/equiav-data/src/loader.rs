@@ -1,5 +1,11 @@
 //! Batches made by threads ahead of their use, in the order and with the bytes of a single thread.
 
+mod batch_writer;
+pub(crate) mod evaluation;
+pub(crate) mod replacement;
+pub(crate) mod statistics;
+pub(crate) mod throughput;
+
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,11 +14,14 @@ use std::time::{Duration, Instant};
 use rayon::ThreadPoolBuilder;
 use serde::{Deserialize, Serialize};
 
-use crate::batch::Batch;
-use crate::filling::{Filled, Filling, Spare};
-use crate::ordered::{Effort, Ordered};
-use crate::replacement::account;
-use crate::{DataError, Dataset, Evaluation, Pass};
+use crate::error::DataError;
+use crate::features::batch::Batch;
+use crate::features::dataset::Dataset;
+use crate::io::prefetch::{Effort, Ordered};
+use crate::loader::batch_writer::{Filled, Filling, Spare};
+use crate::loader::evaluation::Evaluation;
+use crate::loader::replacement::account;
+use crate::sampling::sampler::Pass;
 
 /// How a [`Loader`] works.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]

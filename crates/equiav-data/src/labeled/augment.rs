@@ -6,7 +6,7 @@ use equiav_augment::{Chance, Context, Family, Positive, Profile, Spectrogram};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::Clips;
+use crate::manifest::clips::Clips;
 use equiav_frontend::PaddedSpectrogram;
 
 /// What happens to a labelled clip in training.

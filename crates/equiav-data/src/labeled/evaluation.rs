@@ -9,9 +9,9 @@ use ndarray::{Array3, Array4};
 use serde::{Deserialize, Serialize};
 
 use super::{Labeled, side_by_side};
+use crate::error::{ClipError, DataError};
+use crate::io::prefetch::Ordered;
 use crate::loader::LoaderOptions;
-use crate::ordered::Ordered;
-use crate::{ClipError, DataError};
 
 /// Which frames of a clip are seen in evaluation.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]

@@ -7,10 +7,12 @@ use equiav_augment::Modality;
 use ndarray::{Array2, Array4};
 
 use super::{Labeled, LabeledExample, Visit, side_by_side};
+use crate::error::{ClipError, DataError};
+use crate::features::batch::Replaced;
+use crate::io::prefetch::Ordered;
 use crate::loader::LoaderOptions;
-use crate::ordered::Ordered;
-use crate::replacement::{Place, Read, account, read_or_replace};
-use crate::{ClipError, DataError, Pass, Replaced};
+use crate::loader::replacement::{Place, Read, account, read_or_replace};
+use crate::sampling::sampler::Pass;
 
 /// A batch of labelled clips in training.
 #[derive(Clone, Debug)]

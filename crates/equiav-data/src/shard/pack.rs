@@ -7,11 +7,11 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
+use crate::error::{ClipError, DataError, MediaError};
 use crate::manifest::{Clip, Manifest, Pictures};
+use crate::media::sound::sound_suffix;
 use crate::shard::index::finished;
 use crate::shard::writer::{Member, ShardWriter, shard_name};
-use crate::sound::sound_suffix;
-use crate::{ClipError, DataError, MediaError};
 
 /// What [`pack`] did.
 #[derive(Clone, Debug, PartialEq)]

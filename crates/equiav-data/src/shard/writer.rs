@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::DataError;
-use crate::entry::parse_labels;
+use crate::error::DataError;
+use crate::manifest::entry::parse_labels;
 use crate::shard::contents::BLOCK;
 use crate::shard::index::{Head, Line, VERSION, index_path};
 use crate::shard::key::{check_key, check_path, check_suffix};
