@@ -70,7 +70,7 @@ pub enum DataError {
     Shard {
         /// The tar file or its index.
         path: PathBuf,
-        /// The member at fault, what is wrong with it, and the way out.
+        /// The member at fault, what is wrong with it, and what helps.
         reason: String,
     },
     /// The system refuses a file that is not a clip's own.
@@ -128,7 +128,7 @@ pub enum DataError {
     FrontEnd(#[from] FrontEndError),
     /// A clip's labels cannot be used.
     #[error(
-        "clip `{id}`: {reason} (the way out: a label table that lists every class, and a manifest \
+        "clip `{id}`: {reason} (help: a label table that lists every class, and a manifest \
          whose clips have labels)"
     )]
     Label {

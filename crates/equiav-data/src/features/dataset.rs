@@ -236,7 +236,10 @@ impl Dataset {
         let clips = &self.config.clips;
         let make = || {
             let Waveform { samples, rate } = clips.sound(clip, self.config.front_end.window)?;
-            let samples = stage::at(Stage::Resample, || self.analyzer.resample(&samples, rate));
+            let resample = || self.analyzer.resample(&samples, rate);
+            // Nothing is booked where nothing is to be done.
+            let same = self.config.front_end.sample_rate.is_none_or(|own| own == rate);
+            let samples = if same { resample() } else { stage::at(Stage::Resample, resample) };
             let spectrogram = stage::at(Stage::Filterbank, || self.analyzer.spectrogram(&samples));
             spectrogram.map_err(|why| MediaError::broken(&clips.sound_name(clip), why.to_string()))
         };

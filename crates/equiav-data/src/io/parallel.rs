@@ -1,5 +1,5 @@
 //! Independent pieces of work on several threads, in no order, with what they tell handed to the
-//! caller's; what must come in order is `ordered`'s.
+//! caller's; what must come in order is `prefetch`'s.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
@@ -8,7 +8,7 @@ use std::thread;
 /// What a piece of work can tell, and whether it should stop.
 #[derive(Debug)]
 pub struct Teller<'a, E, X> {
-    sender: Sender<Told<E, X>>,
+    sender: Sender<Message<E, X>>,
     stop: &'a AtomicBool,
 }
 
@@ -16,7 +16,7 @@ impl<E, X> Teller<'_, E, X> {
     /// Tells the caller's thread.
     pub fn tell(&self, event: E) {
         // The receiver outlives the threads.
-        let _ = self.sender.send(Told::Event(event));
+        let _ = self.sender.send(Message::Event(event));
     }
 
     /// Whether another piece has failed, so that this one is in vain.
@@ -26,7 +26,7 @@ impl<E, X> Teller<'_, E, X> {
 }
 
 #[derive(Debug)]
-enum Told<E, X> {
+enum Message<E, X> {
     Event(E),
     Failed(X),
 }
@@ -62,7 +62,7 @@ pub fn for_each<E: Send, X: Send>(
                     }
                     if let Err(error) = work(piece, &teller) {
                         teller.stop.store(true, Ordering::Relaxed);
-                        let _ = teller.sender.send(Told::Failed(error));
+                        let _ = teller.sender.send(Message::Failed(error));
                     }
                 }
             });
@@ -71,8 +71,8 @@ pub fn for_each<E: Send, X: Send>(
         let mut result = Ok(());
         for told in told {
             match told {
-                Told::Event(event) => watch(event),
-                Told::Failed(error) => result = result.and(Err(error)),
+                Message::Event(event) => watch(event),
+                Message::Failed(error) => result = result.and(Err(error)),
             }
         }
         result

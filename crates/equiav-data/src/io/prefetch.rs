@@ -15,7 +15,7 @@ use crate::error::panic_message;
 ///
 /// At most `ahead` results are under way or waiting. A panic of `work` comes out as an error in its
 /// place and ends the iteration. Dropping it stops the threads after the piece of work each is at.
-pub(crate) struct Ordered<T> {
+pub(crate) struct Prefetch<T> {
     /// `None` once no more is to be done.
     jobs: Option<Sender<usize>>,
     results: Receiver<(usize, Result<T, String>)>,
@@ -34,7 +34,7 @@ pub(crate) struct Effort {
     pub(crate) ahead: usize,
 }
 
-impl<T: Send + 'static> Ordered<T> {
+impl<T: Send + 'static> Prefetch<T> {
     /// Starts on `work(0)` to `work(count - 1)`.
     pub(crate) fn new(
         count: usize,
@@ -58,7 +58,7 @@ impl<T: Send + 'static> Ordered<T> {
             let (queue, sender) = (queue.clone(), sender.clone());
             let (work, stop) = (Arc::clone(&work), Arc::clone(&ordered.stop));
             let thread = std::thread::Builder::new().name(format!("data-{number}"));
-            // On failure, dropping `ordered` ends the threads that did start.
+            // On failure, dropping the iterator ends the threads that did start.
             let thread = thread.spawn(move || serve(&queue, &sender, &stop, &*work))?;
             ordered.threads.push(thread);
         }
@@ -69,7 +69,7 @@ impl<T: Send + 'static> Ordered<T> {
     }
 }
 
-impl<T> Ordered<T> {
+impl<T> Prefetch<T> {
     /// Hands the next job to the threads, if there is one.
     fn submit(&mut self) {
         if self.submitted == self.count {
@@ -83,7 +83,7 @@ impl<T> Ordered<T> {
     }
 }
 
-impl<T> Iterator for Ordered<T> {
+impl<T> Iterator for Prefetch<T> {
     type Item = Result<T, String>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -109,7 +109,7 @@ impl<T> Iterator for Ordered<T> {
     }
 }
 
-impl<T> Drop for Ordered<T> {
+impl<T> Drop for Prefetch<T> {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         self.jobs = None;
@@ -157,7 +157,7 @@ mod tests {
                 (0..(60 - n) * 50).fold(n, |sum, k| std::hint::black_box(sum ^ k ^ k))
             };
             let results: Result<Vec<usize>, String> =
-                Ordered::new(count, Effort { workers, ahead }, work).unwrap().collect();
+                Prefetch::new(count, Effort { workers, ahead }, work).unwrap().collect();
             prop_assert_eq!(results.unwrap(), (0..count).collect::<Vec<_>>());
         }
     }
@@ -170,7 +170,7 @@ mod tests {
             counter.fetch_add(1, Ordering::SeqCst);
             n
         };
-        let mut ordered = Ordered::new(50, Effort { workers: 4, ahead: 5 }, work).unwrap();
+        let mut ordered = Prefetch::new(50, Effort { workers: 4, ahead: 5 }, work).unwrap();
         for taken in 0..50 {
             assert!(started.load(Ordering::SeqCst) <= taken + 5);
             assert_eq!(ordered.next(), Some(Ok(taken)));
@@ -182,7 +182,7 @@ mod tests {
     fn a_panic_comes_in_its_place_and_ends_it() {
         for workers in [1, 2, 4] {
             let work = |n: usize| if n == 3 { panic!("piece {n}\nbroke") } else { n };
-            let ordered = Ordered::new(9, Effort { workers, ahead: 8 }, work).unwrap();
+            let ordered = Prefetch::new(9, Effort { workers, ahead: 8 }, work).unwrap();
             let results: Vec<_> = ordered.collect();
             let broke = Err("piece 3 broke".to_owned());
             assert_eq!(results, [Ok(0), Ok(1), Ok(2), broke], "{workers} workers");
@@ -194,7 +194,7 @@ mod tests {
         let alive = Arc::new(());
         let held = Arc::clone(&alive);
         let work = move |n: usize| (Arc::strong_count(&held), n);
-        let mut ordered = Ordered::new(1_000, Effort { workers: 3, ahead: 10 }, work).unwrap();
+        let mut ordered = Prefetch::new(1_000, Effort { workers: 3, ahead: 10 }, work).unwrap();
         assert!(ordered.next().is_some());
         drop(ordered);
         assert_eq!(Arc::strong_count(&alive), 1, "no thread holds the work any more");

@@ -22,12 +22,12 @@ use crate::sampling::sampler::Pass;
 type Rows<'a> = BTreeMap<Modality, Row<'a>>;
 
 /// Makes the batches of a pass.
-pub(crate) struct Filling {
+pub(crate) struct BatchWriter {
     pub(crate) dataset: Arc<Dataset>,
-    /// Of whole batches; what is done of it is left out.
+    /// Of whole batches; what is done of it is skipped.
     pub(crate) pass: Pass,
     pub(crate) pool: ThreadPool,
-    pub(crate) spare: Arc<Spare>,
+    pub(crate) spare: Arc<BufferPool>,
     /// The share of unreadable clips that is put up with.
     pub(crate) max_unreadable: f64,
     /// Set when nobody needs the rest.
@@ -35,7 +35,7 @@ pub(crate) struct Filling {
 }
 
 /// A batch and what happened on the way to it.
-pub(crate) struct Filled {
+pub(crate) struct BatchRecord {
     pub(crate) batch: Batch,
     /// Per clip of the batch, the failures before it.
     pub(crate) failures: Vec<Vec<ClipError>>,
@@ -43,9 +43,9 @@ pub(crate) struct Filled {
 
 /// The memory of batches that were used, for the next ones.
 #[derive(Debug, Default)]
-pub(crate) struct Spare(Mutex<Vec<BTreeMap<Modality, Part>>>);
+pub(crate) struct BufferPool(Mutex<Vec<BTreeMap<Modality, Part>>>);
 
-impl Spare {
+impl BufferPool {
     /// Keeps the memory of `parts`.
     pub(crate) fn keep(&self, parts: BTreeMap<Modality, Part>) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(parts);
@@ -63,7 +63,7 @@ impl Spare {
     }
 }
 
-impl Filling {
+impl BatchWriter {
     /// How many batches are left of the pass.
     pub(crate) fn count(&self) -> usize {
         self.pass.order.len() / self.pass.batch - self.pass.done / self.pass.batch
@@ -72,7 +72,7 @@ impl Filling {
     /// The batch of that number among those that are left.
     ///
     /// Of several failures, the first in the order of the clips is the result, whoever met it first.
-    pub(crate) fn batch(&self, number: usize) -> Result<Filled, DataError> {
+    pub(crate) fn batch(&self, number: usize) -> Result<BatchRecord, DataError> {
         let positions = self.positions(number);
         let count = positions.len();
         let shapes = self.dataset.shapes();
@@ -83,7 +83,7 @@ impl Filling {
         let examples = examples.into_iter().collect::<Result<Vec<_>, _>>()?;
         let (clips, failures) = examples.into_iter().unzip();
         let batch = Batch { clips, parts, replaced: Vec::new(), substituted: 0 };
-        Ok(Filled { batch, failures })
+        Ok(BatchRecord { batch, failures })
     }
 
     /// Which clips of the order are in it: where a pass stopped in the middle of a batch, the first

@@ -1,4 +1,4 @@
-//! Plain examples of clips in order, made by threads; what cannot be read is left out and listed.
+//! Plain examples of clips in order, made by threads; what cannot be read is skipped and listed.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use crate::features::batch::PlainBatch;
 use crate::features::batch::plain_batch;
 use crate::features::dataset::Dataset;
 use crate::features::example::PlainExample;
-use crate::io::prefetch::Ordered;
+use crate::io::prefetch::Prefetch;
 use crate::loader::LoaderOptions;
 
 /// An iterator over batches of plain examples; nothing is ever put in the place of an unreadable
@@ -18,7 +18,7 @@ use crate::loader::LoaderOptions;
 pub struct Evaluation {
     dataset: Arc<Dataset>,
     clips: Arc<Vec<usize>>,
-    examples: Ordered<Result<PlainExample, ClipError>>,
+    examples: Prefetch<Result<PlainExample, ClipError>>,
     batch: usize,
     position: usize,
     failed: bool,
@@ -48,13 +48,13 @@ impl Evaluation {
         let (source, clips) = (Arc::clone(&dataset), Arc::new(clips));
         let order = Arc::clone(&clips);
         let read = move |position: usize| source.plain(order[position]);
-        let examples = Ordered::new(clips.len(), options.effort(batch), read)
+        let examples = Prefetch::new(clips.len(), options.effort(batch), read)
             .map_err(|error| DataError::io("starting a loader thread".as_ref(), error))?;
         let (position, failed, waited) = (0, false, Duration::ZERO);
         Ok(Self { dataset, clips, examples, batch, position, failed, skipped: Vec::new(), waited })
     }
 
-    /// The clips left out so far, because they cannot be read.
+    /// The clips skipped so far, because they cannot be read.
     pub fn skipped(&self) -> &[ClipError] {
         &self.skipped
     }

@@ -6,7 +6,7 @@ use ndarray::Array2;
 
 use crate::error::MediaError;
 use crate::error::{ClipError, DataError};
-use crate::io::prefetch::Ordered;
+use crate::io::prefetch::Prefetch;
 use crate::loader::LoaderOptions;
 use crate::manifest::clips::Clips;
 use equiav_frontend::{Analyzer, FrontEnd, LOG_FLOOR, Waveform};
@@ -88,7 +88,7 @@ struct Sums {
 /// Measures the filterbank over the sounds of `clips`, cut to the front end's `frames`, without
 /// padding.
 ///
-/// The front end's own `mean` and `std` do not enter. Clips that cannot be read are left out and
+/// The front end's own `mean` and `std` do not enter. Clips that cannot be read are skipped and
 /// listed.
 ///
 /// # Errors
@@ -109,7 +109,7 @@ pub fn statistics(clips: &Clips, front_end: &FrontEnd) -> Result<Statistics, Dat
         sums.map_err(|media| ClipError { clip, id: shared.id(clip).to_owned(), media })
     };
     let effort = LoaderOptions::default().effort(16);
-    let results = Ordered::new(clips.len(), effort, measure)
+    let results = Prefetch::new(clips.len(), effort, measure)
         .map_err(|error| DataError::io("starting a thread".as_ref(), error))?;
     let (mut sums, mut skipped) = (Vec::new(), Vec::new());
     for (clip, result) in results.enumerate() {

@@ -6,22 +6,22 @@ use symphonia::core::io::MediaSource;
 
 use crate::stage::{self, Stage};
 
-/// A source of bytes that tells the stopwatch when it is read.
-pub(crate) struct Reading<S>(pub(crate) S);
+/// A source of bytes that books its reads as such.
+pub(crate) struct TimedReader<S>(pub(crate) S);
 
-impl<S: Read> Read for Reading<S> {
+impl<S: Read> Read for TimedReader<S> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         stage::at(Stage::Read, || self.0.read(buffer))
     }
 }
 
-impl<S: Seek> Seek for Reading<S> {
+impl<S: Seek> Seek for TimedReader<S> {
     fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
         stage::at(Stage::Read, || self.0.seek(position))
     }
 }
 
-impl<S: MediaSource> MediaSource for Reading<S> {
+impl<S: MediaSource> MediaSource for TimedReader<S> {
     fn is_seekable(&self) -> bool {
         self.0.is_seekable()
     }

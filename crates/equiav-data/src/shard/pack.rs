@@ -29,7 +29,7 @@ pub struct Packed {
 /// Writes the clips of `manifest` to shards of `samples` clips in `folder`; finished shards are kept.
 ///
 /// Sound and pictures go in byte by byte, labels and factors as JSON. A clip's key is its id, with
-/// `%2E` for a dot and the like. Clips without a readable sound or picture are left out and listed.
+/// `%2E` for a dot and the like. Clips without a readable sound or picture are skipped and listed.
 /// `progress` is told (shards done, shards in all).
 ///
 /// # Errors

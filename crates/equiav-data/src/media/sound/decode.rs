@@ -11,7 +11,7 @@ use super::refusal::Refusal;
 use super::section::Section;
 use super::track::{Source, Track};
 use super::{Extent, LONGEST_SECONDS, ogg, riff, tags};
-use crate::media::timed_reader::Reading;
+use crate::media::timed_reader::TimedReader;
 use equiav_frontend::Waveform;
 
 /// The samples for which there is room before the first is decoded: 10 s at 48 kHz, 2 MB.
@@ -51,7 +51,7 @@ pub(super) fn decode(
     file: impl MediaSource + 'static,
     extent: Extent,
 ) -> Result<Waveform, Failure> {
-    let mut file = Reading(file);
+    let mut file = TimedReader(file);
     let content = Content::of(&mut file).map_err(|error| Failure::Refused(error.into()))?;
     let mut promised = None;
     decode_as(&content, file, extent, &mut promised).map_err(|refusal| match refusal {
