@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use equiav_data::Filterbank;
 use equiav_data::sheet::glyphs::{self, GLYPH_HEIGHT};
 use equiav_data::sheet::{save, viridis};
+use equiav_frontend::Filterbank;
 use image::imageops;
 use image::{Rgb, RgbImage};
 

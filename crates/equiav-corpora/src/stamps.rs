@@ -1,7 +1,7 @@
 //! The stamps of Tux Paint: drawings and photographs of things, named aloud in many languages.
 //!
 //! The package is fetched once into a cache folder, made ready once, and split by a recipe's choice
-//! of languages and pictures. What is in it and what is left out is in `docs/corpora.md`.
+//! of languages and pictures. What is in it and what is skipped is in `docs/corpora.md`.
 
 mod channel;
 mod lists;
@@ -81,7 +81,7 @@ pub struct StampsPaths {
     pub labels: PathBuf,
     /// What the package holds of every language, letters and digits apart.
     pub languages: Vec<LanguageCount>,
-    /// What is left out, each with its number.
+    /// What is skipped, each with its number.
     pub left_out: Vec<(String, usize)>,
 }
 

@@ -5,6 +5,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use equiav_frontend::FrontEndError;
 use rustix::io::Errno;
 
 /// A sound or picture that cannot be used, and why.
@@ -69,7 +70,7 @@ pub enum DataError {
     Shard {
         /// The tar file or its index.
         path: PathBuf,
-        /// The member at fault, what is wrong with it, and the way out.
+        /// The member at fault, what is wrong with it, and what helps.
         reason: String,
     },
     /// The system refuses a file that is not a clip's own.
@@ -123,11 +124,11 @@ pub enum DataError {
     #[error("a data set needs at least one clip")]
     Empty,
     /// A value of the front end makes no sense.
-    #[error("front end: {0}")]
-    FrontEnd(String),
+    #[error(transparent)]
+    FrontEnd(#[from] FrontEndError),
     /// A clip's labels cannot be used.
     #[error(
-        "clip `{id}`: {reason} (the way out: a label table that lists every class, and a manifest \
+        "clip `{id}`: {reason} (help: a label table that lists every class, and a manifest \
          whose clips have labels)"
     )]
     Label {

@@ -19,14 +19,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use equiav_augment::random::below;
-use equiav_augment::{Image, Modality, Purpose, Spectrogram, stream, transpose};
+use equiav_augment::{Image, Modality, Purpose, stream};
 use ndarray::{Array3, ArrayD};
 
-use crate::cache::Cache;
-use crate::{
-    Analyzer, ClipError, DataError, Dataset, IMAGE_MEAN, IMAGE_STD, MediaError, PaddedSpectrogram,
-};
+use crate::error::{ClipError, DataError, MediaError};
+use crate::features::cache::Cache;
+use crate::features::dataset::Dataset;
 use augment::Partner;
+use equiav_frontend::{Analyzer, PaddedSpectrogram, Waveform, audio_input, image_input};
 
 /// What a [`Labeled`] is made from.
 #[derive(Clone, Debug)]
@@ -147,7 +147,7 @@ impl Labeled {
                     let mut rng = random(Purpose::Augmentation(Modality::Audio));
                     let (sound, heard) = config.augment.masked(sound, &mut rng);
                     material = heard;
-                    audio_view(&sound)
+                    audio_input(&sound)
                 }
                 Modality::Visual => {
                     let frame = below(clips.frames(visit.clip), &mut random(Purpose::Frame));
@@ -168,7 +168,7 @@ impl Labeled {
     /// The spectrogram of `clip` for evaluation, `[1, mels, frames]`, and how many of its frames hold sound.
     fn plain_sound(&self, clip: usize) -> Result<(Array3<f32>, usize), ClipError> {
         let sound = self.sound(clip)?;
-        Ok((audio_view(&sound.spectrogram), sound.valid))
+        Ok((audio_input(&sound.spectrogram), sound.valid))
     }
 
     /// Frame `frame` of `clip` as it is, `[3, height, width]`.
@@ -178,7 +178,7 @@ impl Labeled {
         let picture: Arc<Image> =
             self.cache.picture(clip, frame, make).map_err(|error| self.clip_error(clip, error))?;
         let plain = dataset.visual().plain(&picture, dataset.front_end().image_size());
-        Ok(plain.standardized(IMAGE_MEAN, IMAGE_STD))
+        Ok(image_input(&plain))
     }
 
     /// The spectrogram of `clip`, mixed with the partner's as sounds.
@@ -194,8 +194,7 @@ impl Labeled {
         let first = self.waveform(clip)?;
         let second = self.waveform(other)?;
         let mixed = mix::sounds(&first, &second, share, rate);
-        let spectrogram = self.analyzer.spectrogram(&mixed);
-        spectrogram.map_err(|reason| self.broken_sound(clip, &reason))
+        self.spectrogram(clip, &mixed)
     }
 
     /// Frame `frame` of `clip`, mixed with the partner's frame.
@@ -216,35 +215,25 @@ impl Labeled {
     }
 
     fn sound(&self, clip: usize) -> Result<Arc<PaddedSpectrogram>, ClipError> {
-        let make = || {
-            let spectrogram = self.analyzer.spectrogram(&self.waveform(clip)?);
-            spectrogram.map_err(|reason| self.broken_sound(clip, &reason))
-        };
-        self.cache.sound(clip, make)
+        self.cache.sound(clip, || self.spectrogram(clip, &self.waveform(clip)?))
     }
 
-    fn waveform(&self, clip: usize) -> Result<crate::Waveform, ClipError> {
+    fn spectrogram(&self, clip: usize, sound: &Waveform) -> Result<PaddedSpectrogram, ClipError> {
+        self.analyzer.audio(&sound.samples, sound.rate).map_err(|error| {
+            let name: &Path = &self.config.dataset.clips().sound_name(clip);
+            self.clip_error(clip, MediaError::broken(name, error.to_string()))
+        })
+    }
+
+    fn waveform(&self, clip: usize) -> Result<Waveform, ClipError> {
         let dataset = &self.config.dataset;
         let read = dataset.clips().sound(clip, dataset.front_end().window);
         read.map_err(|error| self.clip_error(clip, error))
     }
 
-    fn broken_sound(&self, clip: usize, reason: &str) -> ClipError {
-        let name: &Path = &self.config.dataset.clips().sound_name(clip);
-        self.clip_error(clip, MediaError::broken(name, reason))
-    }
-
     fn clip_error(&self, clip: usize, media: MediaError) -> ClipError {
         ClipError { clip, id: self.config.dataset.clips().id(clip).to_owned(), media }
     }
-}
-
-/// `[1, mels, frames]` of a spectrogram.
-fn audio_view(spectrogram: &Spectrogram) -> Array3<f32> {
-    let (frames, mels) = (spectrogram.frames(), spectrogram.mels());
-    let mut values = vec![0.0; frames * mels];
-    transpose(spectrogram.as_slice(), mels, &mut values);
-    Array3::from_shape_vec((1, mels, frames), values).expect("one value per mel bin and frame")
 }
 
 /// Views of equal shape side by side, `[b, c, height, width]`.

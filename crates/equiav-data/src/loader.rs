@@ -1,5 +1,11 @@
 //! Batches made by threads ahead of their use, in the order and with the bytes of a single thread.
 
+mod batch_writer;
+pub(crate) mod evaluation;
+pub(crate) mod replacement;
+pub(crate) mod statistics;
+pub(crate) mod throughput;
+
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,11 +14,14 @@ use std::time::{Duration, Instant};
 use rayon::ThreadPoolBuilder;
 use serde::{Deserialize, Serialize};
 
-use crate::batch::Batch;
-use crate::filling::{Filled, Filling, Spare};
-use crate::ordered::{Effort, Ordered};
-use crate::replacement::account;
-use crate::{DataError, Dataset, Evaluation, Pass};
+use crate::error::DataError;
+use crate::features::batch::Batch;
+use crate::features::dataset::Dataset;
+use crate::io::prefetch::{Effort, Prefetch};
+use crate::loader::batch_writer::{BatchRecord, BatchWriter, BufferPool};
+use crate::loader::evaluation::Evaluation;
+use crate::loader::replacement::account;
+use crate::sampling::sampler::Pass;
 
 /// How a [`Loader`] works.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
@@ -53,8 +62,8 @@ impl LoaderOptions {
 /// After an error it ends. Dropping it, at any time, stops its threads and waits for them.
 pub struct Loader {
     dataset: Arc<Dataset>,
-    batches: Option<Ordered<Result<Filled, DataError>>>,
-    spare: Arc<Spare>,
+    batches: Option<Prefetch<Result<BatchRecord, DataError>>>,
+    spare: Arc<BufferPool>,
     stop: Arc<AtomicBool>,
     max_unreadable: f64,
     waited: Duration,
@@ -111,8 +120,8 @@ impl Loader {
             .thread_name(|number| format!("data-{number}"));
         let pool = pool.build().map_err(|error| thread_error(io::Error::other(error)))?;
         let ahead = options.batches_ahead(pool.current_num_threads(), size);
-        let (spare, stop) = (Arc::<Spare>::default(), Arc::<AtomicBool>::default());
-        let filling = Filling {
+        let (spare, stop) = (Arc::<BufferPool>::default(), Arc::<AtomicBool>::default());
+        let writer = BatchWriter {
             dataset: Arc::clone(&dataset),
             pass,
             pool,
@@ -121,7 +130,7 @@ impl Loader {
             stop: Arc::clone(&stop),
         };
         let effort = Effort { workers: ahead, ahead };
-        let batches = Ordered::new(filling.count(), effort, move |number| filling.batch(number));
+        let batches = Prefetch::new(writer.count(), effort, move |number| writer.batch(number));
         Ok(Self {
             dataset,
             batches: Some(batches.map_err(thread_error)?),
@@ -163,8 +172,8 @@ impl Loader {
     }
 
     /// Notes what could not be read, in the order of the clips, and stops when it is too much.
-    fn account(&self, filled: Filled) -> Result<Batch, DataError> {
-        let Filled { mut batch, failures } = filled;
+    fn account(&self, filled: BatchRecord) -> Result<Batch, DataError> {
+        let BatchRecord { mut batch, failures } = filled;
         (batch.replaced, batch.substituted) =
             account(&self.dataset, &batch.clips, failures, self.max_unreadable)?;
         Ok(batch)

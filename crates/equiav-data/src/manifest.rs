@@ -1,15 +1,21 @@
 //! The list of clips: CAV-MAE's JSON, checked entry by entry; it opens no sound and no picture.
 
+pub(crate) mod clips;
+pub(crate) mod entry;
+pub(crate) mod labels;
+pub(crate) mod table;
+pub(crate) mod text;
+
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::DataError;
-use crate::digest::list_digest;
-use crate::entry::{clip_value, in_entry, parse_clip};
-use crate::whole::write_whole;
+use crate::error::DataError;
+use crate::io::digest::list_digest;
+use crate::io::whole::write_whole;
+use crate::manifest::entry::{clip_value, in_entry, parse_clip};
 
 /// How many frames a clip has where its entry does not say.
 pub const DEFAULT_FRAMES: usize = 10;
@@ -124,7 +130,7 @@ impl Manifest {
     ///
     /// As [`read`](Self::read), in one line without the list's name.
     pub fn parse(text: &[u8], root: &Path) -> Result<Self, String> {
-        let entries = parse_entries(&crate::text::text(text)?)?;
+        let entries = parse_entries(&crate::manifest::text::text(text)?)?;
         if entries.is_empty() {
             return Err("`data` is empty: there is no clip to use".to_owned());
         }

@@ -2,14 +2,15 @@
 
 pub mod glyphs;
 pub mod heat;
+pub mod preview;
 
 use std::path::Path;
 
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{Rgb, RgbImage};
 
-use crate::DataError;
-use crate::whole::write_whole;
+use crate::error::DataError;
+use crate::io::whole::write_whole;
 
 /// Matplotlib's viridis at five points, from quiet to loud.
 const VIRIDIS: [[f32; 3]; 5] = [

@@ -42,7 +42,7 @@ pub enum IngestError {
     Folder {
         /// The folder or a file in it.
         path: PathBuf,
-        /// What is wrong, and the way out.
+        /// What is wrong, and what helps.
         reason: String,
     },
     /// A shard cannot be written.

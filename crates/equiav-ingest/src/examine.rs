@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use equiav_data::Resampler;
+use equiav_frontend::Resampler;
 use image::RgbImage;
 
 use crate::clip::Clip;
@@ -49,7 +49,7 @@ pub(crate) fn examine(
     let mut notes = Notes { tools, report };
     let kept = match run(source, duplicate, &mut notes, take) {
         Ok(kept) => kept,
-        Err(Stop::LeftOut) => Vec::new(),
+        Err(Stop::Skipped) => Vec::new(),
         Err(Stop::Error(error)) => return Err(error),
     };
     notes.report.clips = kept.len();

@@ -7,9 +7,9 @@ use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::thread::{self, JoinHandle};
 use std::{env, fs};
 
-use equiav_data::Waveform;
 use equiav_data::ffmpeg::process::local;
 use equiav_data::ffmpeg::{Ffmpeg, one_complaint};
+use equiav_frontend::Waveform;
 use image::RgbImage;
 use tempfile::{Builder, NamedTempFile, TempPath};
 

@@ -25,7 +25,7 @@ pub(crate) struct Tools<'a> {
 /// Why a file is examined no further.
 pub(crate) enum Stop {
     /// A finding, which is in the report.
-    LeftOut,
+    Skipped,
     Error(IngestError),
 }
 
@@ -43,7 +43,7 @@ impl Notes<'_> {
         self.report.findings.push(finding);
         match action {
             Action::Keep => Ok(()),
-            Action::Drop => Err(Stop::LeftOut),
+            Action::Drop => Err(Stop::Skipped),
             Action::Fail => {
                 let file = self.report.file.clone();
                 Err(Stop::Error(IngestError::Refused { file, reason }))
@@ -55,7 +55,7 @@ impl Notes<'_> {
     pub(crate) fn expect<T>(&mut self, found: Result<T, impl Into<Fault>>) -> Result<T, Stop> {
         match found.map_err(Into::into) {
             Ok(value) => Ok(value),
-            Err(Fault::Finding(finding)) => self.add(finding).and(Err(Stop::LeftOut)),
+            Err(Fault::Finding(finding)) => self.add(finding).and(Err(Stop::Skipped)),
             Err(Fault::Machine(reason)) => {
                 let file = self.report.file.clone();
                 Err(Stop::Error(IngestError::Machine { file, reason }))

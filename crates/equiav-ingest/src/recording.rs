@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use equiav_augment::Image;
-use equiav_data::Waveform;
 use equiav_data::ffmpeg::Ffmpeg;
 use equiav_data::ffmpeg::process::Limits;
+use equiav_frontend::Waveform;
 use ndarray::Array3;
 
 use crate::damage::Damage;

@@ -14,7 +14,7 @@ pub struct FileReport {
     /// The relative path of the sound that belongs to it, of a pair.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sound: Option<String>,
-    /// How many clips it gives; 0 where it is left out.
+    /// How many clips it gives; 0 where it is skipped.
     pub clips: usize,
     /// What it holds, where FFmpeg can tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Context, ensure};
-use equiav_data::Waveform;
+use equiav_frontend::Waveform;
 use symphonia::core::codecs::audio::AudioDecoderOptions;
 use symphonia::core::formats::TrackType;
 use symphonia::core::io::MediaSourceStream;

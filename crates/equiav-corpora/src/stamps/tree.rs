@@ -43,7 +43,7 @@ impl Pair {
     }
 }
 
-/// What is left out, and how often.
+/// What is skipped, and how often.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub(super) struct Skipped {
     /// Pictures that exist as line drawings (SVG) only.

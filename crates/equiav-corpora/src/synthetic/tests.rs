@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::f64::consts::TAU;
 
-use equiav_data::{Waveform, read_picture, read_sound};
+use equiav_data::{read_picture, read_sound};
+use equiav_frontend::Waveform;
 use realfft::RealFftPlanner;
 use realfft::num_complex::Complex;
 

@@ -6,7 +6,8 @@ use equiav_augment::{Chance, Context, Family, Positive, Profile, Spectrogram};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::{Clips, PaddedSpectrogram};
+use crate::manifest::clips::Clips;
+use equiav_frontend::PaddedSpectrogram;
 
 /// What happens to a labelled clip in training.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]

@@ -1,5 +1,5 @@
 //! Labelled clips as they are, in order, with one frame or with all of them; what cannot be read is
-//! left out and listed.
+//! skipped and listed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,9 +9,9 @@ use ndarray::{Array3, Array4};
 use serde::{Deserialize, Serialize};
 
 use super::{Labeled, side_by_side};
+use crate::error::{ClipError, DataError};
+use crate::io::prefetch::Prefetch;
 use crate::loader::LoaderOptions;
-use crate::ordered::Ordered;
-use crate::{ClipError, DataError};
 
 /// Which frames of a clip are seen in evaluation.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
@@ -52,7 +52,7 @@ struct Framed {
 pub struct LabeledEvaluation {
     labeled: Arc<Labeled>,
     clips: Arc<Vec<usize>>,
-    examples: Ordered<Result<Framed, ClipError>>,
+    examples: Prefetch<Result<Framed, ClipError>>,
     batch: usize,
     position: usize,
     ended: bool,
@@ -83,13 +83,13 @@ impl LabeledEvaluation {
         let (source, clips) = (Arc::clone(&labeled), Arc::new(clips));
         let order = Arc::clone(&clips);
         let read = move |position: usize| framed(&source, order[position], frames);
-        let examples = Ordered::new(clips.len(), options.effort(batch), read)
+        let examples = Prefetch::new(clips.len(), options.effort(batch), read)
             .map_err(|error| DataError::io("starting a loader thread".as_ref(), error))?;
         let (position, ended, skipped) = (0, false, Vec::new());
         Ok(Self { labeled, clips, examples, batch, position, ended, skipped })
     }
 
-    /// The clips left out so far, because they cannot be read.
+    /// The clips skipped so far, because they cannot be read.
     pub fn skipped(&self) -> &[ClipError] {
         &self.skipped
     }

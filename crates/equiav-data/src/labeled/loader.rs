@@ -7,10 +7,12 @@ use equiav_augment::Modality;
 use ndarray::{Array2, Array4};
 
 use super::{Labeled, LabeledExample, Visit, side_by_side};
+use crate::error::{ClipError, DataError};
+use crate::features::batch::Replaced;
+use crate::io::prefetch::Prefetch;
 use crate::loader::LoaderOptions;
-use crate::ordered::Ordered;
-use crate::replacement::{Place, Read, account, read_or_replace};
-use crate::{ClipError, DataError, Pass, Replaced};
+use crate::loader::replacement::{Place, Read, account, read_or_replace};
+use crate::sampling::sampler::Pass;
 
 /// A batch of labelled clips in training.
 #[derive(Clone, Debug)]
@@ -34,7 +36,7 @@ pub struct LabeledBatch {
 /// After an error it ends. Dropping it, at any time, stops its threads and waits for them.
 pub struct LabeledLoader {
     labeled: Arc<Labeled>,
-    examples: Ordered<Result<Read<LabeledExample>, DataError>>,
+    examples: Prefetch<Result<Read<LabeledExample>, DataError>>,
     visits: Arc<Vec<Visit>>,
     batch: usize,
     position: usize,
@@ -73,7 +75,7 @@ impl LabeledLoader {
             let start = position / batch * batch;
             read(&source, order[position], &order[start..start + batch], max_unreadable)
         };
-        let examples = Ordered::new(visits.len() - done, options.effort(batch), read)
+        let examples = Prefetch::new(visits.len() - done, options.effort(batch), read)
             .map_err(|error| DataError::io("starting a loader thread".as_ref(), error))?;
         Ok(Self { labeled, examples, visits, batch, position: done, max_unreadable, ended: false })
     }

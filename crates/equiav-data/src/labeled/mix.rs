@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::{Waveform, resample};
+use equiav_frontend::{Waveform, resample};
 
 /// `(1 - share) first + share second`, both without their means, as long as `first`: a shorter second
 /// is followed by silence, a longer one is cut.

@@ -1,6 +1,8 @@
 //! The classes of clips, and what a model should say of them.
 
-use crate::{Clips, DataError, Labels};
+use crate::error::DataError;
+use crate::manifest::clips::Clips;
+use crate::manifest::labels::Labels;
 
 /// The classes of every clip of a data set.
 #[derive(Clone, Debug, PartialEq)]

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use tar::{EntryType, Header};
 
-use crate::DataError;
+use crate::error::DataError;
 use crate::shard::contents::{BLOCK, MOST_MEMBERS, Place};
 use crate::shard::extension::Extension;
 use crate::shard::key::check_path;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::DataError;
+use crate::error::DataError;
 use crate::shard::contents::{Builder, Contents, Place};
 use crate::shard::key::check_path;
 

@@ -7,11 +7,11 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
+use crate::error::{ClipError, DataError, MediaError};
 use crate::manifest::{Clip, Manifest, Pictures};
+use crate::media::sound::sound_suffix;
 use crate::shard::index::finished;
 use crate::shard::writer::{Member, ShardWriter, shard_name};
-use crate::sound::sound_suffix;
-use crate::{ClipError, DataError, MediaError};
 
 /// What [`pack`] did.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,7 +29,7 @@ pub struct Packed {
 /// Writes the clips of `manifest` to shards of `samples` clips in `folder`; finished shards are kept.
 ///
 /// Sound and pictures go in byte by byte, labels and factors as JSON. A clip's key is its id, with
-/// `%2E` for a dot and the like. Clips without a readable sound or picture are left out and listed.
+/// `%2E` for a dot and the like. Clips without a readable sound or picture are skipped and listed.
 /// `progress` is told (shards done, shards in all).
 ///
 /// # Errors

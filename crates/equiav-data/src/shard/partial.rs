@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::DataError;
+use crate::error::DataError;
 
 pub(crate) fn remove_if_there(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
@@ -52,7 +52,7 @@ pub(crate) fn beside(path: &Path) -> PathBuf {
 ///
 /// If the system refuses; nothing is left behind then.
 pub fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut partial = Partial { path: beside(path), renamed: false };
+    let mut partial = PartialFile { path: beside(path), renamed: false };
     let mut file = File::create(&partial.path)?;
     file.write_all(bytes)?;
     file.sync_all()?;
@@ -61,12 +61,12 @@ pub fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// A temporary file that goes when its maker does.
 #[derive(Debug)]
-pub(crate) struct Partial {
+pub(crate) struct PartialFile {
     pub(crate) path: PathBuf,
     pub(crate) renamed: bool,
 }
 
-impl Partial {
+impl PartialFile {
     pub(crate) fn rename(&mut self, to: &Path) -> io::Result<()> {
         fs::rename(&self.path, to)?;
         self.renamed = true;
@@ -74,7 +74,7 @@ impl Partial {
     }
 }
 
-impl Drop for Partial {
+impl Drop for PartialFile {
     fn drop(&mut self) {
         if !self.renamed {
             let _ = fs::remove_file(&self.path);

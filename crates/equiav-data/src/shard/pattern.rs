@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::DataError;
+use crate::error::DataError;
 
 /// The most files that one pattern may name.
 const MOST_FILES: usize = 1_000_000;

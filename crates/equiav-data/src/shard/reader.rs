@@ -17,13 +17,13 @@ use rayon::prelude::*;
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
+use crate::error::{DataError, MediaError};
 use crate::shard::contents::{Contents, Place};
 use crate::shard::index::{index_path, length_differs, read_index};
 use crate::shard::pattern::expand;
 use crate::shard::scan::Scan;
 use crate::shard::source::ShardSource;
 use crate::stage::{self, Stage};
-use crate::{DataError, MediaError};
 
 /// The longest member that is read into memory, in bytes.
 const LONGEST_MEMBER: u64 = 1 << 29;

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use crate::DataError;
+use crate::error::DataError;
 use crate::shard::contents::{Builder, Contents, Kind, Place};
 use crate::shard::headers::{Entry, Headers, Read, Stop};
 use crate::shard::key::split;

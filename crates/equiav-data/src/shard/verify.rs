@@ -5,12 +5,14 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
+use crate::error::{DataError, MediaError};
+use crate::media::picture::decode_picture;
+use crate::media::sound::decode_sound;
 use crate::shard::contents::{Contents, Kind, Place, takes_ffmpeg};
 use crate::shard::index::{index_path, read_index};
 use crate::shard::reader::{member_name, read_member};
 use crate::shard::scan::Scan;
 use crate::shard::writer::json_labels;
-use crate::{DataError, MediaError, decode_picture, decode_sound};
 
 /// How many members that are passed over are named.
 const LISTED: usize = 10;

@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::DataError;
-use crate::entry::parse_labels;
+use crate::error::DataError;
+use crate::manifest::entry::parse_labels;
 use crate::shard::contents::BLOCK;
 use crate::shard::index::{Head, Line, VERSION, index_path};
 use crate::shard::key::{check_key, check_path, check_suffix};
-use crate::shard::partial::{Partial, beside, open_alone, put, remove_if_there, sync_folder};
+use crate::shard::partial::{PartialFile, beside, open_alone, put, remove_if_there, sync_folder};
 
 /// One member of a sample: what follows the key and its dot, and the bytes.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +31,7 @@ pub struct Member<'a> {
 /// the next writer of that name.
 pub struct ShardWriter {
     tar: PathBuf,
-    partial: Partial,
+    partial: PartialFile,
     builder: tar::Builder<Counted>,
     /// The lines of the index so far.
     lines: Vec<u8>,
@@ -67,7 +67,7 @@ impl ShardWriter {
         let file = open_alone(&path)?;
         let mut builder = tar::Builder::new(Counted { file: BufWriter::new(file), bytes: 0 });
         builder.mode(tar::HeaderMode::Deterministic);
-        let partial = Partial { path, renamed: false };
+        let partial = PartialFile { path, renamed: false };
         Ok(Self { tar, partial, builder, lines: Vec::new(), keys: HashSet::new(), torn: false })
     }
 

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use equiav_augment::{AudioAugment, AudioVector, Profile, VisualAugment, VisualVector};
-use equiav_data::{Dataset, DatasetConfig, FrontEnd, Manifest};
+use equiav_data::{Dataset, DatasetConfig, Manifest};
+use equiav_frontend::FrontEnd;
 use image::{ImageFormat, Rgb, RgbImage};
 use serde_json::json;
 use tempfile::TempDir;

@@ -35,8 +35,8 @@ fn the_input_is_the_transposed_spectrogram_mel_first() {
     let dataset = corpus.dataset(Profile::Corrected, 0);
     let plain = &dataset.plain(0).unwrap().parts[&Modality::Audio];
     let waveform = equiav_data::read_sound(&corpus.sound(0)).unwrap();
-    let analyzer = equiav_data::Analyzer::new(dataset.front_end().clone()).unwrap();
-    let spectrogram = analyzer.spectrogram(&waveform).unwrap().spectrogram;
+    let analyzer = equiav_frontend::Analyzer::new(dataset.front_end().clone()).unwrap();
+    let spectrogram = analyzer.audio(&waveform.samples, waveform.rate).unwrap().spectrogram;
     for ((frame, mel), value) in spectrogram.values().indexed_iter() {
         assert_eq!(plain[(0, mel, frame)], *value);
     }

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use equiav_augment::Profile;
 use equiav_data::stage::{self, Stage};
 use equiav_data::{
-    Analyzer, DataError, Durations, Timing, loader_rate, preview, read_sound, stage_times,
-    statistics,
+    DataError, Durations, Timing, loader_rate, preview, read_sound, stage_times, statistics,
 };
+use equiav_frontend::Analyzer;
 
 use crate::corpus::{Corpus, tone, write_wav};
 
@@ -15,7 +15,8 @@ use crate::corpus::{Corpus, tone, write_wav};
 fn values(corpus: &Corpus, clips: &[usize]) -> Vec<Vec<f64>> {
     let analyzer = Analyzer::new(corpus.config(Profile::Corrected, 0).front_end).unwrap();
     let values = |clip: &usize| {
-        let log_mel = analyzer.log_mel(&read_sound(&corpus.sound(*clip)).unwrap()).unwrap();
+        let sound = read_sound(&corpus.sound(*clip)).unwrap();
+        let log_mel = analyzer.log_mel(&sound.samples, sound.rate).unwrap();
         log_mel.iter().map(|value| f64::from(*value)).collect()
     };
     clips.iter().map(values).collect()

@@ -4,7 +4,8 @@ use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
-use equiav_data::{MediaError, Waveform, decode_sound, read_sound, read_sound_start};
+use equiav_data::{MediaError, decode_sound, read_sound, read_sound_start};
+use equiav_frontend::Waveform;
 
 use crate::corpus::{tone, write_wav};
 

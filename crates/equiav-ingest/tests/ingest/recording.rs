@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use equiav_data::Waveform;
+use equiav_frontend::Waveform;
 use equiav_ingest::{Fault, Film, Reason, Recording};
 use image::{Rgb, RgbImage};
 
