@@ -6,8 +6,9 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::pack::entries;
-use super::trial::Trial;
+use anyhow::{Context as _, Result, bail};
+
+use super::trial::{Trial, entries};
 
 /// How long a program may take: one that hangs must not end the whole.
 pub(super) const LIMIT: Duration = Duration::from_secs(1800);
@@ -24,16 +25,16 @@ impl Trial {
     }
 
     /// Starts `command`, whose output goes to the file `name`.txt.
-    pub(super) fn spawn(&self, name: &str, command: &mut Command) -> Result<Child, String> {
+    pub(super) fn spawn(&self, name: &str, command: &mut Command) -> Result<Child> {
         let path = self.out.join(name).with_extension("txt");
         let files = File::create(&path).and_then(|file| Ok((file.try_clone()?, file)));
-        let (stdout, stderr) = files.map_err(|e| format!("{}: {e}", path.display()))?;
+        let (stdout, stderr) = files.with_context(|| path.display().to_string())?;
         let child = command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).spawn();
-        child.map_err(|e| format!("cannot start {}: {e}", command.get_program().to_string_lossy()))
+        child.with_context(|| format!("cannot start {}", command.get_program().to_string_lossy()))
     }
 
     /// Runs `command` to its end, within the limit; returns what it printed.
-    pub(super) fn logged(&self, name: &str, command: &mut Command) -> Result<String, String> {
+    pub(super) fn logged(&self, name: &str, command: &mut Command) -> Result<String> {
         let (mut child, started) = (self.spawn(name, command)?, Instant::now());
         let status = loop {
             match child.try_wait() {
@@ -41,21 +42,24 @@ impl Trial {
                 Ok(None) if started.elapsed() < LIMIT => sleep(Duration::from_millis(20)),
                 _ => {
                     let _ = child.kill().and_then(|()| child.wait());
-                    return Err(format!("ended after {} s, see {name}.txt", LIMIT.as_secs()));
+                    bail!("ended after {} s, see {name}.txt", LIMIT.as_secs());
                 }
             }
         };
         let path = self.out.join(name).with_extension("txt");
-        let text = fs::read(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+        let text = fs::read(&path).with_context(|| path.display().to_string())?;
         let text = String::from_utf8_lossy(&text).into_owned();
         let last = text.trim().lines().last().unwrap_or("it said nothing");
-        if status.success() { Ok(text) } else { Err(format!("{status}: {last} ({name}.txt)")) }
+        if !status.success() {
+            bail!("{status}: {last} ({name}.txt)");
+        }
+        Ok(text)
     }
 
     /// The packed tests whose name has `filter` in it.
-    pub(super) fn tests(&self, filter: &str) -> Result<String, String> {
+    pub(super) fn tests(&self, filter: &str) -> Result<String> {
         let list = self.out.join(format!("skipped-tests{filter}.txt"));
-        fs::write(&list, "").map_err(|e| format!("{}: {e}", list.display()))?;
+        fs::write(&list, "").with_context(|| list.display().to_string())?;
         let (mut passed, mut failed) = (0, Vec::new());
         for path in entries(&self.root.join("tests"))? {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -63,7 +67,7 @@ impl Trial {
             test.arg(filter).env("EQUIAV_SKIPPED_TESTS", &list);
             match self.logged(&format!("test-{name}{filter}"), &mut test) {
                 Ok(text) => passed += passed_tests(&text),
-                Err(message) => failed.push(format!("{name}: {message}")),
+                Err(error) => failed.push(format!("{name}: {error:#}")),
             }
         }
         let skipped = fs::read_to_string(&list).unwrap_or_default();
@@ -72,8 +76,8 @@ impl Trial {
         let seen = format!("{seen} {}", skipped.join("; ")).trim().to_owned();
         match (failed.is_empty(), passed > skipped.len()) {
             (true, true) => Ok(seen),
-            (true, false) => Err(format!("nothing was tested: {seen}")),
-            (false, _) => Err(format!("{}; {seen}", failed.join("; "))),
+            (true, false) => bail!("nothing was tested: {seen}"),
+            (false, _) => bail!("{}; {seen}", failed.join("; ")),
         }
     }
 }
@@ -92,12 +96,13 @@ pub(super) mod tests {
     use std::ffi::OsString;
     use std::path::PathBuf;
 
+    use tempfile::TempDir;
+
     use super::*;
-    use crate::libtorch::tests::Scratch;
 
     /// A packed folder of nothing.
-    pub(crate) fn trial(scratch: &Scratch) -> Trial {
-        let (root, out) = (scratch.0.join("pack"), scratch.0.clone());
+    pub(crate) fn trial(scratch: &TempDir) -> Trial {
+        let (root, out) = (scratch.path().join("pack"), scratch.path().to_owned());
         let python = PathBuf::from("python3");
         Trial { root, out, python, libraries: OsString::new(), device: "cpu", nccl: false }
     }
@@ -112,7 +117,7 @@ pub(super) mod tests {
 
     #[test]
     fn tests_are_counted_with_those_that_had_nothing_to_test() {
-        let scratch = Scratch::new("trial-tests");
+        let scratch = TempDir::new().unwrap();
         let trial = trial(&scratch);
         let result = "echo 'test result: ok. 3 passed; 0 failed'";
         let skip = "echo 'skipped: nccl: no GPU' >> $EQUIAV_SKIPPED_TESTS";
@@ -120,8 +125,9 @@ pub(super) mod tests {
         let seen = trial.tests("").unwrap();
         assert_eq!(seen, "3 passed, of which 1 skipped skipped: nccl: no GPU");
         program(&trial.root.join("tests/group"), &format!("{skip}; {skip}; {skip}; {result}"));
-        assert!(trial.tests("nccl").unwrap_err().starts_with("nothing was tested"));
+        assert!(trial.tests("nccl").unwrap_err().to_string().starts_with("nothing was tested"));
         program(&trial.root.join("tests/other"), "echo 'panicked'; exit 101");
-        assert!(trial.tests("").unwrap_err().contains("other: exit status: 101: panicked"));
+        let error = trial.tests("").unwrap_err().to_string();
+        assert!(error.contains("other: exit status: 101: panicked"), "{error}");
     }
 }

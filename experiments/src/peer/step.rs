@@ -1,20 +1,20 @@
-//! Runs the training step of both sides in turn from the same weights and batch; knows nothing of tables.
+//! The training step of both sides in turn, from the same weights and batch.
 
 mod figures;
-mod section;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Command;
 
+use anyhow::Result;
+
+use super::Options;
 use super::paired::{first_goes_first, until_settled};
-use super::{Options, venv};
-use crate::output::outln;
-use crate::process;
-use crate::terminal::note;
-use crate::workspace::Workspace;
-pub(crate) use figures::{Figures, centroid};
-pub(crate) use section::tables;
+use crate::process::{capture, note};
+use crate::repository::{Repository, machine_and_date, peer_python};
+pub(crate) use figures::{Figures, centroid, tables};
+
+pub(super) const BEGIN: &str = "<!-- written by `cargo xtask bench --peer step --write` -->\n";
 
 /// The steps that are compared, as recipes and what is changed in them.
 const CASES: [Case; 4] = [
@@ -76,31 +76,45 @@ pub(crate) struct Setting {
     pub(crate) peer: &'static [&'static str],
 }
 
-/// Measures, prints the section and, if asked to, writes it.
-pub(super) fn run(workspace: &Workspace, options: &Options) -> Result<(), String> {
+/// Measures, and renders the section.
+pub(super) fn measure(repository: &Repository, options: &Options) -> Result<String> {
     let setting = Setting {
-        program: workspace.target().join("release").join("equiav"),
-        python: venv::python(workspace)?,
-        script: workspace.root().join("benches/peer/step.py"),
-        folder: workspace.target().join("peer-step"),
+        program: repository.program(),
+        python: peer_python()?,
+        script: repository.root.join("benches/peer/step.py"),
+        folder: repository.target().join("peer-step"),
         device: "cpu",
         libraries: None,
         peer: &[],
     };
-    let compared = |case| Ok((case, setting.compare(case, options.rounds)?));
-    let all: Vec<(&Case, Figures)> = CASES.iter().map(compared).collect::<Result<_, String>>()?;
+    let rounds = options.rounds as usize;
+    let compared = |case| Ok((case, setting.compare(case, rounds)?));
+    let cases: Vec<(&Case, Figures)> = CASES.iter().map(compared).collect::<Result<_>>()?;
     note("the centroid beside the clean pair");
     let [vit, ..] = &CASES;
     let mut ours = setting.ours(vit);
-    ours.args(["--steps", &options.rounds.to_string(), "--centroid", "--json"]);
-    let text = section::render(&all, &centroid(&process::capture(&mut ours)?)?);
-    outln!("{text}");
-    if options.write { section::write(workspace, &text) } else { Ok(()) }
+    ours.args(["--steps", &rounds.to_string(), "--centroid", "--json"]);
+    Ok(render(&cases, &centroid(&capture(&mut ours)?)?))
+}
+
+/// The section's text.
+fn render(cases: &[(&Case, Figures)], centroid: &str) -> String {
+    let first = cases.first().map(|(case, figures)| (case.name, &*figures.torch, figures.threads));
+    let (name, torch, threads) = first.unwrap_or_default();
+    format!(
+        "{}. PyTorch {torch}, {threads} threads each. Medians (least to most) over pairs of turns (A B, B A), \
+         each of which makes the steps of the last column and takes the median without the first. Ratios of \
+         speed are the median of pairs with its 95 % interval; where that is wider than a point to either side, \
+         the ratio is marked with a star.\n\n{}\n\
+         What the centroid of 16 adds to a step of ours with the clean pair ({name}): {centroid}.\n",
+        machine_and_date(),
+        tables(cases)
+    )
 }
 
 impl Setting {
     /// Both sides in turn until the ratio is settled, `most` times at most.
-    pub(crate) fn compare(&self, case: &Case, most: usize) -> Result<Figures, String> {
+    pub(crate) fn compare(&self, case: &Case, most: usize) -> Result<Figures> {
         let mut figures = Figures::default();
         figures.rounds = until_settled(most, |round| {
             note(&format!("{}: round {} of at most {most}", case.name, round + 1));
@@ -110,11 +124,11 @@ impl Setting {
     }
 
     /// One run of either side from the same start.
-    fn round(&self, case: &Case, round: usize, figures: &mut Figures) -> Result<(), String> {
+    fn round(&self, case: &Case, round: usize, figures: &mut Figures) -> Result<()> {
         self.dump(case)?;
         let steps = case.steps.to_string();
-        let ours = || process::capture(self.ours(case).args(["--steps", &steps, "--json"]));
-        let peers = || process::capture(&mut self.peers());
+        let ours = || capture(self.ours(case).args(["--steps", &steps, "--json"]));
+        let peers = || capture(&mut self.peers());
         if first_goes_first(round) {
             figures.add(&ours()?, &peers()?)
         } else {
@@ -124,10 +138,10 @@ impl Setting {
     }
 
     /// Writes what both sides start from.
-    pub(crate) fn dump(&self, case: &Case) -> Result<(), String> {
+    pub(crate) fn dump(&self, case: &Case) -> Result<()> {
         let mut dump = self.ours(case);
         dump.args(["--steps", &case.steps.to_string(), "--dump"]).arg(&self.folder);
-        process::capture(&mut dump).map(drop)
+        capture(&mut dump).map(drop)
     }
 
     /// The peer's steps from there.
@@ -149,5 +163,24 @@ impl Setting {
             command.env("LD_LIBRARY_PATH", libraries);
         }
         command
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::figures::tests::{OURS, PEERS};
+    use super::*;
+
+    #[test]
+    fn the_section_has_its_two_tables() {
+        let mut figures = Figures::default();
+        figures.add(OURS, PEERS).unwrap();
+        figures.add(&OURS.replace("6.0", "12.0"), PEERS).unwrap();
+        figures.rounds = 2;
+        let [case, ..] = &CASES;
+        let text = render(&[(case, figures)], "1.23 %");
+        let row = "| 9.000 (6.000 to 12.000) | 3.000 (3.000 to 3.000) | 3.000 * | 2.00 | 4.00 | 0.50 | 2.0e-3 | 2 | 3 |";
+        assert!(text.contains(row) && text.contains("fp32 | 10.0 | 1.0 |"), "{text}");
+        assert!(text.contains("PyTorch 2.11.0, 2 threads") && text.contains("fp32): 1.23 %."));
     }
 }

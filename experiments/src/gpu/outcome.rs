@@ -1,9 +1,9 @@
 //! How each step of a run on a GPU ended, and the page and file that tell it.
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use tinyjson::JsonValue;
+use anyhow::Result;
+use serde_json::json;
 
 /// How a step ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,9 +30,9 @@ impl Outcome {
     }
 }
 
-impl From<Result<String, String>> for Outcome {
-    fn from(result: Result<String, String>) -> Self {
-        result.map_or_else(Self::Failed, Self::Passed)
+impl From<Result<String>> for Outcome {
+    fn from(result: Result<String>) -> Self {
+        result.map_or_else(|error| Self::Failed(format!("{error:#}")), Self::Passed)
     }
 }
 
@@ -44,6 +44,14 @@ pub(super) struct Done {
     pub(super) seconds: f64,
     /// Tables of what was measured, as Markdown.
     pub(super) tables: String,
+}
+
+impl Done {
+    /// A line for the terminal.
+    pub(super) fn line(&self) -> String {
+        let (word, more) = self.outcome.parts();
+        format!("{:<46}  {word:<12}  {}", self.name, more.replace('\n', " ")).trim_end().to_owned()
+    }
 }
 
 /// `results.md`.
@@ -61,30 +69,18 @@ pub(super) fn markdown(title: &str, steps: &[Done]) -> String {
 }
 
 /// `results.json`.
-pub(super) fn json(title: &str, steps: &[Done]) -> Result<String, String> {
-    let object = |fields: Vec<(&str, JsonValue)>| {
-        let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), value));
-        JsonValue::from(fields.collect::<HashMap<_, _>>())
-    };
+pub(super) fn json(title: &str, steps: &[Done]) -> String {
     let step = |Done { name, outcome, seconds, tables }: &Done| {
         let (word, more) = outcome.parts();
-        object(vec![
-            ("step", name.clone().into()),
-            ("outcome", word.to_owned().into()),
-            ("detail", more.to_owned().into()),
-            ("seconds", (*seconds).into()),
-            ("tables", tables.clone().into()),
-        ])
+        json!({"step": name, "outcome": word, "detail": more, "seconds": seconds, "tables": tables})
     };
-    let steps: Vec<JsonValue> = steps.iter().map(step).collect();
-    let whole = object(vec![("machine", title.to_owned().into()), ("steps", steps.into())]);
-    whole.stringify().map_err(|e| format!("results.json: {e}"))
+    let steps: Vec<_> = steps.iter().map(step).collect();
+    json!({"machine": title, "steps": steps}).to_string()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::markdown;
 
     #[test]
     fn both_files_tell_every_step() {
@@ -96,16 +92,15 @@ mod tests {
         };
         let steps = [
             done("doctor", Outcome::from(Ok("1 | GPU".to_owned())), ""),
-            done("tests", Outcome::from(Err("two\nlines".to_owned())), ""),
+            done("tests", Outcome::from(Err(anyhow::anyhow!("two\nlines"))), ""),
             done("step", Outcome::NotMeasured("few pairs".to_owned()), "| a |\n|--|\n| 1 |\n"),
         ];
         let text = markdown("A machine", &steps);
-        let tables = markdown::tables(&text);
-        assert_eq!(tables[0].rows[0].cells, ["doctor", "passed", "1 / GPU", "1.2"]);
-        assert_eq!(tables[0].rows[1].cells, ["tests", "failed", "two lines", "1.2"]);
-        assert_eq!(tables[1].rows[0].cells, ["1"]);
-        let json: JsonValue = json("A machine", &steps).unwrap().parse().unwrap();
-        assert_eq!(*json["steps"][2]["outcome"].get::<String>().unwrap(), "not measured");
-        assert_eq!(json["steps"][1]["detail"].get::<String>().unwrap(), "two\nlines");
+        assert!(text.contains("\n| doctor | passed | 1 / GPU | 1.2 |\n"), "{text}");
+        assert!(text.contains("\n| tests | failed | two lines | 1.2 |\n"), "{text}");
+        assert!(text.ends_with("\n## step\n\n| a |\n|--|\n| 1 |\n"), "{text}");
+        let json: serde_json::Value = serde_json::from_str(&json("A machine", &steps)).unwrap();
+        assert_eq!(json["steps"][2]["outcome"], "not measured");
+        assert_eq!(json["steps"][1]["detail"], "two\nlines");
     }
 }

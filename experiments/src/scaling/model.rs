@@ -9,9 +9,7 @@
 
 use std::fmt::Write as _;
 
-use tinyjson::JsonValue;
-
-use super::{object, parse};
+use serde::Deserialize;
 
 /// Numbers of a clip's six embeddings in the recipe quick.
 const EMBEDDINGS: f64 = 6.0 * 128.0;
@@ -25,12 +23,34 @@ pub(super) struct Parts {
     parameters: f64,
 }
 
-/// How long collectives of a number of processes take.
-#[derive(Clone, Debug, PartialEq)]
+/// What `equiav bench --json` prints of a step.
+#[derive(Deserialize)]
+pub(super) struct Bench {
+    batch: f64,
+    samples_per_second: f64,
+    parameters: f64,
+    milliseconds_a_step: Phases,
+}
+
+#[derive(Deserialize)]
+struct Phases {
+    losses: f64,
+    backward: f64,
+}
+
+/// How long collectives of a number of processes take, as the example prints it.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 pub(super) struct Collectives {
     world: f64,
-    /// Bytes of each process's tensor, and milliseconds of an all-reduce and of an all-gather.
-    times: Vec<[f64; 3]>,
+    times: Vec<Time>,
+}
+
+/// Seconds for `bytes` of each process.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
+struct Time {
+    bytes: f64,
+    all_reduce: f64,
+    all_gather: f64,
 }
 
 /// What the model says, in milliseconds.
@@ -45,58 +65,38 @@ pub(super) struct Prediction {
 }
 
 impl Parts {
-    /// From what `equiav bench --json` prints.
-    pub(super) fn read(text: &str) -> Option<Self> {
-        let json = parse(text)?;
-        let fields = object(&json)?;
-        let phases = object(fields.get("milliseconds_a_step")?)?;
-        let phase = |name: &str| phases.get(name)?.get::<f64>().copied();
-        let number = |name: &str| fields.get(name)?.get::<f64>().copied();
-        Some(Self {
-            whole: 1e3 * number("batch")? / number("samples_per_second")?,
-            losses: phase("losses")?,
-            backward: phase("backward")?,
-            parameters: number("parameters")?,
-        })
+    pub(super) fn new(bench: Bench) -> Self {
+        Self {
+            whole: 1e3 * bench.batch / bench.samples_per_second,
+            losses: bench.milliseconds_a_step.losses,
+            backward: bench.milliseconds_a_step.backward,
+            parameters: bench.parameters,
+        }
     }
 }
 
 impl Collectives {
-    /// From what the example prints.
-    pub(super) fn read(text: &str) -> Option<Self> {
-        let json = parse(text)?;
-        let fields = object(&json)?;
-        let times: &Vec<JsonValue> = fields.get("times")?.get()?;
-        let time = |entry: &JsonValue| {
-            let entry = object(entry)?;
-            let number = |name: &str| entry.get(name)?.get::<f64>().copied();
-            Some([number("bytes")?, 1e3 * number("all_reduce")?, 1e3 * number("all_gather")?])
-        };
-        let times = times.iter().map(time).collect::<Option<Vec<_>>>()?;
-        Some(Self { world: *fields.get("world")?.get()?, times })
-    }
-
-    /// Column `column` at `bytes`: between two sizes in proportion, beyond the largest as there.
-    fn at(&self, bytes: f64, column: usize) -> f64 {
+    /// Milliseconds at `bytes`: between two sizes in proportion, beyond the largest as there.
+    fn at(&self, bytes: f64, seconds: impl Fn(&Time) -> f64) -> f64 {
         let Some(last) = self.times.last() else { return 0.0 };
-        let above = self.times.iter().position(|time| time[0] >= bytes);
-        match above {
-            Some(0) => self.times[0][column],
+        let above = self.times.iter().position(|time| time.bytes >= bytes);
+        1e3 * match above {
+            Some(0) => seconds(&self.times[0]),
             Some(above) => {
                 let (low, high) = (&self.times[above - 1], &self.times[above]);
-                let share = (bytes - low[0]) / (high[0] - low[0]);
-                low[column] + share * (high[column] - low[column])
+                let share = (bytes - low.bytes) / (high.bytes - low.bytes);
+                seconds(low) + share * (seconds(high) - seconds(low))
             }
-            None => last[column] * bytes / last[0],
+            None => seconds(last) * bytes / last.bytes,
         }
     }
 
     fn all_reduce(&self, bytes: f64) -> f64 {
-        self.at(bytes, 1)
+        self.at(bytes, |time| time.all_reduce)
     }
 
     fn all_gather(&self, bytes: f64) -> f64 {
-        self.at(bytes, 2)
+        self.at(bytes, |time| time.all_gather)
     }
 
     /// The times as Markdown.
@@ -105,7 +105,8 @@ impl Collectives {
             "| {} processes: bytes each | all-reduce, ms | all-gather, ms |\n|--:|--:|--:|\n",
             self.world
         );
-        for [bytes, reduce, gather] in &self.times {
+        for Time { bytes, all_reduce, all_gather } in &self.times {
+            let (reduce, gather) = (1e3 * all_reduce, 1e3 * all_gather);
             let _ = writeln!(text, "| {bytes} | {reduce:.2} | {gather:.2} |");
         }
         text + "\n"
@@ -144,12 +145,17 @@ mod tests {
     fn the_step_is_the_sum_of_its_parts() {
         let alone = Parts { whole: 100.0, losses: 2.0, backward: 50.0, parameters: 1e6 };
         let all_keys = Parts { losses: 6.0, ..alone };
-        let times = vec![[4.0, 0.5, 0.5], [4_000_000.0, 10.5, 20.5]];
+        let time = |bytes, reduce: f64, gather: f64| Time {
+            bytes,
+            all_reduce: reduce / 1e3,
+            all_gather: gather / 1e3,
+        };
+        let times = vec![time(4.0, 0.5, 0.5), time(4_000_000.0, 10.5, 20.5)];
         let collectives = Collectives { world: 2.0, times };
         let prediction = Prediction::new(&alone, &all_keys, &collectives, 2, 16, 2);
         // 4 MB of gradients take 10.5 ms, two flags 0.5 ms each.
-        assert_eq!(prediction.average, 11.5);
         let close = |a: f64, b: f64| (a - b).abs() < 1e-9;
+        assert!(close(prediction.average, 11.5));
         let rows = 4.0 * 16.0 * EMBEDDINGS;
         let line = |bytes: f64, slope: f64| 0.5 + slope * (bytes - 4.0) / (4_000_000.0 - 4.0);
         assert!(close(prediction.gather, line(rows, 20.0) + line(2.0 * rows, 10.0)));
@@ -163,12 +169,12 @@ mod tests {
     fn what_is_printed_is_read() {
         let text =
             r#"{"world": 2, "times": [{"bytes": 4, "all_reduce": 1e-3, "all_gather": 2e-3}]}"#;
-        let collectives = Collectives::read(text).unwrap();
-        assert_eq!(collectives, Collectives { world: 2.0, times: vec![[4.0, 1.0, 2.0]] });
+        let collectives: Collectives = serde_json::from_str(text).unwrap();
+        assert_eq!(collectives.table().lines().nth(2), Some("| 4 | 1.00 | 2.00 |"));
         assert_eq!(collectives.all_gather(8.0), 4.0, "in proportion beyond the largest");
         let text = r#"{"batch": 32, "samples_per_second": 320.0, "parameters": 7,
                        "milliseconds_a_step": {"losses": 1.5, "backward": 50}}"#;
         let expected = Parts { whole: 100.0, losses: 1.5, backward: 50.0, parameters: 7.0 };
-        assert_eq!(Parts::read(text), Some(expected));
+        assert_eq!(Parts::new(serde_json::from_str(text).unwrap()), expected);
     }
 }

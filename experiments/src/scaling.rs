@@ -6,11 +6,11 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
 
-use super::figures::{not_understood, object, parse};
-use crate::output::outln;
-use crate::terminal::note;
-use crate::workspace::Workspace;
-use crate::{machine, process, together, written};
+use anyhow::Result;
+
+use crate::process::{note, print, read_json};
+use crate::repository::{Repository, machine_and_date};
+use crate::{generated_docs, launch};
 use model::{Collectives, Parts, Prediction};
 
 const BEGIN: &str = "<!-- written by `cargo xtask bench --scaling --write` -->\n";
@@ -26,16 +26,17 @@ struct Programs {
     collectives: PathBuf,
 }
 
-/// Builds, measures, prints the section and, if asked to, writes it to docs/scaling.md.
-pub(super) fn run(workspace: &Workspace, write: bool) -> Result<(), String> {
-    let programs = build(workspace)?;
+/// Measures, prints the section and, if asked to, writes it to docs/scaling.md.
+pub(crate) fn run(repository: &Repository, write: bool) -> Result<()> {
+    let collectives = repository.target().join("release/examples/collectives");
+    let programs = Programs { equiav: repository.program(), collectives };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let mut text = format!(
         "{}. The recipe quick, fp32, one thread a process, {STEPS} steps, medians.\n\n\
          | processes | clips a process | one process alone, ms | gather, ms | average, ms | \
          predicted, ms | measured, ms | clips/s over one process's |\n\
          |--|--|--:|--:|--:|--:|--:|--:|\n",
-        machine::and_date()
+        machine_and_date()
     );
     let mut tables = String::new();
     for world in WORLDS {
@@ -59,38 +60,27 @@ pub(super) fn run(workspace: &Workspace, write: bool) -> Result<(), String> {
         }
     }
     text += &format!("\n{tables}");
-    outln!("{text}");
-    if write { written::write_between(workspace, "docs/scaling.md", BEGIN, &text) } else { Ok(()) }
-}
-
-fn build(workspace: &Workspace) -> Result<Programs, String> {
-    let mut build = workspace.cargo();
-    process::run(build.args(["build", "--release", "--package", "equiav"]))?;
-    let mut build = workspace.cargo();
-    build.args(["build", "--release", "--package", "equiav-torch", "--example", "collectives"]);
-    process::run(&mut build)?;
-    let folder = workspace.target().join("release");
-    Ok(Programs {
-        equiav: folder.join("equiav"),
-        collectives: folder.join("examples").join("collectives"),
-    })
+    print(&text)?;
+    if write {
+        generated_docs::write_between(repository, "docs/scaling.md", BEGIN, &text)?;
+    }
+    Ok(())
 }
 
 impl Programs {
     /// The phases of a step of `world` processes with `share` clips each.
-    fn step(&self, world: usize, share: usize) -> Result<Parts, String> {
+    fn step(&self, world: usize, share: usize) -> Result<Parts> {
         let batch = format!("run.batch={}", world * share);
-        let text = together::capture(world, || {
+        let text = launch::capture(world, || {
             let mut command = Command::new(&self.equiav);
             command.args(["bench", "quick", "--json", "--steps", STEPS]);
             command.args(["--set", &batch, "--set", "compute.threads=1"]);
             command
         })?;
-        Parts::read(&text).ok_or_else(|| not_understood("equiav bench", &text))
+        read_json("equiav bench", &text).map(Parts::new)
     }
 
-    fn collectives(&self, world: usize) -> Result<Collectives, String> {
-        let text = together::capture(world, || Command::new(&self.collectives))?;
-        Collectives::read(&text).ok_or_else(|| not_understood("collectives", &text))
+    fn collectives(&self, world: usize) -> Result<Collectives> {
+        read_json("collectives", &launch::capture(world, || Command::new(&self.collectives))?)
     }
 }

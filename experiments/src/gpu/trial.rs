@@ -7,12 +7,12 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use tinyjson::JsonValue;
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
 
 use super::outcome::Outcome;
-use super::pack::entries;
 use super::programs::LIMIT;
-use crate::bench::step::{Case, Setting, centroid, tables};
+use crate::peer::step::{Case, Setting, centroid, tables};
 use crate::process;
 
 /// The most pairs of turns of a comparison.
@@ -111,7 +111,7 @@ pub(super) fn steps(trial: &Trial) -> Vec<Step> {
 fn doctor(trial: &Trial) -> Outcome {
     let text = match trial.logged("doctor", trial.equiav().arg("doctor")) {
         Ok(text) => text,
-        Err(message) => return Outcome::Failed(message),
+        Err(error) => return Err(error).into(),
     };
     let cuda = text.lines().find(|line| line.starts_with("CUDA")).unwrap_or_default().to_owned();
     let missing = cuda.contains("none") || cuda.contains(" 0 device");
@@ -126,7 +126,7 @@ fn killed(trial: &Trial) -> Outcome {
     let run = trial.out.join("killed");
     let mut child = match trial.spawn("killed", &mut trial.pretrain("killed")) {
         Ok(child) => child,
-        Err(message) => return Outcome::Failed(message),
+        Err(error) => return Err(error).into(),
     };
     let started = Instant::now();
     while newest(&run).is_none() && started.elapsed() < LIMIT {
@@ -146,7 +146,7 @@ fn killed(trial: &Trial) -> Outcome {
     }
     match trial.logged("taken-up", &mut trial.pretrain("killed")) {
         Ok(_) => same_runs(&trial.out.join("quick"), &run, trial.device),
-        Err(message) => Outcome::Failed(message),
+        Err(error) => Err(error).into(),
     }
 }
 
@@ -183,7 +183,7 @@ fn nccl(trial: &Trial) -> Outcome {
 }
 
 impl Trial {
-    fn parity(&self) -> Result<String, String> {
+    fn parity(&self) -> Result<String> {
         let mut parity = self.equiav();
         parity.arg("parity").arg(self.root.join("fixtures")).args(["--device", self.device]);
         let text = self.logged("parity", &mut parity)?;
@@ -203,14 +203,13 @@ impl Trial {
         command
     }
 
-    fn quick(&self, run: &str) -> Result<String, String> {
+    fn quick(&self, run: &str) -> Result<String> {
         self.logged(run, &mut self.pretrain(run))?;
-        let loss = last_loss(&self.out.join(run)).ok_or("it left no loss")?;
-        if loss.is_finite() {
-            Ok(format!("last loss {loss:.5}"))
-        } else {
-            Err(format!("loss {loss}"))
+        let loss = last_loss(&self.out.join(run)).context("it left no loss")?;
+        if !loss.is_finite() {
+            bail!("loss {loss}");
         }
+        Ok(format!("last loss {loss:.5}"))
     }
 
     fn setting(&self, peer: &'static [&'static str]) -> Setting {
@@ -235,7 +234,7 @@ impl Trial {
                     if settled { Outcome::Passed(seen) } else { Outcome::NotMeasured(seen) };
                 (outcome, tables(&[(case, figures)]))
             }
-            Err(message) => (Outcome::Failed(message), String::new()),
+            Err(error) => (Err(error).into(), String::new()),
         }
     }
 
@@ -248,7 +247,7 @@ impl Trial {
                 Some(why) => Outcome::NotMeasured(why.to_owned()),
                 None => Outcome::Passed(format!("adds {seen}")),
             },
-            Err(message) => Outcome::Failed(message),
+            Err(error) => Err(error).into(),
         };
         (outcome, String::new())
     }
@@ -258,13 +257,13 @@ impl Trial {
         let (setting, file) = (self.setting(&[]), self.out.join("profile.txt"));
         let profiled = setting.dump(case).and_then(|()| {
             process::capture(setting.peers().arg("--profile").arg(&file))?;
-            fs::read_to_string(&file).map_err(|e| format!("profile.txt: {e}"))
+            fs::read_to_string(&file).context("profile.txt")
         });
         match profiled {
             Ok(table) => {
                 (Outcome::Passed("in profile.txt".to_owned()), format!("```text\n{table}```\n"))
             }
-            Err(message) => (Outcome::Failed(message), String::new()),
+            Err(error) => (Err(error).into(), String::new()),
         }
     }
 }
@@ -280,23 +279,30 @@ fn newest(run: &Path) -> Option<PathBuf> {
 /// The last loss that a run has logged.
 fn last_loss(run: &Path) -> Option<f64> {
     let text = fs::read_to_string(run.join("metrics.jsonl")).ok()?;
-    let loss = |line: &str| {
-        let json: JsonValue = line.parse().ok()?;
-        let fields: &std::collections::HashMap<String, JsonValue> = json.get()?;
-        fields.get("train/loss")?.get::<f64>().copied()
-    };
-    text.lines().rev().find_map(loss)
+    text.lines()
+        .rev()
+        .find_map(|line| serde_json::from_str::<Value>(line).ok()?.get("train/loss")?.as_f64())
+}
+
+/// What is in a folder, by name.
+pub(super) fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let read = fs::read_dir(folder)
+        .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, _>>());
+    let mut paths = read.with_context(|| format!("cannot list {}", folder.display()))?;
+    paths.sort();
+    Ok(paths)
 }
 
 #[cfg(test)]
 mod tests {
+    use tempfile::TempDir;
+
     use super::super::programs::tests::{program, trial};
     use super::*;
-    use crate::libtorch::tests::Scratch;
 
     #[test]
     fn a_step_that_fails_says_why_and_the_others_go_on() {
-        let scratch = Scratch::new("trial");
+        let scratch = TempDir::new().unwrap();
         let trial = trial(&scratch);
         program(&trial.root.join("bin/equiav"), "echo 'CUDA none (why)'; echo broken >&2; exit 3");
         let outcomes: Vec<Outcome> =
@@ -311,9 +317,9 @@ mod tests {
 
     #[test]
     fn runs_are_compared_by_their_weights_and_on_a_gpu_by_their_losses() {
-        let scratch = Scratch::new("trial-runs");
+        let scratch = TempDir::new().unwrap();
         let run = |name: &str, weights: &str, loss: f64| {
-            let folder = scratch.0.join(name);
+            let folder = scratch.path().join(name);
             let checkpoint = folder.join("checkpoints/step-000000004");
             fs::create_dir_all(&checkpoint).unwrap();
             fs::create_dir_all(folder.join("checkpoints/.writing-9")).unwrap();
@@ -328,7 +334,7 @@ mod tests {
         assert!(matches!(same_runs(&one, &near, "cpu"), Outcome::Failed(_)));
         assert!(matches!(same_runs(&one, &near, "cuda"), Outcome::Passed(_)));
         assert!(matches!(same_runs(&one, &far, "cuda"), Outcome::Failed(_)));
-        let gone = scratch.0.join("gone");
+        let gone = scratch.path().join("gone");
         assert!(matches!(same_runs(&one, &gone, "cuda"), Outcome::NotMeasured(_)));
     }
 }

@@ -3,29 +3,32 @@
 use std::fs::{self, File};
 use std::io::Write as _;
 
-use crate::workspace::Workspace;
+use anyhow::{Context as _, Result};
+
+use crate::repository::Repository;
 
 /// The line after what is written.
 pub(crate) const END: &str = "<!-- end of what is written -->\n";
 
 /// Puts `text` after the line `begin` of `page`, in the place of what stood there.
 pub(crate) fn write_between(
-    workspace: &Workspace,
+    repository: &Repository,
     page: &str,
     begin: &str,
     text: &str,
-) -> Result<(), String> {
-    let whole = between_markers(&workspace.read(page)?, begin, text).ok_or_else(|| {
+) -> Result<()> {
+    let path = repository.root.join(page);
+    let old = fs::read_to_string(&path).with_context(|| format!("cannot read {page}"))?;
+    let whole = between_markers(&old, begin, text).with_context(|| {
         format!("{page} needs two lines, `{}` and `{}`", begin.trim(), END.trim())
     })?;
-    let path = workspace.root().join(page);
     let partial = path.with_extension("md.part");
     let wrote = File::create(&partial).and_then(|mut file| {
         file.write_all(whole.as_bytes())?;
         file.sync_all()?;
         fs::rename(&partial, &path)
     });
-    wrote.map_err(|e| format!("cannot write {page}: {e}"))
+    wrote.with_context(|| format!("cannot write {page}"))
 }
 
 fn between_markers(page: &str, begin: &str, text: &str) -> Option<String> {
