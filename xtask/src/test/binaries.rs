@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use anyhow::{Result, ensure};
 use tinyjson::JsonValue;
 
-use crate::metadata::{field, string};
+use crate::check::graph::{field, string};
 use crate::process;
 use crate::workspace::Workspace;
 
@@ -34,12 +35,13 @@ impl Binary {
 }
 
 /// Those of the packages that `selection`, options of `cargo test`, picks; built where they are not.
-pub(crate) fn built(workspace: &Workspace, selection: &[&str]) -> Result<Vec<Binary>, String> {
+pub(crate) fn built(workspace: &Workspace, selection: &[&str]) -> Result<Vec<Binary>> {
     let mut cargo = workspace.cargo();
     cargo.args(["test", "--no-run", "--message-format", "json-render-diagnostics"]).args(selection);
     let text = process::capture(cargo.stderr(Stdio::inherit()))?;
     let binaries: Vec<Binary> = text.lines().filter_map(binary).collect();
-    if binaries.is_empty() { Err("cargo named no test programs".to_owned()) } else { Ok(binaries) }
+    ensure!(!binaries.is_empty(), "cargo named no test programs");
+    Ok(binaries)
 }
 
 /// The test program that a line of cargo's tells of, if it does.

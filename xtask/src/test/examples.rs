@@ -3,8 +3,10 @@
 use std::fs;
 use std::process::Command;
 
+use anyhow::{Context as _, Result, bail, ensure};
+
+use crate::output::note;
 use crate::process;
-use crate::terminal::note;
 use crate::workspace::Workspace;
 
 /// Depends on equiav-augment and nothing else of ours.
@@ -13,7 +15,7 @@ const WITHOUT_TORCH: &str = "examples/augment-only";
 const WITH_TORCH: &str = "examples/own-predictor";
 
 /// Builds and runs both.
-pub(crate) fn run(workspace: &Workspace) -> Result<(), String> {
+pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     for example in [WITHOUT_TORCH, WITH_TORCH] {
         lock(workspace, example)?;
     }
@@ -35,14 +37,14 @@ fn cargo(workspace: &Workspace, example: &str, what: &str) -> Command {
 
 /// Builds and runs an example with the workspace's target folder and profiles, which spares the
 /// minutes that libtorch's wrappers take to compile.
-fn build_and_run(workspace: &Workspace, example: &str) -> Result<(), String> {
+fn build_and_run(workspace: &Workspace, example: &str) -> Result<()> {
     note(&format!("{example}: build and run"));
     let target = workspace.target();
-    let config = target.join("external-profiles.toml");
+    let config = target.join("example-profiles.toml");
     let profiles = profiles(&workspace.read("Cargo.toml")?);
     fs::create_dir_all(&target)
         .and_then(|()| fs::write(&config, profiles))
-        .map_err(|e| format!("cannot write {}: {e}", config.display()))?;
+        .with_context(|| format!("cannot write {}", config.display()))?;
     let mut cargo = cargo(workspace, example, "run");
     process::run(cargo.arg("--target-dir").arg(target).arg("--config").arg(config))
 }
@@ -50,39 +52,30 @@ fn build_and_run(workspace: &Workspace, example: &str) -> Result<(), String> {
 /// The `[profile...]` sections of a manifest; cargo reads them in a configuration file as well.
 fn profiles(manifest: &str) -> String {
     let mut inside = false;
-    let mut kept = String::new();
-    for line in manifest.lines() {
-        if line.starts_with('[') {
-            inside = line.starts_with("[profile.");
-        }
-        if inside {
-            kept.push_str(line);
-            kept.push('\n');
-        }
-    }
-    kept
+    let kept = manifest.lines().filter(|line| {
+        inside = if line.starts_with('[') { line.starts_with("[profile.") } else { inside };
+        inside
+    });
+    kept.map(|line| format!("{line}\n")).collect()
 }
 
 /// Gives an example the workspace's versions; cargo itself then drops what it does not need.
-fn lock(workspace: &Workspace, example: &str) -> Result<(), String> {
+fn lock(workspace: &Workspace, example: &str) -> Result<()> {
     let folder = workspace.root().join(example);
-    if !folder.join("Cargo.toml").is_file() {
-        return Err(format!("{example} is missing: restore it with `git checkout {example}`"));
-    }
-    let copied = fs::copy(workspace.root().join("Cargo.lock"), folder.join("Cargo.lock"));
-    copied.map(drop).map_err(|e| format!("cannot copy Cargo.lock into {example}: {e}"))
+    let is_there = folder.join("Cargo.toml").is_file();
+    ensure!(is_there, "{example} is missing: restore it with `git checkout {example}`");
+    fs::copy(workspace.root().join("Cargo.lock"), folder.join("Cargo.lock"))
+        .with_context(|| format!("cannot copy Cargo.lock into {example}"))?;
+    Ok(())
 }
 
 /// An error if `cargo tree` lists a crate of libtorch.
-fn no_torch(tree: &str) -> Result<(), String> {
-    let found =
-        tree.lines().find(|line| line.starts_with("tch ") || line.starts_with("torch-sys "));
-    match found {
-        None => Ok(()),
-        Some(line) => Err(format!(
-            "{WITHOUT_TORCH} reaches libtorch through {line}: see `cargo tree --invert tch`"
-        )),
+fn no_torch(tree: &str) -> Result<()> {
+    let is_torch = |line: &&str| line.starts_with("tch ") || line.starts_with("torch-sys ");
+    if let Some(line) = tree.lines().find(is_torch) {
+        bail!("{WITHOUT_TORCH} reaches libtorch through {line}: see `cargo tree --invert tch`");
     }
+    Ok(())
 }
 
 /// How many different crates `cargo tree` lists.
@@ -108,7 +101,7 @@ mod tests {
         let clean = "augment-only v0.1.0 (x)\nndarray v0.16.1\nndarray v0.16.1 (*)\n";
         assert!(no_torch(clean).is_ok());
         assert_eq!(crates(clean), 2);
-        let message = no_torch(&format!("{clean}torch-sys v0.24.0\n")).unwrap_err();
+        let message = no_torch(&format!("{clean}torch-sys v0.24.0\n")).unwrap_err().to_string();
         assert!(message.contains("torch-sys v0.24.0"), "{message}");
     }
 }

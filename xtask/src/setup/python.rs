@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use anyhow::{Context as _, Result, bail};
+
 use crate::process;
 
 /// The oldest pip that takes several `--platform` options and knows tags such as manylinux_2_28.
@@ -20,17 +22,17 @@ pub(crate) fn version() -> Option<String> {
 }
 
 /// pip's version, or a message with the way out.
-pub(crate) fn pip() -> Result<String, String> {
+pub(crate) fn pip() -> Result<String> {
     if version().is_none() {
-        return Err(format!("python3 is missing: install it with `{}`", install_python()));
+        bail!("python3 is missing: install it with `{}`", install_python());
     }
     let line = process::first_line("python3", &["-m", "pip", "--version"])
-        .ok_or_else(|| format!("python3 has no pip: install it with `{}`", install_pip()))?;
+        .with_context(|| format!("python3 has no pip: install it with `{}`", install_pip()))?;
     let version = line.split_whitespace().nth(1).unwrap_or_default().to_owned();
     if is_old(&version) {
         let (major, minor) = OLDEST_PIP;
         let upgrade = "python3 -m pip install --user --upgrade pip";
-        return Err(format!("pip {version} is too old, {major}.{minor} is needed: `{upgrade}`"));
+        bail!("pip {version} is too old, {major}.{minor} is needed: `{upgrade}`");
     }
     Ok(version)
 }
@@ -44,7 +46,7 @@ pub(crate) fn torch_folder() -> Option<PathBuf> {
 }
 
 /// Loads a shared library in a process of its own; the error is the loader's message.
-pub(crate) fn load(library: &std::path::Path) -> Result<(), String> {
+pub(crate) fn load(library: &std::path::Path) -> Result<()> {
     let script =
         "import ctypes, sys\ntry: ctypes.CDLL(sys.argv[1])\nexcept OSError as e: sys.exit(str(e))";
     process::capture(command().args(["-c", script]).arg(library)).map(drop)
@@ -60,7 +62,7 @@ pub(crate) fn install_python() -> &'static str {
 }
 
 /// The command that installs pip here.
-pub(crate) fn install_pip() -> &'static str {
+fn install_pip() -> &'static str {
     if std::env::var_os("VIRTUAL_ENV").is_some() {
         "python3 -m ensurepip"
     } else if cfg!(target_os = "macos") {

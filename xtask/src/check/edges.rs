@@ -1,12 +1,15 @@
-//! `edges`: docs/architecture.md's crate table equals the crate graph, and torch-free crates stay so.
+//! `edges`: compares the crate table of docs/architecture.md with the crate graph, and keeps crates free of libtorch.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::metadata::Graph;
+use anyhow::Result;
+
+use super::graph::Graph;
+use super::markdown;
+use super::problem::{Problem, report};
+use crate::args::Args;
 use crate::output::outln;
-use crate::problem::{Problem, report};
 use crate::workspace::Workspace;
-use crate::{args, markdown};
 
 pub(crate) const HELP: &str = "\
 usage: cargo xtask edges
@@ -25,6 +28,7 @@ const TORCH_FREE: &[&str] = &[
     "equiav-corpora",
     "equiav-data",
     "equiav-eval",
+    "equiav-experiments",
     "equiav-ingest",
     "equiav-runs",
     "xtask",
@@ -34,13 +38,13 @@ const TORCH_FREE: &[&str] = &[
 const TORCH: &[&str] = &["tch", "torch-sys"];
 
 /// `cargo xtask edges`.
-pub(crate) fn command(workspace: &Workspace, arguments: &[String]) -> Result<(), String> {
-    args::none("edges", arguments)?;
+pub(crate) fn command(workspace: &Workspace, arguments: &[String]) -> Result<()> {
+    Args::new("edges", arguments).finish()?;
     run(workspace)
 }
 
 /// The check itself.
-pub(crate) fn run(workspace: &Workspace) -> Result<(), String> {
+pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     let graph = Graph::read(workspace)?;
     let mut problems = compare(&workspace.read(DOCUMENT)?, &graph.member_edges());
     problems.extend(torch(&graph));
@@ -106,7 +110,7 @@ fn torch(graph: &Graph) -> Vec<Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metadata::tests::graph;
+    use crate::check::graph::tests::graph;
 
     const TABLE: &str = "| crate | holds | depends on |\n|--|--|--|\n";
 
@@ -117,30 +121,19 @@ mod tests {
     }
 
     #[test]
-    fn a_true_table_passes() {
+    fn table_and_graph_are_compared_both_ways() {
+        let edges: &[(&str, &[&str])] = &[("a", &["b"]), ("b", &[])];
         let rows = "| `a` | things | `b` |\n| `b` | others | – |\n";
-        assert!(messages(rows, &[("a", &["b"]), ("b", &[])]).is_empty());
-    }
-
-    #[test]
-    fn an_edge_that_is_not_listed_is_found() {
-        let found =
-            messages("| `a` | things | – |\n| `b` | others | – |\n", &[("a", &["b"]), ("b", &[])]);
+        assert!(messages(rows, edges).is_empty());
+        let found = messages("| `a` | things | – |\n| `b` | others | – |\n", edges);
         assert_eq!(found, ["`a` depends on `b`, which is not listed"]);
-    }
-
-    #[test]
-    fn a_listed_edge_that_is_not_there_is_found() {
-        let found =
-            messages("| `a` | things | `b` |\n| `b` | others | – |\n", &[("a", &[]), ("b", &[])]);
-        assert_eq!(found, ["`a` does not depend on `b`, which is listed"]);
-    }
-
-    #[test]
-    fn crates_and_rows_pair_up() {
+        assert_eq!(
+            messages(rows, &[("a", &[]), ("b", &[])]),
+            ["`a` does not depend on `b`, which is listed"]
+        );
         let found = messages(
-            "| `a` | x | – |\n| `a` | x | – |\n| `z` | x | – |\n| y | x | – |\n",
-            &[("a", &[]), ("b", &[])],
+            "| `a` | x | `b` |\n| `a` | x | `b` |\n| `z` | x | – |\n| y | x | – |\n",
+            edges,
         );
         assert_eq!(
             found,
@@ -159,21 +152,15 @@ mod tests {
     }
 
     #[test]
-    fn torch_behind_another_crate_is_found() {
-        let clean: Vec<(&str, &[&str])> = TORCH_FREE.iter().map(|name| (*name, &[][..])).collect();
-        assert!(torch(&graph(TORCH_FREE, &clean)).is_empty());
-        let mut dirty = clean;
-        dirty[0] = ("equiav-augment", &["helper"]);
-        dirty.push(("helper", &["torch-sys"]));
-        let problems = torch(&graph(TORCH_FREE, &dirty));
+    fn torch_behind_another_crate_and_a_missing_crate_are_found() {
+        let mut edges: Vec<(&str, &[&str])> =
+            TORCH_FREE.iter().map(|name| (*name, &[][..])).collect();
+        assert!(torch(&graph(TORCH_FREE, &edges)).is_empty());
+        assert_eq!(torch(&graph(&TORCH_FREE[1..], &edges)).len(), 1);
+        edges[0] = ("equiav-augment", &["helper"]);
+        edges.push(("helper", &["torch-sys"]));
+        let problems = torch(&graph(TORCH_FREE, &edges));
         assert_eq!(problems.len(), 1);
         assert!(problems[0].message.ends_with("equiav-augment -> helper -> torch-sys"));
-    }
-
-    #[test]
-    fn a_torch_free_crate_that_was_renamed_is_missed() {
-        let edges: Vec<(&str, &[&str])> = TORCH_FREE.iter().map(|name| (*name, &[][..])).collect();
-        let problems = torch(&graph(&TORCH_FREE[1..], &edges));
-        assert_eq!(problems.len(), 1);
     }
 }

@@ -3,20 +3,18 @@
 use std::collections::BTreeSet;
 
 use super::Tree;
-use crate::problem::Problem;
-use crate::rust_source::{code_only, has_word};
+use super::exceptions::{LONG, unused};
+use crate::check::problem::Problem;
+use crate::check::tokens::Token;
 
 const MAX_LINES: usize = 300;
-
-/// Files that may be longer, each with the reason why cutting them would not help a reader.
-const LONG: &[(&str, &str)] = &[];
 
 /// The one crate that may hold `unsafe`.
 const UNSAFE_CRATE: &str = "crates/equiav-torch/";
 
 // Spelled in two parts, so that this file obeys its own rule.
 const NOTES: [&str; 2] = [concat!("TO", "DO"), concat!("FIX", "ME")];
-const MACROS: [&str; 3] = ["todo!", "unimplemented!", "dbg!"];
+const MACROS: [&str; 3] = ["todo", "unimplemented", "dbg"];
 const GRAB_BAGS: [&str; 3] = ["utils", "common", "helpers"];
 
 /// A reader learns from the first line what a file is for.
@@ -30,26 +28,15 @@ pub(crate) fn is_short(tree: &Tree) -> Vec<Problem> {
     short(tree, LONG)
 }
 
-fn short(tree: &Tree, allowed: &[(&str, &str)]) -> Vec<Problem> {
+fn short(tree: &Tree, allowed: &[&str]) -> Vec<Problem> {
     let tests = test_files(tree);
-    let mut problems = Vec::new();
-    for (path, text) in tree.texts(".rs").filter(|(path, _)| !tests.contains(*path)) {
-        let lines = lines_without_tests(text);
-        let is_allowed = allowed.iter().any(|(long, _)| *long == path);
-        if lines > MAX_LINES && !is_allowed {
-            let message = format!("{lines} lines without tests, {MAX_LINES} are allowed");
-            problems.push(Problem::new(path, 0, message));
-        }
-        if lines <= MAX_LINES && is_allowed {
-            problems.push(Problem::new(path, 0, "no longer needs its exception in xtask"));
-        }
-    }
-    for (path, reason) in allowed {
-        if !tree.has(path) || reason.is_empty() {
-            problems.push(Problem::new(path, 0, "an exception in xtask without file or reason"));
-        }
-    }
-    problems
+    let files = tree.texts(".rs").filter(|(path, _)| !tests.contains(*path));
+    let lengths = files.map(|(path, text)| (path, lines_without_tests(text)));
+    let long: Vec<(&str, usize)> = lengths.filter(|(_, lines)| *lines > MAX_LINES).collect();
+    let new = long.iter().filter(|(path, _)| !allowed.contains(path)).map(|(path, lines)| {
+        Problem::new(path, 0, format!("{lines} lines without tests, {MAX_LINES} are allowed"))
+    });
+    new.chain(unused(allowed, &long.iter().map(|(path, _)| *path).collect())).collect()
 }
 
 /// Lines before a trailing `#[cfg(test)] mod`.
@@ -102,15 +89,29 @@ pub(crate) fn has_no_leftovers(tree: &Tree) -> Vec<Problem> {
             }
         }
     }
-    for (path, text) in tree.texts(".rs") {
-        for (index, line) in code_only(text).lines().enumerate() {
-            let mut found: Vec<&str> =
-                MACROS.into_iter().filter(|name| has_word(line, name)).collect();
-            if line.contains("#[ignore") {
-                found.push("#[ignore]");
-            }
-            let each = found.into_iter();
-            problems.extend(each.map(|what| Problem::new(path, index + 1, format!("`{what}`"))));
+    problems.extend(each_token(tree, |[sign, word, next]| {
+        if MACROS.contains(&word.text.as_str()) && next.text == "!" {
+            return Some(format!("`{}!`", word.text));
+        }
+        (sign.text == "Bracket" && word.text == "ignore").then(|| "`#[ignore]`".to_owned())
+    }));
+    problems
+}
+
+/// Whether `word` stands in `text` with no letter, digit or underscore beside it.
+fn has_word(text: &str, word: &str) -> bool {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|other| other == word)
+}
+
+/// A problem for every token about which `message` has something to say, seeing those before and after it too.
+fn each_token(tree: &Tree, message: impl Fn([&Token; 3]) -> Option<String>) -> Vec<Problem> {
+    let none = Token { text: String::new(), line: 0 };
+    let mut problems = Vec::new();
+    for (path, tokens) in tree.tokens() {
+        for (at, token) in tokens.iter().enumerate() {
+            let before = at.checked_sub(1).map_or(&none, |before| &tokens[before]);
+            let said = message([before, token, tokens.get(at + 1).unwrap_or(&none)]);
+            problems.extend(said.map(|message| Problem::new(path, token.line, message)));
         }
     }
     problems
@@ -118,28 +119,18 @@ pub(crate) fn has_no_leftovers(tree: &Tree) -> Vec<Problem> {
 
 /// A module is named for what it holds.
 pub(crate) fn has_no_grab_bag(tree: &Tree) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    for (path, text) in tree.texts(".rs") {
-        for (index, line) in code_only(text).lines().enumerate() {
-            if let Some(name) = module(line).filter(|name| GRAB_BAGS.contains(name)) {
-                let message = format!("`mod {name}` says nothing: name it for what it holds");
-                problems.push(Problem::new(path, index + 1, message));
-            }
-        }
-    }
-    problems
+    each_token(tree, |[before, name, _]| {
+        let is_bag = before.text == "mod" && GRAB_BAGS.contains(&name.text.as_str());
+        is_bag.then(|| format!("`mod {}` says nothing: name it for what it holds", name.text))
+    })
 }
 
 /// All that the compiler cannot check is in one crate.
 pub(crate) fn is_safe(tree: &Tree) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    for (path, text) in tree.texts(".rs").filter(|(path, _)| !path.starts_with(UNSAFE_CRATE)) {
-        for (index, line) in code_only(text).lines().enumerate() {
-            if has_word(line, "unsafe") {
-                problems.push(Problem::new(path, index + 1, "`unsafe` outside equiav-torch"));
-            }
-        }
-    }
+    let mut problems = each_token(tree, |[_, word, _]| {
+        (word.text == "unsafe").then(|| "`unsafe` outside equiav-torch".to_owned())
+    });
+    problems.retain(|problem| !problem.path.starts_with(UNSAFE_CRATE));
     problems
 }
 
@@ -180,14 +171,11 @@ mod tests {
     }
 
     #[test]
-    fn an_exception_needs_a_long_file_and_a_reason() {
+    fn an_exception_needs_a_long_file() {
         let long = "//! Long.\n".repeat(MAX_LINES + 1);
         let tree = Tree::of(&[("a.rs", &long), ("b.rs", "//! Short.\n")]);
-        assert!(short(&tree, &[("a.rs", "a table")]).is_empty());
-        let messages = |allowed| short(&tree, allowed).len();
-        assert_eq!(messages(&[("a.rs", "")]), 1, "no reason");
-        assert_eq!(messages(&[("a.rs", "a table"), ("b.rs", "a table")]), 1, "not long");
-        assert_eq!(messages(&[("a.rs", "a table"), ("c.rs", "a table")]), 1, "no file");
+        assert!(short(&tree, &["a.rs"]).is_empty());
+        assert_eq!(short(&tree, &["a.rs", "b.rs", "c.rs"]).len(), 2, "not long, and not there");
     }
 
     #[test]
@@ -197,10 +185,10 @@ mod tests {
             assert_eq!(problems(has_no_leftovers, "a.md", &format!("{note}\n")), 1);
         }
         for name in MACROS {
-            assert_eq!(problems(has_no_leftovers, "a.rs", &format!("fn f() {{ {name}() }}\n")), 1);
-            assert_eq!(problems(has_no_leftovers, "a.rs", &format!("// no {name}\n")), 0);
+            let text = format!("// no {name}!\nfn {name}() {{ {name}!() }}\n");
+            assert_eq!(problems(has_no_leftovers, "a.rs", &text), 1);
         }
-        assert_eq!(problems(has_no_leftovers, "a.rs", "#[ignore = \"slow\"]\n"), 1);
+        assert_eq!(problems(has_no_leftovers, "a.rs", "#[ignore = \"slow\"]\nfn f() {}\n"), 1);
     }
 
     #[test]

@@ -1,16 +1,18 @@
-//! `published`: docs/published.md has one row for every marker comment in the crates, and the other way round.
+//! `parity-notes`: docs/published.md has one row for every marker comment in the crates, and the other way round.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use anyhow::{Context as _, Result};
+
+use super::markdown::{self, Row};
+use super::problem::{Problem, report};
+use super::tidy::Tree;
 use crate::args::Args;
-use crate::markdown::{self, Row};
 use crate::output::outln;
-use crate::problem::{Problem, report};
-use crate::tidy::Tree;
 use crate::workspace::Workspace;
 
 pub(crate) const HELP: &str = "\
-usage: cargo xtask published [--write]
+usage: cargo xtask parity-notes [--write]
 
 Every place in crates/ where we follow or leave the published implementation on purpose carries a
 comment `// PUBLISHED: key`, and docs/published.md one row `| key | published | here | where |` for
@@ -27,16 +29,11 @@ const MARKER: &str = "PUBLISHED:";
 /// Key to the files that carry it, with the line of the first.
 type Markers = BTreeMap<String, BTreeMap<String, usize>>;
 
-/// `cargo xtask published`.
-pub(crate) fn command(workspace: &Workspace, args: &[String]) -> Result<(), String> {
-    let mut write = false;
-    let mut args = Args::new("published", args);
-    while let Some(arg) = args.next() {
-        match arg {
-            "--write" => write = true,
-            other => return Err(args.unknown(other)),
-        }
-    }
+/// `cargo xtask parity-notes`, or `published`.
+pub(crate) fn command(workspace: &Workspace, args: &[String]) -> Result<()> {
+    let mut args = Args::new("parity-notes", args);
+    let write = args.flag("--write");
+    args.finish()?;
     if write {
         fill(workspace)?
     }
@@ -44,31 +41,27 @@ pub(crate) fn command(workspace: &Workspace, args: &[String]) -> Result<(), Stri
 }
 
 /// The check itself.
-pub(crate) fn run(workspace: &Workspace) -> Result<(), String> {
+pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     let (markers, mut problems) = markers(&Tree::read(workspace)?);
     problems.extend(compare(&workspace.read(DOCUMENT)?, &markers));
-    report("published", problems)?;
-    outln!("published: {} keys, each with its row", markers.len());
+    report("parity-notes", problems)?;
+    outln!("parity-notes: {} keys, each with its row", markers.len());
     Ok(())
 }
 
 /// Collects the marker comments of the crates; those that cannot be read are problems.
 fn markers(tree: &Tree) -> (Markers, Vec<Problem>) {
     let (mut markers, mut problems) = (Markers::new(), Vec::new());
-    let ours = tree.files.iter().filter(|file| file.path.starts_with("crates/"));
-    for file in ours.filter(|file| file.path.ends_with(".rs")) {
-        for (index, line) in file.text.as_deref().unwrap_or_default().lines().enumerate() {
-            if !is_marker(line) {
-                continue;
-            }
+    for (path, text) in tree.texts(".rs").filter(|(path, _)| path.starts_with("crates/")) {
+        for (index, line) in text.lines().enumerate().filter(|(_, line)| is_marker(line)) {
             match key(line) {
                 Some(key) => {
                     let files = markers.entry(key.to_owned()).or_default();
-                    files.entry(file.path.clone()).or_insert(index + 1);
+                    files.entry(path.to_owned()).or_insert(index + 1);
                 }
                 None => {
                     let message = format!("write the marker as `// {MARKER} some-key`");
-                    problems.push(Problem::new(&file.path, index + 1, message));
+                    problems.push(Problem::new(path, index + 1, message));
                 }
             }
         }
@@ -119,7 +112,7 @@ fn compare(document: &str, markers: &Markers) -> Vec<Problem> {
             match markers.get(key) {
                 None => wrong(format!("no file carries `// {MARKER} {key}`")),
                 Some(files) if row.cells[3] != places(files) => wrong(format!(
-                    "the last cell of `{key}` is not {}: `cargo xtask published --write` fills it",
+                    "the last cell of `{key}` is not {}: `cargo xtask parity-notes --write` fills it",
                     places(files)
                 )),
                 Some(_) => {}
@@ -145,11 +138,11 @@ fn places(files: &BTreeMap<String, usize>) -> String {
 }
 
 /// Writes the last column anew.
-fn fill(workspace: &Workspace) -> Result<(), String> {
+fn fill(workspace: &Workspace) -> Result<()> {
     let (markers, _) = markers(&Tree::read(workspace)?);
     let filled = filled(&workspace.read(DOCUMENT)?, &markers);
     std::fs::write(workspace.root().join(DOCUMENT), filled)
-        .map_err(|e| format!("cannot write {DOCUMENT}: {e}"))
+        .with_context(|| format!("cannot write {DOCUMENT}"))
 }
 
 fn filled(document: &str, markers: &Markers) -> String {
@@ -182,39 +175,15 @@ mod tests {
     }
 
     #[test]
-    fn a_paired_key_passes() {
-        let row = "| `some-key` | this | that | [x/a.rs](../crates/x/src/a.rs) |\n";
-        assert!(messages(row, "// PUBLISHED: some-key\n").is_empty());
-    }
-
-    #[test]
-    fn a_key_may_be_carried_in_several_places() {
-        let (markers, problems) =
-            source("// PUBLISHED: some-key here\n    // PUBLISHED: some-key.\n");
-        assert_eq!((markers.len(), problems.len()), (1, 0));
-    }
-
-    #[test]
-    fn a_marker_without_row_is_found() {
-        assert_eq!(messages("", "// PUBLISHED: k\n"), ["`k` has no row in docs/published.md"]);
-    }
-
-    #[test]
-    fn a_row_without_marker_is_found() {
-        let found = messages("| `k` | this | that | |\n", "");
-        assert_eq!(found, ["no file carries `// PUBLISHED: k`"]);
-    }
-
-    #[test]
-    fn two_rows_of_a_key_are_found() {
+    fn rows_and_markers_pair_up() {
         let row = "| `k` | this | that | [x/a.rs](../crates/x/src/a.rs) |\n";
-        assert_eq!(messages(&row.repeat(2), "// PUBLISHED: k\n"), ["`k` has two rows"]);
-    }
-
-    #[test]
-    fn an_empty_cell_is_found() {
-        let row = "| `k` | | that | [x/a.rs](../crates/x/src/a.rs) |\n";
-        assert_eq!(messages(row, "// PUBLISHED: k\n"), ["the row of `k` needs 4 filled cells"]);
+        let code = "// PUBLISHED: k here\n    // PUBLISHED: k.\n";
+        assert!(messages(row, code).is_empty(), "a key may be carried in several places");
+        assert_eq!(messages("", code), ["`k` has no row in docs/published.md"]);
+        assert_eq!(messages(row, ""), ["no file carries `// PUBLISHED: k`"]);
+        assert_eq!(messages(&row.repeat(2), code), ["`k` has two rows"]);
+        let empty = row.replace("this", "");
+        assert_eq!(messages(&empty, code), ["the row of `k` needs 4 filled cells"]);
     }
 
     #[test]

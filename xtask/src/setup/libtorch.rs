@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use anyhow::{Result, bail, ensure};
+
 /// The version that `tch` of the root `Cargo.toml` accepts.
 pub(crate) const VERSION: &str = "2.11.0";
 
@@ -34,28 +36,19 @@ impl Libtorch {
 }
 
 /// Looks into `folder`; the error says what is wrong with it, as a clause.
-pub(crate) fn inspect(folder: &Path) -> Result<Libtorch, String> {
-    if !folder.is_dir() {
-        return Err("it is not there".to_owned());
-    }
-    for name in ["c10", "torch_cpu", "torch"] {
-        let file = Path::new("lib").join(library(name));
-        if !folder.join(&file).is_file() {
-            return Err(format!("it has no {}", file.display()));
-        }
-    }
-    let header = Path::new("include/torch/csrc/api/include/torch/torch.h");
-    if !folder.join(header).is_file() {
-        return Err(format!("it has no {}", header.display()));
+pub(crate) fn inspect(folder: &Path) -> Result<Libtorch> {
+    ensure!(folder.is_dir(), "it is not there");
+    let mut needed =
+        ["c10", "torch_cpu", "torch"].map(|name| format!("lib/{}", library(name))).to_vec();
+    needed.push("include/torch/csrc/api/include/torch/torch.h".to_owned());
+    for file in needed {
+        ensure!(folder.join(&file).is_file(), "it has no {file}");
     }
     match version(folder) {
-        None => return Err("its version cannot be told".to_owned()),
-        Some(found) if found != VERSION => return Err(format!("it is version {found}")),
-        Some(_) => {}
+        None => bail!("its version cannot be told"),
+        Some(found) => ensure!(found == VERSION, "it is version {found}"),
     }
-    if abi(folder) == Some(Abi::Old) {
-        return Err("it is built for the C++ ABI from before C++11".to_owned());
-    }
+    ensure!(abi(folder) != Some(Abi::Old), "it is built for the C++ ABI from before C++11");
     let cuda = folder.join("lib").join(library("torch_cuda")).is_file();
     Ok(Libtorch { folder: folder.to_owned(), cuda })
 }
@@ -128,49 +121,20 @@ pub(crate) mod tests {
         }
     }
 
-    /// A folder of its own, removed when dropped.
-    pub(crate) struct Scratch(pub(crate) PathBuf);
-
-    impl Scratch {
-        pub(crate) fn new(name: &str) -> Scratch {
-            let folder = std::env::temp_dir().join(format!("xtask-{name}-{}", std::process::id()));
-            fs::remove_dir_all(&folder).ok();
-            fs::create_dir_all(&folder).unwrap();
-            Scratch(folder)
-        }
-    }
-
-    impl Drop for Scratch {
-        fn drop(&mut self) {
-            fs::remove_dir_all(&self.0).ok();
-        }
-    }
-
     #[test]
-    fn the_right_version_is_accepted_and_another_is_named() {
-        let scratch = Scratch::new("versions");
-        imitate(&scratch.0, VERSION);
-        assert!(!inspect(&scratch.0).unwrap().cuda);
-        imitate(&scratch.0, "2.5.1");
-        assert_eq!(inspect(&scratch.0).unwrap_err(), "it is version 2.5.1");
-    }
-
-    #[test]
-    fn a_missing_library_is_named() {
-        let scratch = Scratch::new("library");
-        imitate(&scratch.0, VERSION);
-        fs::remove_file(scratch.0.join("lib").join(library("torch_cpu"))).unwrap();
-        let message = inspect(&scratch.0).unwrap_err();
-        assert_eq!(message, format!("it has no lib/{}", library("torch_cpu")));
-        assert_eq!(inspect(&scratch.0.join("gone")).unwrap_err(), "it is not there");
-    }
-
-    #[test]
-    fn cuda_is_told_from_its_library() {
-        let scratch = Scratch::new("cuda");
-        imitate(&scratch.0, VERSION);
-        fs::write(scratch.0.join("lib").join(library("torch_cuda")), "").unwrap();
-        assert!(inspect(&scratch.0).unwrap().cuda);
+    fn the_right_version_is_accepted_and_what_is_wrong_is_named() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (folder, at) = (scratch.path(), |name| scratch.path().join("lib").join(library(name)));
+        let wrong = |folder: &Path| inspect(folder).unwrap_err().to_string();
+        imitate(folder, VERSION);
+        assert!(!inspect(folder).unwrap().cuda);
+        fs::write(at("torch_cuda"), "").unwrap();
+        assert!(inspect(folder).unwrap().cuda);
+        imitate(folder, "2.5.1");
+        assert_eq!(wrong(folder), "it is version 2.5.1");
+        fs::remove_file(at("torch_cpu")).unwrap();
+        assert_eq!(wrong(folder), format!("it has no lib/{}", library("torch_cpu")));
+        assert_eq!(wrong(&folder.join("gone")), "it is not there");
     }
 
     #[test]

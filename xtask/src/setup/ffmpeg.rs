@@ -4,12 +4,14 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context as _, Result, ensure};
+
+use super::wheels::{self, Wheel};
+use super::{Options, cache, fetch, python};
 use crate::args::Args;
-use crate::output::outln;
+use crate::output::{note, outln};
 use crate::process;
-use crate::setup::{Options, cache, fetch};
-use crate::terminal::note;
-use crate::wheels::{self, Wheel};
+use crate::workspace::Workspace;
 
 pub(crate) const HELP: &str = "\
 usage: cargo xtask ffmpeg [--index-url URL] [--force]
@@ -31,14 +33,13 @@ const PROGRAM: &str = "ffmpeg";
 const BINARIES: &str = "imageio_ffmpeg/binaries";
 
 /// `cargo xtask ffmpeg`.
-pub(crate) fn command(_: &crate::workspace::Workspace, args: &[String]) -> Result<(), String> {
-    let options = parse(args)?;
-    outln!("{}", fetched(&options)?.display());
+pub(crate) fn command(_: &Workspace, args: &[String]) -> Result<()> {
+    outln!("{}", fetched(&Options::parse(Args::new("ffmpeg", args))?)?.display());
     Ok(())
 }
 
 /// Makes sure that there is an FFmpeg, the machine's own or a fetched one.
-pub(crate) fn ensure() -> Result<(), String> {
+pub(crate) fn ensure() -> Result<()> {
     if find().is_some() {
         return Ok(());
     }
@@ -61,25 +62,12 @@ pub(crate) fn find() -> Option<String> {
     on_path.chain(program()).filter(|program| program.is_file()).find_map(version)
 }
 
-fn program() -> Result<PathBuf, String> {
+fn program() -> Result<PathBuf> {
     Ok(cache::folder()?.join(HOME).join(PROGRAM))
 }
 
-fn parse(args: &[String]) -> Result<Options, String> {
-    let mut options = Options::default();
-    let mut args = Args::new("ffmpeg", args);
-    while let Some(arg) = args.next() {
-        match arg {
-            "--force" => options.force = true,
-            "--index-url" => options.index_url = Some(args.value("--index-url")?.to_owned()),
-            other => return Err(args.unknown(other)),
-        }
-    }
-    Ok(options)
-}
-
 /// The fetched program, fetched now if it is not there.
-fn fetched(options: &Options) -> Result<PathBuf, String> {
+fn fetched(options: &Options) -> Result<PathBuf> {
     let program = program()?;
     let cache = cache::folder()?;
     fetch::make_folder(&cache)?;
@@ -91,9 +79,9 @@ fn fetched(options: &Options) -> Result<PathBuf, String> {
     Ok(program)
 }
 
-fn make(cache: &Path, wheel: &Wheel, options: &Options) -> Result<(), String> {
-    crate::python::pip()?;
-    note(&format!("fetching {}", wheel.requirement));
+fn make(cache: &Path, wheel: &Wheel, options: &Options) -> Result<()> {
+    python::pip()?;
+    note(&format!("fetching {}", wheel.requirement()));
     let partial = cache.join(format!("{HOME}.partial"));
     for folder in ["tree", "temporary"].map(|name| partial.join(name)) {
         fetch::remove(&folder)?;
@@ -109,45 +97,36 @@ fn make(cache: &Path, wheel: &Wheel, options: &Options) -> Result<(), String> {
 }
 
 /// Moves the one file of `folder` to `program`, and tries it out.
-fn take(folder: &Path, program: &Path) -> Result<(), String> {
-    let failed = |error| format!("the wheel does not hold what was expected: {error}");
-    let mut files = fs::read_dir(folder).map_err(failed)?;
-    let file = files.next().ok_or("the wheel holds no FFmpeg")?.map_err(failed)?.path();
+fn take(folder: &Path, program: &Path) -> Result<()> {
+    let file = fs::read_dir(folder).ok().and_then(|mut files| files.next());
+    let file = file.context("the wheel holds no FFmpeg")??.path();
     fs::rename(&file, program)
         .and_then(|()| fs::set_permissions(program, fs::Permissions::from_mode(0o755)))
-        .map_err(failed)?;
-    let shown = program.to_string_lossy();
-    match process::first_line(&shown, &["-version"]) {
-        Some(line) if line.starts_with("ffmpeg version") => Ok(()),
-        _ => Err("FFmpeg was fetched, but this system cannot run it".to_owned()),
-    }
+        .with_context(|| format!("cannot move FFmpeg to {}", program.display()))?;
+    let line = process::first_line(&program.to_string_lossy(), &["-version"]);
+    let runs = line.is_some_and(|line| line.starts_with("ffmpeg version"));
+    ensure!(runs, "FFmpeg was fetched, but this system cannot run it");
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::libtorch::tests::Scratch;
 
     #[test]
     fn the_program_is_tried_before_it_is_taken() {
-        let scratch = Scratch::new("ffmpeg");
-        let folder = scratch.0.join("binaries");
-        let put = |text: &str| {
+        let scratch = tempfile::tempdir().unwrap();
+        let take = |text: Option<&str>| {
+            let folder = scratch.path().join("binaries");
             fs::create_dir_all(&folder).unwrap();
-            fs::write(folder.join("ffmpeg-linux"), text).unwrap();
+            if let Some(text) = text {
+                fs::write(folder.join("ffmpeg-linux"), text).unwrap();
+            }
+            take(&folder, &scratch.path().join("ffmpeg")).map_err(|error| error.to_string())
         };
-        put("#!/bin/sh\necho ffmpeg version n9.0.2\n");
-        take(&folder, &scratch.0.join("fine")).unwrap();
-        put("#!/bin/sh\necho something else\n");
-        assert!(take(&folder, &scratch.0.join("wrong")).unwrap_err().contains("cannot run it"));
-        assert!(take(&folder, &scratch.0.join("none")).unwrap_err().contains("no FFmpeg"));
-    }
-
-    #[test]
-    fn options_are_read() {
-        let args = ["--index-url", "https://index.example/simple", "--force"].map(str::to_owned);
-        let options = parse(&args).unwrap();
-        assert!(options.force && options.index_url.is_some() && !options.cuda);
-        assert!(parse(&["--cuda".to_owned()]).is_err());
+        assert_eq!(take(Some("#!/bin/sh\necho ffmpeg version n9.0.2\n")), Ok(()));
+        let error = take(Some("#!/bin/sh\necho something else\n")).unwrap_err();
+        assert!(error.contains("cannot run it"), "{error}");
+        assert!(take(None).unwrap_err().contains("no FFmpeg"));
     }
 }

@@ -39,21 +39,6 @@ fn parse_df(text: &str) -> Option<u64> {
     Some(kib * 1024)
 }
 
-/// The processor, its cores, the memory, and today's date.
-pub(crate) fn and_date() -> String {
-    let processor = std::fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
-        let name = text.lines().find(|line| line.starts_with("model name"))?;
-        Some(name.split_once(':')?.1.trim().to_owned())
-    });
-    let processor = processor
-        .or_else(|| process::first_line("sysctl", &["-n", "machdep.cpu.brand_string"]))
-        .unwrap_or_else(|| std::env::consts::ARCH.to_owned());
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let memory = memory().map(|(_, total)| format!(", {}", gigabytes(total)));
-    let date = process::first_line("date", &["-u", "+%Y-%m-%d"]).unwrap_or_default();
-    format!("{processor}, {cores} cores{}; {date}", memory.unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,20 +2,22 @@
 
 use std::fmt;
 
+use anyhow::{Result, ensure};
+
 use crate::output::outln;
 
 /// One thing to mend.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) struct Problem {
+pub(super) struct Problem {
     /// Relative to the repository.
-    pub(crate) path: String,
+    pub(super) path: String,
     /// Counted from 1; 0 where the whole file is meant.
-    pub(crate) line: usize,
-    pub(crate) message: String,
+    pub(super) line: usize,
+    pub(super) message: String,
 }
 
 impl Problem {
-    pub(crate) fn new(path: &str, line: usize, message: impl Into<String>) -> Problem {
+    pub(super) fn new(path: &str, line: usize, message: impl Into<String>) -> Problem {
         Problem { path: path.to_owned(), line, message: message.into() }
     }
 }
@@ -30,14 +32,12 @@ impl fmt::Display for Problem {
 }
 
 /// Prints `problems`; an error that counts them unless there are none.
-pub(crate) fn report(what: &str, mut problems: Vec<Problem>) -> Result<(), String> {
+pub(super) fn report(what: &str, mut problems: Vec<Problem>) -> Result<()> {
     problems.sort();
     for problem in &problems {
         outln!("{problem}");
     }
-    match problems.len() {
-        0 => Ok(()),
-        1 => Err(format!("{what}: 1 problem, printed above")),
-        n => Err(format!("{what}: {n} problems, printed above")),
-    }
+    let plural = if problems.len() == 1 { "" } else { "s" };
+    ensure!(problems.is_empty(), "{what}: {} problem{plural}, printed above", problems.len());
+    Ok(())
 }

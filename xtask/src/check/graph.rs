@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use anyhow::{Context as _, Result};
 use tinyjson::JsonValue;
 
 use crate::process;
@@ -20,14 +21,14 @@ pub(crate) struct Graph {
 
 impl Graph {
     /// Asks cargo, for the system that this runs on.
-    pub(crate) fn read(workspace: &Workspace) -> Result<Graph, String> {
+    pub(crate) fn read(workspace: &Workspace) -> Result<Graph> {
         let host = process::capture(std::process::Command::new("rustc").arg("-vV"))?;
         let host = host.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default();
         let mut cargo = workspace.cargo();
         // Optional dependencies count as well.
         cargo.args(["metadata", "--format-version", "1", "--all-features"]);
         let text = process::capture(cargo.args(["--filter-platform", host]))?;
-        Graph::parse(&text).ok_or_else(|| "`cargo metadata` printed what is not understood".into())
+        Graph::parse(&text).context("`cargo metadata` printed what is not understood")
     }
 
     fn parse(text: &str) -> Option<Graph> {

@@ -2,9 +2,11 @@
 
 use std::fs;
 
+use anyhow::{Context as _, Result, ensure};
+
 use crate::args::Args;
+use crate::output::note;
 use crate::process;
-use crate::terminal::note;
 use crate::workspace::Workspace;
 
 pub(crate) const HELP: &str = "\
@@ -23,11 +25,10 @@ const MOST_MEMORY: u32 = 2_048;
 const LONGEST_ANSWER: u32 = 10;
 
 /// `cargo xtask fuzz`.
-pub(crate) fn command(workspace: &Workspace, arguments: &[String]) -> Result<(), String> {
+pub(crate) fn command(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     let (targets, seconds) = parse(arguments)?;
-    if process::first_line("cargo", &["fuzz", "--version"]).is_none() {
-        return Err("cargo-fuzz is not installed: `cargo install cargo-fuzz`".to_owned());
-    }
+    let installed = process::first_line("cargo", &["fuzz", "--version"]).is_some();
+    ensure!(installed, "cargo-fuzz is not installed: `cargo install cargo-fuzz`");
     for target in targets {
         note(&format!("{target}: {seconds} s"));
         run(workspace, target, seconds)?;
@@ -36,33 +37,22 @@ pub(crate) fn command(workspace: &Workspace, arguments: &[String]) -> Result<(),
 }
 
 /// The targets and their seconds that `arguments` ask for.
-fn parse(arguments: &[String]) -> Result<(Vec<&str>, u32), String> {
-    let (mut targets, mut seconds) = (TARGETS.to_vec(), 30);
+fn parse(arguments: &[String]) -> Result<(Vec<&str>, u32)> {
     let mut args = Args::new("fuzz", arguments);
-    while let Some(option) = args.next() {
-        match option {
-            "--seconds" => {
-                let value = args.value(option)?;
-                let number = value.parse().ok().filter(|seconds| *seconds > 0);
-                seconds = number.ok_or_else(|| format!("--seconds {value}: expected above 0"))?;
-            }
-            "--target" => {
-                let value = args.value(option)?;
-                targets.retain(|target| *target == value);
-                if targets.is_empty() {
-                    return Err(format!("--target {value}: expected {}", TARGETS.join(", ")));
-                }
-            }
-            other => return Err(args.unknown(other)),
-        }
+    let seconds = args.number("--seconds")?.unwrap_or(30);
+    let mut targets = TARGETS.to_vec();
+    if let Some(wanted) = args.value("--target")? {
+        targets.retain(|target| *target == wanted);
+        let known = TARGETS.join(", ");
+        ensure!(!targets.is_empty(), "--target {wanted}: expected {known}");
     }
-    Ok((targets, seconds))
+    args.finish().map(|()| (targets, seconds))
 }
 
-fn run(workspace: &Workspace, target: &str, seconds: u32) -> Result<(), String> {
+fn run(workspace: &Workspace, target: &str, seconds: u32) -> Result<()> {
     let folder = workspace.root().join("fuzz");
     let (corpus, seeds) = (folder.join("corpus").join(target), folder.join("seeds").join(target));
-    fs::create_dir_all(&corpus).map_err(|e| format!("cannot make {}: {e}", corpus.display()))?;
+    fs::create_dir_all(&corpus).with_context(|| format!("cannot make {}", corpus.display()))?;
     let mut cargo = workspace.cargo();
     // The fuzzer's instrumentation is an unstable option of the compiler, which stable ones take
     // when told to. There is no unsafe code of ours to watch, so no sanitizer slows it down.
@@ -79,16 +69,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn arguments_are_understood_or_refused() {
-        let parse = |text: &str| {
-            let arguments: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
-            parse(&arguments).map(|(targets, seconds)| (targets.join(" "), seconds))
-        };
-        assert_eq!(parse(""), Ok((TARGETS.join(" "), 30)));
-        assert_eq!(parse("--seconds 600 --target tar"), Ok(("tar".to_owned(), 600)));
-        assert!(parse("--seconds 0").unwrap_err().contains("expected above 0"));
-        assert!(parse("--target zip").unwrap_err().contains("expected manifest, tar"));
-        assert!(parse("--speed 1").unwrap_err().contains("no option of `fuzz`"));
+    fn a_target_is_chosen_or_refused() {
+        let arguments = ["--seconds", "600", "--target", "tar"].map(str::to_owned);
+        assert_eq!(parse(&arguments).unwrap(), (vec!["tar"], 600));
+        let error = parse(&["--target=zip".to_owned()]).unwrap_err().to_string();
+        assert!(error.contains("expected manifest, tar"), "{error}");
     }
 
     #[test]

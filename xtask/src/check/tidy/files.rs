@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use crate::problem::Problem;
+use anyhow::{Context as _, Result};
+
+use crate::check::problem::Problem;
+use crate::check::tokens::{Token, tokens};
 use crate::process;
 use crate::workspace::Workspace;
 
@@ -30,35 +33,38 @@ pub(crate) struct SourceFile {
     pub(crate) path: String,
     pub(crate) bytes: u64,
     /// None where it is no text.
-    pub(crate) text: Option<String>,
+    text: Option<String>,
+    /// Of Rust.
+    tokens: Vec<Token>,
 }
 
 impl Tree {
     /// Reads what git tracks and what it would track.
-    pub(crate) fn read(workspace: &Workspace) -> Result<Tree, String> {
+    pub(crate) fn read(workspace: &Workspace) -> Result<Tree> {
         let mut git = std::process::Command::new("git");
         // A checkout that belongs to another user, as in a container, is read all the same.
         git.current_dir(workspace.root()).args(["-c", "safe.directory=*"]);
         git.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate"]);
-        let list = process::capture(&mut git)
-            .map_err(|e| format!("the list of files comes from git, and {e}"))?;
+        let list = process::capture(&mut git).context("the list of files comes from git")?;
         let mut tree = Tree::default();
         for path in list.split('\0').filter(|path| !path.is_empty()) {
             // A file that was removed and not yet committed is still listed, a link is none of ours.
             let found = fs::symlink_metadata(workspace.root().join(path));
             if let Some(found) = found.ok().filter(fs::Metadata::is_file) {
                 let text = read_text(&workspace.root().join(path), found.len());
-                tree.add(SourceFile { path: path.to_owned(), bytes: found.len(), text });
+                tree.add(path, found.len(), text);
             }
         }
         Ok(tree)
     }
 
-    fn add(&mut self, file: SourceFile) {
-        for folder in Path::new(&file.path).ancestors().skip(1) {
+    fn add(&mut self, path: &str, bytes: u64, text: Option<String>) {
+        for folder in Path::new(path).ancestors().skip(1) {
             self.folders.insert(folder.to_string_lossy().into_owned());
         }
-        self.files.push(file);
+        let rust = text.as_deref().filter(|_| path.ends_with(".rs"));
+        let tokens = rust.map(tokens).unwrap_or_default();
+        self.files.push(SourceFile { path: path.to_owned(), bytes, text, tokens });
     }
 
     /// Whether a file or folder of this path is there.
@@ -75,13 +81,17 @@ impl Tree {
         ours.filter_map(|file| Some((file.path.as_str(), file.text.as_deref()?)))
     }
 
+    /// The tokens of every Rust file.
+    pub(crate) fn tokens(&self) -> impl Iterator<Item = (&str, &[Token])> {
+        self.files.iter().map(|file| (file.path.as_str(), file.tokens.as_slice()))
+    }
+
     /// A tree of texts, for tests of rules.
     #[cfg(test)]
     pub(crate) fn of(files: &[(&str, &str)]) -> Tree {
         let mut tree = Tree::default();
         for (path, text) in files {
-            let (path, text) = ((*path).to_owned(), (*text).to_owned());
-            tree.add(SourceFile { path, bytes: text.len() as u64, text: Some(text) });
+            tree.add(path, text.len() as u64, Some((*text).to_owned()));
         }
         tree
     }
@@ -139,7 +149,7 @@ mod tests {
     fn tree(sizes: &[(&str, u64)]) -> Tree {
         let mut tree = Tree::default();
         for (path, bytes) in sizes {
-            tree.add(SourceFile { path: (*path).to_owned(), bytes: *bytes, text: None });
+            tree.add(path, *bytes, None);
         }
         tree
     }
