@@ -1,13 +1,5 @@
 //! `check`: the gate, stage by stage, with a line for each at the end.
 
-pub(crate) mod edges;
-pub(crate) mod graph;
-mod markdown;
-pub(crate) mod parity_notes;
-mod problem;
-pub(crate) mod tidy;
-mod tokens;
-
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
@@ -30,6 +22,42 @@ options:
   --fail-fast   stop at the first failure
 ";
 
+pub(crate) const EDGES: &str = "\
+usage: cargo xtask edges
+
+Fails unless the table `| crate | holds | depends on |` of docs/architecture.md names exactly the
+crates of the workspace and exactly the edges between them (normal, build and development), and
+unless the crates that promise to do without libtorch cannot reach it through any dependency.
+";
+
+pub(crate) const TIDY: &str = "\
+usage: cargo xtask tidy
+
+Reads every file that git tracks or would track, and fails where one breaks a rule:
+  - a Rust file opens with `//!` and has at most 300 lines without its tests
+  - at most 12 modules on one level of a `src` folder; `a.rs` and the folder `a` are one
+  - no note of work left undone, no ignored test, no module named utils, common or helpers
+  - unsafe code in equiav-torch only
+  - no public type has the name of another one in any crate of crates/
+  - American spelling in identifiers
+  - no path of one machine, no host of a package index
+  - no white space at a line's end, a line's end at the file's
+  - every relative link in Markdown leads somewhere
+  - fixtures at most 15 MB, any other file at most 5 MB
+What is excepted stands in checks/src/tidy/exceptions.rs, and fails once it is no longer needed.
+";
+
+pub(crate) const PARITY_NOTES: &str = "\
+usage: cargo xtask parity-notes [--write]
+
+Every place in crates/ where we follow or leave the published implementation on purpose carries a
+comment `// PUBLISHED: key`, and docs/published.md one row `| key | published | here | where |` for
+each key. Fails unless both agree and the last column links to exactly the files that carry the key.
+
+options:
+  --write  fills the last column from the comments
+";
+
 /// One part of the gate: its name, what a developer runs to see it alone or to mend it, and what runs it.
 type Stage = (&'static str, &'static str, fn(&Workspace) -> Result<()>);
 
@@ -38,9 +66,9 @@ const STAGES: &[Stage] = &[
         setup::ensure(workspace).map(|found| outln!("{}", found.describe()))
     }),
     ("fmt", "cargo fmt --all", |workspace| cargo(workspace, &["fmt", "--all", "--", "--check"])),
-    ("edges", "cargo xtask edges", edges::run),
-    ("tidy", "cargo xtask tidy", tidy::run),
-    ("parity-notes", "cargo xtask parity-notes", parity_notes::run),
+    ("edges", "cargo xtask edges", |workspace| edges(workspace, &[])),
+    ("tidy", "cargo xtask tidy", |workspace| tidy(workspace, &[])),
+    ("parity-notes", "cargo xtask parity-notes", |workspace| parity_notes(workspace, &[])),
     ("clippy", "cargo clippy --workspace --all-targets -- -D warnings", |workspace| {
         cargo(workspace, &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])
     }),
@@ -61,6 +89,28 @@ const ALIAS: (&str, &str) = ("published", "parity-notes");
 
 fn cargo(workspace: &Workspace, args: &[&str]) -> Result<()> {
     process::run(workspace.cargo().args(args))
+}
+
+/// `cargo xtask edges`.
+pub(crate) fn edges(workspace: &Workspace, args: &[String]) -> Result<()> {
+    rules(workspace, "edges", args)
+}
+
+/// `cargo xtask tidy`.
+pub(crate) fn tidy(workspace: &Workspace, args: &[String]) -> Result<()> {
+    rules(workspace, "tidy", args)
+}
+
+/// `cargo xtask parity-notes`.
+pub(crate) fn parity_notes(workspace: &Workspace, args: &[String]) -> Result<()> {
+    rules(workspace, "parity-notes", args)
+}
+
+/// The program of `checks/`; cargo builds it if need be.
+fn rules(workspace: &Workspace, command: &str, args: &[String]) -> Result<()> {
+    let mut cargo = workspace.cargo();
+    cargo.args(["run", "--quiet", "--package", "equiav-checks", "--", command]).args(args);
+    process::run(&mut cargo)
 }
 
 /// What a stage came to: nothing where it was skipped, else its seconds and, where it failed, why.

@@ -99,9 +99,9 @@ mod tests {
     #[test]
     fn advice_does_not_fail_and_a_missing_part_does() {
         let advice = Finding::fine("ffmpeg", "none", "any").but(Verdict::Advice, "get ffmpeg");
-        assert!(conclude(&[advice.clone()]).is_ok());
+        assert!(conclude(std::slice::from_ref(&advice)).is_ok());
         let missing = Finding::fine("libtorch", "none", "2.11").but(Verdict::Missing, "set up");
-        let lines = table(&[missing.clone()]);
+        let lines = table(std::slice::from_ref(&missing));
         assert!(lines[1].contains("none") && lines[1].contains("2.11"), "{lines:?}");
         assert_eq!(lines[2], "libtorch: set up");
         let error = conclude(&[advice, missing]).unwrap_err().to_string();

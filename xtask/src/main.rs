@@ -16,7 +16,6 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 
-use check::{edges, parity_notes, tidy};
 use output::{errln, out, red};
 use setup::ffmpeg;
 use test::{endurance, fuzz};
@@ -46,9 +45,9 @@ const COMMANDS: &[Command] = &[
     command("fuzz", "feed the readers of foreign bytes with nonsense", fuzz::HELP, fuzz::command),
     command("gpu", "pack what is to be tried on a GPU, and run it there", experiments::GPU, experiments::gpu),
     command("check", "the whole gate: run it before every change", check::HELP, check::command),
-    command("edges", "compare docs/architecture.md with the crate graph", edges::HELP, edges::command),
-    command("tidy", "rules of the tree that no compiler checks", tidy::HELP, tidy::command),
-    command("parity-notes", "compare docs/published.md with the marker comments", parity_notes::HELP, parity_notes::command),
+    command("edges", "compare docs/architecture.md with the crate graph", check::EDGES, check::edges),
+    command("tidy", "rules of the tree that no compiler checks", check::TIDY, check::tidy),
+    command("parity-notes", "compare docs/published.md with the marker comments", check::PARITY_NOTES, check::parity_notes),
 ];
 
 /// Former names that still work.

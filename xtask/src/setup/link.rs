@@ -51,9 +51,9 @@ mod tests {
         let scratch = tempdir().unwrap();
         let link = scratch.path().join(".libtorch");
         let (one, two) = (scratch.path().join("one"), scratch.path().join("two"));
-        assert_eq!(replace(&link, &one).unwrap(), true);
-        assert_eq!(replace(&link, &one).unwrap(), false);
-        assert_eq!(replace(&link, &two).unwrap(), true);
+        assert!(replace(&link, &one).unwrap());
+        assert!(!replace(&link, &one).unwrap());
+        assert!(replace(&link, &two).unwrap());
         assert_eq!(fs::read_link(&link).unwrap(), two);
         assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 1, "nothing else is left");
     }

@@ -1,12 +1,12 @@
 //! The test programs that cargo has built.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Result, ensure};
 use tinyjson::JsonValue;
 
-use crate::check::graph::{field, string};
 use crate::process;
 use crate::workspace::Workspace;
 
@@ -55,6 +55,16 @@ fn binary(line: &str) -> Option<Binary> {
         program: PathBuf::from(string(&json, "executable")?),
         folder: Path::new(&string(&json, "manifest_path")?).parent()?.to_owned(),
     })
+}
+
+/// A field of an object.
+fn field<'a>(json: &'a JsonValue, name: &str) -> Option<&'a JsonValue> {
+    json.get::<HashMap<String, JsonValue>>()?.get(name)
+}
+
+/// A field that is text.
+fn string(json: &JsonValue, name: &str) -> Option<String> {
+    field(json, name)?.get::<String>().cloned()
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::Tree;
 use super::exceptions::{LONG, unused};
-use crate::check::problem::Problem;
-use crate::check::tokens::Token;
+use crate::problem::Problem;
+use crate::tokens::Token;
 
 const MAX_LINES: usize = 300;
 

@@ -1,12 +1,10 @@
 //! The crate graph as cargo sees it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use tinyjson::JsonValue;
-
-use crate::process;
-use crate::workspace::Workspace;
+use cargo_metadata::{CargoOpt, MetadataCommand};
 
 /// Every crate of the build, with normal, build and development dependencies alike.
 #[derive(Debug, Default)]
@@ -21,31 +19,29 @@ pub(crate) struct Graph {
 
 impl Graph {
     /// Asks cargo, for the system that this runs on.
-    pub(crate) fn read(workspace: &Workspace) -> Result<Graph> {
-        let host = process::capture(std::process::Command::new("rustc").arg("-vV"))?;
-        let host = host.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default();
-        let mut cargo = workspace.cargo();
+    pub(crate) fn read(root: &Path) -> Result<Graph> {
+        let rustc = std::process::Command::new("rustc").arg("-vV").output()?;
+        let host = String::from_utf8_lossy(&rustc.stdout).into_owned();
+        let host = host.lines().find_map(|line| line.strip_prefix("host: "));
+        let platform = host.context("`rustc -vV` tells of no host")?.to_owned();
         // Optional dependencies count as well.
-        cargo.args(["metadata", "--format-version", "1", "--all-features"]);
-        let text = process::capture(cargo.args(["--filter-platform", host]))?;
-        Graph::parse(&text).context("`cargo metadata` printed what is not understood")
-    }
-
-    fn parse(text: &str) -> Option<Graph> {
-        let json: JsonValue = text.parse().ok()?;
-        let mut graph = Graph::default();
-        for package in array(field(&json, "packages")?)? {
-            graph.names.insert(string(package, "id")?, string(package, "name")?);
-        }
-        for member in array(field(&json, "workspace_members")?)? {
-            graph.members.insert(member.get::<String>()?.clone());
-        }
-        for node in array(field(field(&json, "resolve")?, "nodes")?)? {
-            let dependencies = array(field(node, "deps")?)?;
-            let ids = dependencies.iter().map(|dependency| string(dependency, "pkg"));
-            graph.edges.insert(string(node, "id")?, ids.collect::<Option<_>>()?);
-        }
-        Some(graph)
+        let metadata = MetadataCommand::new()
+            .manifest_path(root.join("Cargo.toml"))
+            .features(CargoOpt::AllFeatures)
+            .other_options(["--filter-platform".to_owned(), platform])
+            .exec()?;
+        let nodes = metadata.resolve.context("`cargo metadata` resolved nothing")?.nodes;
+        let packages = metadata.packages.into_iter();
+        Ok(Graph {
+            names: packages.map(|package| (package.id.repr, package.name.to_string())).collect(),
+            members: metadata.workspace_members.into_iter().map(|id| id.repr).collect(),
+            edges: nodes
+                .into_iter()
+                .map(|node| {
+                    (node.id.repr, node.dependencies.into_iter().map(|id| id.repr).collect())
+                })
+                .collect(),
+        })
     }
 
     /// The workspace's crates, each with those of them that it depends on.
@@ -79,20 +75,6 @@ impl Graph {
     }
 }
 
-/// A field of an object.
-pub(crate) fn field<'a>(json: &'a JsonValue, name: &str) -> Option<&'a JsonValue> {
-    json.get::<std::collections::HashMap<String, JsonValue>>()?.get(name)
-}
-
-fn array(json: &JsonValue) -> Option<&Vec<JsonValue>> {
-    json.get()
-}
-
-/// A field that is text.
-pub(crate) fn string(json: &JsonValue, name: &str) -> Option<String> {
-    field(json, name)?.get::<String>().cloned()
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -109,21 +91,6 @@ pub(crate) mod tests {
         }
         graph.members = members.iter().map(|member| (*member).to_owned()).collect();
         graph
-    }
-
-    #[test]
-    fn cargos_answer_is_read() {
-        let text = r#"{
-            "packages": [{"id": "p#a", "name": "a"}, {"id": "p#b", "name": "b"}],
-            "workspace_members": ["p#a"],
-            "resolve": {"nodes": [
-                {"id": "p#a", "deps": [{"pkg": "p#b", "name": "b"}]}, {"id": "p#b", "deps": []}
-            ]}
-        }"#;
-        let graph = Graph::parse(text).unwrap();
-        assert_eq!(graph.path("a", &["b"]).unwrap(), ["a", "b"]);
-        assert!(graph.member_edges()["a"].is_empty(), "b is not ours");
-        assert!(Graph::parse("{}").is_none());
     }
 
     #[test]

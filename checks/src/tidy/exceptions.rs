@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::super::problem::Problem;
+use crate::problem::Problem;
 
 /// Files that may be longer: none, since cutting one has always helped its reader.
 pub(super) const LONG: &[&str] = &[];
@@ -67,7 +67,7 @@ pub(super) fn unused(allowed: &[&str], found: &BTreeSet<&str>) -> Vec<Problem> {
     let stale = allowed.iter().filter(|name| !found.contains(*name));
     let problem = |name: &&str| {
         let message = format!("`{name}` no longer needs its exception: remove it");
-        Problem::new("xtask/src/check/tidy/exceptions.rs", 0, message)
+        Problem::new("checks/src/tidy/exceptions.rs", 0, message)
     };
     stale.map(problem).collect()
 }

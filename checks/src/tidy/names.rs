@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Tree;
 use super::exceptions::{BRITISH, TWICE, WIDE, unused};
-use crate::check::problem::Problem;
+use crate::problem::Problem;
 
 const MOST_MODULES: usize = 12;
 

@@ -3,13 +3,12 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
-use crate::check::problem::Problem;
-use crate::check::tokens::{Token, tokens};
-use crate::process;
-use crate::workspace::Workspace;
+use crate::problem::Problem;
+use crate::tokens::{Token, tokens};
 
 const MEGABYTE: u64 = 1_000_000;
 const FIXTURES: &str = "fixtures/";
@@ -40,18 +39,21 @@ pub(crate) struct SourceFile {
 
 impl Tree {
     /// Reads what git tracks and what it would track.
-    pub(crate) fn read(workspace: &Workspace) -> Result<Tree> {
-        let mut git = std::process::Command::new("git");
+    pub(crate) fn read(root: &Path) -> Result<Tree> {
+        let mut git = Command::new("git");
         // A checkout that belongs to another user, as in a container, is read all the same.
-        git.current_dir(workspace.root()).args(["-c", "safe.directory=*"]);
+        git.current_dir(root).args(["-c", "safe.directory=*"]);
         git.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate"]);
-        let list = process::capture(&mut git).context("the list of files comes from git")?;
+        let listed = git.output().context("the list of files comes from git")?;
+        let said = String::from_utf8_lossy(&listed.stderr);
+        ensure!(listed.status.success(), "the list of files comes from git, which says: {said}");
+        let list = String::from_utf8_lossy(&listed.stdout);
         let mut tree = Tree::default();
         for path in list.split('\0').filter(|path| !path.is_empty()) {
             // A file that was removed and not yet committed is still listed, a link is none of ours.
-            let found = fs::symlink_metadata(workspace.root().join(path));
+            let found = fs::symlink_metadata(root.join(path));
             if let Some(found) = found.ok().filter(fs::Metadata::is_file) {
-                let text = read_text(&workspace.root().join(path), found.len());
+                let text = read_text(&root.join(path), found.len());
                 tree.add(path, found.len(), text);
             }
         }

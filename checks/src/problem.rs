@@ -1,23 +1,22 @@
 //! What a check of the tree finds: a place and what is wrong there.
 
 use std::fmt;
+use std::io::{Write as _, stdout};
 
 use anyhow::{Result, ensure};
 
-use crate::output::outln;
-
 /// One thing to mend.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) struct Problem {
+pub(crate) struct Problem {
     /// Relative to the repository.
-    pub(super) path: String,
+    pub(crate) path: String,
     /// Counted from 1; 0 where the whole file is meant.
-    pub(super) line: usize,
-    pub(super) message: String,
+    pub(crate) line: usize,
+    pub(crate) message: String,
 }
 
 impl Problem {
-    pub(super) fn new(path: &str, line: usize, message: impl Into<String>) -> Problem {
+    pub(crate) fn new(path: &str, line: usize, message: impl Into<String>) -> Problem {
         Problem { path: path.to_owned(), line, message: message.into() }
     }
 }
@@ -31,13 +30,15 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Prints `problems`; an error that counts them unless there are none.
-pub(super) fn report(what: &str, mut problems: Vec<Problem>) -> Result<()> {
+/// Prints `problems` and returns an error that counts them; prints `fine` where there are none.
+pub(crate) fn report(what: &str, fine: &str, mut problems: Vec<Problem>) -> Result<()> {
+    let mut out = stdout().lock();
     problems.sort();
     for problem in &problems {
-        outln!("{problem}");
+        writeln!(out, "{problem}")?;
     }
     let plural = if problems.len() == 1 { "" } else { "s" };
     ensure!(problems.is_empty(), "{what}: {} problem{plural}, printed above", problems.len());
-    Ok(())
+    writeln!(out, "{what}: {fine}")?;
+    Ok(out.flush()?)
 }

@@ -4,20 +4,20 @@ use pulldown_cmark::{Event, Options, Parser, Tag};
 
 /// A table with the cells of its rows, as they are written.
 #[derive(Debug, Default, Eq, PartialEq)]
-pub(super) struct Table {
-    pub(super) header: Vec<String>,
-    pub(super) rows: Vec<Row>,
+pub(crate) struct Table {
+    pub(crate) header: Vec<String>,
+    pub(crate) rows: Vec<Row>,
 }
 
 /// A row and the line it stands on, counted from 1.
 #[derive(Debug, Eq, PartialEq)]
-pub(super) struct Row {
-    pub(super) line: usize,
-    pub(super) cells: Vec<String>,
+pub(crate) struct Row {
+    pub(crate) line: usize,
+    pub(crate) cells: Vec<String>,
 }
 
 /// The tables of `text` in their order.
-pub(super) fn tables(text: &str) -> Vec<Table> {
+pub(crate) fn tables(text: &str) -> Vec<Table> {
     let mut tables: Vec<Table> = Vec::new();
     for (event, range) in Parser::new_ext(text, Options::ENABLE_TABLES).into_offset_iter() {
         let Event::Start(tag) = event else { continue };
@@ -41,7 +41,7 @@ pub(super) fn tables(text: &str) -> Vec<Table> {
 }
 
 /// Targets of the links and pictures of `text`, each with its line.
-pub(super) fn links(text: &str) -> Vec<(usize, String)> {
+pub(crate) fn links(text: &str) -> Vec<(usize, String)> {
     let events = Parser::new_ext(text, Options::ENABLE_TABLES).into_offset_iter();
     let target = |(event, range): (Event, std::ops::Range<usize>)| match event {
         Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => {
@@ -53,7 +53,7 @@ pub(super) fn links(text: &str) -> Vec<(usize, String)> {
 }
 
 /// What stands between backticks in `cell`.
-pub(super) fn code_words(cell: &str) -> Vec<&str> {
+pub(crate) fn code_words(cell: &str) -> Vec<&str> {
     cell.split('`').skip(1).step_by(2).collect()
 }
 

@@ -1,26 +1,14 @@
 //! `parity-notes`: docs/published.md has one row for every marker comment in the crates, and the other way round.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use super::markdown::{self, Row};
-use super::problem::{Problem, report};
-use super::tidy::Tree;
-use crate::args::Args;
-use crate::output::outln;
-use crate::workspace::Workspace;
-
-pub(crate) const HELP: &str = "\
-usage: cargo xtask parity-notes [--write]
-
-Every place in crates/ where we follow or leave the published implementation on purpose carries a
-comment `// PUBLISHED: key`, and docs/published.md one row `| key | published | here | where |` for
-each key. Fails unless both agree and the last column links to exactly the files that carry the key.
-
-options:
-  --write  fills the last column from the comments
-";
+use crate::markdown::{self, Row};
+use crate::problem::{Problem, report};
+use crate::read;
+use crate::tidy::Tree;
 
 const DOCUMENT: &str = "docs/published.md";
 const HEADER: [&str; 4] = ["key", "published", "here", "where"];
@@ -29,24 +17,12 @@ const MARKER: &str = "PUBLISHED:";
 /// Key to the files that carry it, with the line of the first.
 type Markers = BTreeMap<String, BTreeMap<String, usize>>;
 
-/// `cargo xtask parity-notes`, or `published`.
-pub(crate) fn command(workspace: &Workspace, args: &[String]) -> Result<()> {
-    let mut args = Args::new("parity-notes", args);
-    let write = args.flag("--write");
-    args.finish()?;
-    if write {
-        fill(workspace)?
-    }
-    run(workspace)
-}
-
 /// The check itself.
-pub(crate) fn run(workspace: &Workspace) -> Result<()> {
-    let (markers, mut problems) = markers(&Tree::read(workspace)?);
-    problems.extend(compare(&workspace.read(DOCUMENT)?, &markers));
-    report("parity-notes", problems)?;
-    outln!("parity-notes: {} keys, each with its row", markers.len());
-    Ok(())
+pub(crate) fn run(root: &Path) -> Result<()> {
+    let (markers, mut problems) = markers(&Tree::read(root)?);
+    problems.extend(compare(&read(root, DOCUMENT)?, &markers));
+    let keys = markers.len();
+    report("parity-notes", &format!("{keys} keys, each with its row"), problems)
 }
 
 /// Collects the marker comments of the crates; those that cannot be read are problems.
@@ -138,11 +114,10 @@ fn places(files: &BTreeMap<String, usize>) -> String {
 }
 
 /// Writes the last column anew.
-fn fill(workspace: &Workspace) -> Result<()> {
-    let (markers, _) = markers(&Tree::read(workspace)?);
-    let filled = filled(&workspace.read(DOCUMENT)?, &markers);
-    std::fs::write(workspace.root().join(DOCUMENT), filled)
-        .with_context(|| format!("cannot write {DOCUMENT}"))
+pub(crate) fn fill(root: &Path) -> Result<()> {
+    let (markers, _) = markers(&Tree::read(root)?);
+    let filled = filled(&read(root, DOCUMENT)?, &markers);
+    std::fs::write(root.join(DOCUMENT), filled).with_context(|| format!("cannot write {DOCUMENT}"))
 }
 
 fn filled(document: &str, markers: &Markers) -> String {

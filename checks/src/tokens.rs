@@ -4,14 +4,14 @@ use proc_macro2::{TokenStream, TokenTree};
 
 /// An identifier, a keyword or a sign.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Token {
-    pub(super) text: String,
+pub(crate) struct Token {
+    pub(crate) text: String,
     /// Counted from 1.
-    pub(super) line: usize,
+    pub(crate) line: usize,
 }
 
 /// The tokens of `text` in their order, without literals; none where it is no Rust, which the compiler tells better.
-pub(super) fn tokens(text: &str) -> Vec<Token> {
+pub(crate) fn tokens(text: &str) -> Vec<Token> {
     let mut found = Vec::new();
     if let Ok(stream) = text.parse() {
         flatten(stream, &mut found);

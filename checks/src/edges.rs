@@ -1,23 +1,14 @@
 //! `edges`: compares the crate table of docs/architecture.md with the crate graph, and keeps crates free of libtorch.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use anyhow::Result;
 
-use super::graph::Graph;
-use super::markdown;
-use super::problem::{Problem, report};
-use crate::args::Args;
-use crate::output::outln;
-use crate::workspace::Workspace;
-
-pub(crate) const HELP: &str = "\
-usage: cargo xtask edges
-
-Fails unless the table `| crate | holds | depends on |` of docs/architecture.md names exactly the
-crates of the workspace and exactly the edges between them (normal, build and development), and
-unless the crates that promise to do without libtorch cannot reach it through any dependency.
-";
+use crate::graph::Graph;
+use crate::markdown;
+use crate::problem::{Problem, report};
+use crate::read;
 
 const DOCUMENT: &str = "docs/architecture.md";
 const HEADER: [&str; 3] = ["crate", "holds", "depends on"];
@@ -25,6 +16,7 @@ const HEADER: [&str; 3] = ["crate", "holds", "depends on"];
 /// Crates that build and test where no libtorch is installed.
 const TORCH_FREE: &[&str] = &[
     "equiav-augment",
+    "equiav-checks",
     "equiav-corpora",
     "equiav-data",
     "equiav-eval",
@@ -37,20 +29,13 @@ const TORCH_FREE: &[&str] = &[
 /// What they must not reach.
 const TORCH: &[&str] = &["tch", "torch-sys"];
 
-/// `cargo xtask edges`.
-pub(crate) fn command(workspace: &Workspace, arguments: &[String]) -> Result<()> {
-    Args::new("edges", arguments).finish()?;
-    run(workspace)
-}
-
 /// The check itself.
-pub(crate) fn run(workspace: &Workspace) -> Result<()> {
-    let graph = Graph::read(workspace)?;
-    let mut problems = compare(&workspace.read(DOCUMENT)?, &graph.member_edges());
+pub(crate) fn run(root: &Path) -> Result<()> {
+    let graph = Graph::read(root)?;
+    let mut problems = compare(&read(root, DOCUMENT)?, &graph.member_edges());
     problems.extend(torch(&graph));
-    report("edges", problems)?;
-    outln!("edges: {} crates as documented", graph.member_edges().len());
-    Ok(())
+    let crates = graph.member_edges().len();
+    report("edges", &format!("{crates} crates as documented"), problems)
 }
 
 /// Differences between the document's table and the workspace, both ways.
@@ -110,7 +95,7 @@ fn torch(graph: &Graph) -> Vec<Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::graph::tests::graph;
+    use crate::graph::tests::graph;
 
     const TABLE: &str = "| crate | holds | depends on |\n|--|--|--|\n";
 

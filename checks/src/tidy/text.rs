@@ -1,8 +1,8 @@
 //! Rules about every text file.
 
 use super::Tree;
-use crate::check::markdown;
-use crate::check::problem::Problem;
+use crate::markdown;
+use crate::problem::Problem;
 
 // Spelled in two parts, so that this file obeys its own rule.
 const PLACES: [&str; 4] =
