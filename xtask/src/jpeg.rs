@@ -13,11 +13,6 @@ pub(crate) fn features() -> &'static [&'static str] {
     features_with(&tools())
 }
 
-/// The name of the library that [`features`] leads to.
-pub(crate) fn library() -> &'static str {
-    if missing(&tools()).is_empty() { "libjpeg-turbo" } else { "zune-jpeg" }
-}
-
 /// Each tool with the first line that it says of itself, if it is on `PATH`.
 pub(crate) fn tools() -> [(&'static str, Option<String>); 2] {
     TOOLS.map(|(name, option)| (name, process::first_line(name, &[option])))

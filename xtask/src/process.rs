@@ -2,26 +2,27 @@
 
 use std::process::{Command, Stdio};
 
+use anyhow::{Context as _, Result, bail};
+
 /// Runs `command` with its output on ours.
-pub(crate) fn run(command: &mut Command) -> Result<(), String> {
-    let shown = show(command);
-    let status = command.status().map_err(|e| format!("cannot start `{shown}`: {e}"))?;
-    if status.success() { Ok(()) } else { Err(format!("`{shown}` failed ({status})")) }
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("cannot start `{}`", show(command)))?;
+    if !status.success() {
+        bail!("`{}` failed ({status})", show(command));
+    }
+    Ok(())
 }
 
-/// Runs `command` and returns what it printed; an error carries the end of its error output.
-pub(crate) fn capture(command: &mut Command) -> Result<String, String> {
-    let shown = show(command);
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|e| format!("cannot start `{shown}`: {e}"))?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+/// Runs `command` and returns what it printed; an error carries the last line of its error output.
+pub(crate) fn capture(command: &mut Command) -> Result<String> {
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.with_context(|| format!("cannot start `{}`", show(command)))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        let last = said.trim().lines().last().unwrap_or("it said nothing");
+        bail!("`{}` failed ({}): {last}", show(command), output.status);
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let last = said.trim().lines().last().unwrap_or("it said nothing");
-    Err(format!("`{shown}` failed ({}): {last}", output.status))
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// The first line that `program args` prints, if it can be run at all.
@@ -47,15 +48,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_carries_the_last_line_of_error_output() {
-        let message = capture(Command::new("sh").args(["-c", "echo first; echo why >&2; exit 3"]));
-        let message = message.unwrap_err();
-        assert!(message.contains("why") && message.contains('3'), "{message}");
-    }
-
-    #[test]
-    fn a_missing_program_is_named() {
-        let message = run(&mut Command::new("no-such-program-here")).unwrap_err();
-        assert!(message.starts_with("cannot start `no-such-program-here`"), "{message}");
+    fn failures_are_told_in_one_line() {
+        let script = "echo first; echo why >&2; exit 3";
+        let error = capture(Command::new("sh").args(["-c", script])).unwrap_err().to_string();
+        assert!(error.ends_with("failed (exit status: 3): why"), "{error}");
+        let error = run(&mut Command::new("no-such-program-here")).unwrap_err();
+        assert_eq!(error.to_string(), "cannot start `no-such-program-here`");
     }
 }

@@ -1,15 +1,21 @@
 //! `setup`: finds libtorch or fetches it, and links it where `.cargo/config.toml` looks.
 
-pub(crate) mod cache;
-pub(crate) mod fetch;
+mod cache;
+mod fetch;
+pub(crate) mod ffmpeg;
+pub(crate) mod libtorch;
 mod link;
+pub(crate) mod machine;
+pub(crate) mod peers;
+pub(crate) mod python;
+mod wheels;
+
+use anyhow::{Error, Result, anyhow};
 
 use crate::args::Args;
-use crate::libtorch::{self, Libtorch, VERSION};
-use crate::output::outln;
-use crate::terminal::{note, warn};
+use crate::output::{note, outln, warn};
 use crate::workspace::Workspace;
-use crate::{python, wheels};
+use libtorch::{Libtorch, VERSION};
 
 pub(crate) const HELP: &str = "\
 usage: cargo xtask setup [--cuda] [--index-url URL] [--force]
@@ -30,47 +36,40 @@ options:
 ";
 
 /// What `setup` was asked for.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Options {
+#[derive(Clone, Debug, Default)]
+struct Options {
     /// With the CUDA kernels.
-    pub(crate) cuda: bool,
+    cuda: bool,
     /// Passed on to pip.
-    pub(crate) index_url: Option<String>,
+    index_url: Option<String>,
     /// Fetch again.
-    pub(crate) force: bool,
+    force: bool,
 }
 
 /// `cargo xtask setup`.
-pub(crate) fn command(workspace: &Workspace, args: &[String]) -> Result<(), String> {
-    let options = parse(args)?;
-    let found = setup(workspace, &options)?;
-    outln!("{}", found.describe());
+pub(crate) fn command(workspace: &Workspace, args: &[String]) -> Result<()> {
+    let mut args = Args::new("setup", args);
+    let cuda = args.flag("--cuda");
+    let options = Options { cuda, ..Options::parse(args)? };
+    outln!("{}", setup(workspace, &options)?.describe());
     Ok(())
 }
 
 /// Makes sure that plain cargo finds a libtorch; at once where it does already.
-pub(crate) fn ensure(workspace: &Workspace) -> Result<Libtorch, String> {
+pub(crate) fn ensure(workspace: &Workspace) -> Result<Libtorch> {
     setup(workspace, &Options::default())
 }
 
-fn parse(args: &[String]) -> Result<Options, String> {
-    let mut options = Options::default();
-    let mut args = Args::new("setup", args);
-    while let Some(arg) = args.next() {
-        match arg {
-            "--cuda" => options.cuda = true,
-            "--force" => options.force = true,
-            "--index-url" => options.index_url = Some(args.value("--index-url")?.to_owned()),
-            other => match other.strip_prefix("--index-url=") {
-                Some(url) => options.index_url = Some(url.to_owned()),
-                None => return Err(args.unknown(other)),
-            },
-        }
+impl Options {
+    /// What both `setup` and `ffmpeg` take, to the last argument.
+    fn parse(mut args: Args) -> Result<Options> {
+        let force = args.flag("--force");
+        let index_url = args.value("--index-url")?.map(str::to_owned);
+        args.finish().map(|()| Options { cuda: false, index_url, force })
     }
-    Ok(options)
 }
 
-fn setup(workspace: &Workspace, options: &Options) -> Result<Libtorch, String> {
+fn setup(workspace: &Workspace, options: &Options) -> Result<Libtorch> {
     let suits = |found: &Libtorch| found.cuda || !options.cuda;
     if !options.force {
         if let Some(found) = users_own(workspace, options) {
@@ -95,9 +94,9 @@ fn setup(workspace: &Workspace, options: &Options) -> Result<Libtorch, String> {
 /// The libtorch of `$LIBTORCH`; one that does not suit is passed over with a warning.
 fn users_own(workspace: &Workspace, options: &Options) -> Option<Libtorch> {
     let folder = workspace.users_libtorch()?;
-    let why = match libtorch::inspect(&folder) {
+    let why: Error = match libtorch::inspect(&folder) {
         Ok(found) if found.cuda || !options.cuda => return Some(found),
-        Ok(_) => "it has no CUDA".to_owned(),
+        Ok(_) => anyhow!("it has no CUDA"),
         Err(why) => why,
     };
     let shown = folder.display();
@@ -112,30 +111,4 @@ fn pythons_own() -> Option<Libtorch> {
     let found = libtorch::inspect(&python::torch_folder()?).ok()?;
     python::load(&found.main_library()).ok()?;
     Some(found)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parsed(args: &[&str]) -> Result<Options, String> {
-        parse(&args.iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>())
-    }
-
-    #[test]
-    fn options_are_read() {
-        let url = Some("https://index.example/simple".to_owned());
-        let wanted = Options { cuda: true, index_url: url, force: true };
-        let spaced = ["--cuda", "--index-url", "https://index.example/simple", "--force"];
-        assert_eq!(parsed(&spaced).unwrap(), wanted);
-        let joined = ["--cuda", "--index-url=https://index.example/simple", "--force"];
-        assert_eq!(parsed(&joined).unwrap(), wanted);
-    }
-
-    #[test]
-    fn wrong_options_are_refused() {
-        let message = parsed(&["--cpu"]).unwrap_err();
-        assert_eq!(message, "`--cpu` is no option of `setup`: see `cargo xtask help setup`");
-        assert!(parsed(&["--index-url"]).unwrap_err().contains("needs a value"));
-    }
 }

@@ -1,6 +1,9 @@
 //! `test`: every test of the workspace, and the crates outside it that use ours.
 
 mod binaries;
+pub(crate) mod endurance;
+mod examples;
+pub(crate) mod fuzz;
 mod numerics;
 
 use std::fs;
@@ -8,9 +11,12 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 
+use anyhow::{Context as _, Result};
+
 use crate::output::out;
+use crate::setup::{self, ffmpeg};
 use crate::workspace::Workspace;
-use crate::{external, ffmpeg, jpeg, process, setup};
+use crate::{jpeg, process};
 pub(crate) use binaries::built;
 pub(crate) use numerics::run as run_numerics;
 
@@ -32,7 +38,7 @@ thread, kernels of AVX2 on two. With --all: under four. What was built for `carg
 const SKIPPED: &str = "EQUIAV_SKIPPED_TESTS";
 
 /// `cargo xtask test`.
-pub(crate) fn command(workspace: &Workspace, arguments: &[String]) -> Result<(), String> {
+pub(crate) fn command(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     match &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => return run(workspace),
         ["--numerics"] => return numerics::run(workspace),
@@ -53,12 +59,12 @@ pub(crate) fn command(workspace: &Workspace, arguments: &[String]) -> Result<(),
 }
 
 /// All tests.
-pub(crate) fn run(workspace: &Workspace) -> Result<(), String> {
+pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     setup::ensure(workspace)?;
     ffmpeg::ensure()?;
     counting(workspace, workspace.cargo().args(["test", "--workspace"]), || {
         other_decoder(workspace)?;
-        external::run(workspace)
+        examples::run(workspace)
     })
 }
 
@@ -66,12 +72,12 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), String> {
 fn counting(
     workspace: &Workspace,
     tests: &mut Command,
-    then: impl FnOnce() -> Result<(), String>,
-) -> Result<(), String> {
+    then: impl FnOnce() -> Result<()>,
+) -> Result<()> {
     let list = list(workspace);
     fs::create_dir_all(workspace.target())
         .and_then(|()| fs::write(&list, ""))
-        .map_err(|e| format!("cannot write {}: {e}", list.display()))?;
+        .with_context(|| format!("cannot write {}", list.display()))?;
     let result = process::run(tests.env(SKIPPED, &list)).and_then(|()| then());
     out!("{}", skipped(&fs::read_to_string(&list).unwrap_or_default()));
     result
@@ -95,7 +101,7 @@ fn skipped(lines: &str) -> String {
 
 /// The tests of data once more with the decoder of jpgs that optimized builds have where its build tools
 /// are found; the tests before this ran with the one that needs none.
-fn other_decoder(workspace: &Workspace) -> Result<(), String> {
+fn other_decoder(workspace: &Workspace) -> Result<()> {
     let missing = jpeg::missing(&jpeg::tools());
     if !missing.is_empty() {
         let missing = missing.join(" and ");
@@ -104,7 +110,7 @@ fn other_decoder(workspace: &Workspace) -> Result<(), String> {
         let append = fs::OpenOptions::new().append(true).open(list(workspace));
         return append
             .and_then(|mut list| list.write_all(line.as_bytes()))
-            .map_err(|e| format!("cannot write {}: {e}", list(workspace).display()));
+            .with_context(|| format!("cannot write {}", list(workspace).display()));
     }
     let mut cargo = workspace.cargo();
     process::run(cargo.args(["test", "--package", "equiav-data", "--features", "turbojpeg"]))

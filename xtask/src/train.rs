@@ -1,9 +1,9 @@
 //! `train`: from a fresh clone to a trained model and its figures in one command.
 
-use std::process::Command;
+use anyhow::{Context as _, Result};
 
 use crate::workspace::Workspace;
-use crate::{jpeg, process, setup, together};
+use crate::{experiments, jpeg, process, setup};
 
 pub(crate) const HELP: &str = "\
 usage: cargo xtask train [--procs N] [ARGUMENTS]
@@ -15,7 +15,7 @@ Where cmake and nasm are found the program decodes jpgs by libjpeg-turbo, else b
 ";
 
 /// `cargo xtask train`.
-pub(crate) fn command(workspace: &Workspace, arguments: &[String]) -> Result<(), String> {
+pub(crate) fn command(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     let (processes, own) = parse(arguments)?;
     setup::ensure(workspace)?;
     let mut cargo = workspace.cargo();
@@ -25,16 +25,13 @@ pub(crate) fn command(workspace: &Workspace, arguments: &[String]) -> Result<(),
         return process::run(cargo.args(["--", "pretrain", "quick"]).args(own));
     }
     process::run(&mut cargo)?;
-    let program = workspace.target().join("release").join("equiav");
-    together::run(processes, || {
-        let mut command = Command::new(&program);
-        command.args(["pretrain", "quick"]).args(&own);
-        command
-    })
+    let mut launch = experiments::program(workspace)?;
+    launch.args(["launch", &processes.to_string()]).arg(workspace.target().join("release/equiav"));
+    process::run(launch.args(["pretrain", "quick"]).args(own))
 }
 
 /// How many processes, and what is for `equiav pretrain`.
-fn parse(arguments: &[String]) -> Result<(usize, Vec<&String>), String> {
+fn parse(arguments: &[String]) -> Result<(usize, Vec<&String>)> {
     let mut processes = 1;
     let mut own = Vec::new();
     let mut arguments = arguments.iter();
@@ -42,7 +39,7 @@ fn parse(arguments: &[String]) -> Result<(usize, Vec<&String>), String> {
         match argument.as_str() {
             "--procs" => {
                 let value = arguments.next().map_or("", String::as_str);
-                processes = value.parse().ok().filter(|number| *number > 0).ok_or_else(|| {
+                processes = value.parse().ok().filter(|number| *number > 0).with_context(|| {
                     format!("--procs {value}: expected a number of processes, at least 1")
                 })?;
             }
@@ -65,7 +62,10 @@ mod tests {
         assert_eq!((processes, own), (2, vec![&arguments[3], &arguments[4]]));
         assert_eq!(parse(&words("")).unwrap().0, 1);
         for wrong in ["--procs", "--procs 0", "--procs two"] {
-            assert!(parse(&words(wrong)).unwrap_err().contains("at least 1"), "{wrong}");
+            assert!(
+                parse(&words(wrong)).unwrap_err().to_string().contains("at least 1"),
+                "{wrong}"
+            );
         }
     }
 }

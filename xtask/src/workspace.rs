@@ -4,7 +4,9 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::libtorch;
+use anyhow::{Context as _, Result, bail};
+
+use crate::setup::libtorch;
 
 /// The repository.
 pub(crate) struct Workspace {
@@ -13,14 +15,14 @@ pub(crate) struct Workspace {
 
 impl Workspace {
     /// The repository that this program was built from.
-    pub(crate) fn find() -> Result<Workspace, String> {
+    pub(crate) fn find() -> Result<Workspace> {
         // `cargo run` sets it, so a repository that moved is found too.
         let manifest = std::env::var_os("CARGO_MANIFEST_DIR")
             .unwrap_or_else(|| OsString::from(env!("CARGO_MANIFEST_DIR")));
         let root = Path::new(&manifest).parent().map(Path::to_owned);
         match root {
             Some(root) if root.join("Cargo.lock").is_file() => Ok(Workspace { root }),
-            _ => Err("cannot find the repository: start me as `cargo xtask`".to_owned()),
+            _ => bail!("cannot find the repository: start me as `cargo xtask`"),
         }
     }
 
@@ -41,9 +43,8 @@ impl Workspace {
     }
 
     /// The text of a file of the repository.
-    pub(crate) fn read(&self, path: &str) -> Result<String, String> {
-        std::fs::read_to_string(self.root.join(path))
-            .map_err(|e| format!("cannot read {path}: {e}"))
+    pub(crate) fn read(&self, path: &str) -> Result<String> {
+        std::fs::read_to_string(self.root.join(path)).with_context(|| format!("cannot read {path}"))
     }
 
     /// The user's own `LIBTORCH`, not the one that `.cargo/config.toml` gives us.

@@ -89,7 +89,7 @@ pub struct Factors {
     pub brightness: f64,
     /// 1 changes nothing, 0 is the mean.
     pub contrast: f64,
-    /// 1 changes nothing, 0 is grey.
+    /// 1 changes nothing, 0 is gray.
     pub saturation: f64,
     /// Turns of the color circle; 0 changes nothing.
     pub hue: f64,
@@ -147,8 +147,8 @@ impl Jitter {
 
     /// Its nine slots where only brightness and contrast act.
     fn slots_of_one_channel(&self) -> Vec<Slot> {
-        let grey = Self { saturation: Interval::of(1.0, 1.0), hue: Share::of(0.0), ..*self };
-        let mut slots = grey.slots(
+        let gray = Self { saturation: Interval::of(1.0, 1.0), hue: Share::of(0.0), ..*self };
+        let mut slots = gray.slots(
             Profile::Corrected,
             [
                 "gain: added to the log-mels, in their standard deviations",
@@ -207,7 +207,7 @@ impl Family<Image> for Jitter {
             [
                 "factor of the levels, less 1",
                 "factor of the distance from the mean luma, less 1",
-                "factor of the distance from grey, less 1",
+                "factor of the distance from gray, less 1",
                 "turns of the color circle",
             ],
         )
@@ -248,7 +248,7 @@ impl Family<Spectrogram> for Jitter {
                 [
                     "factor of the values, less 1",
                     "factor of the distance from the mean, less 1",
-                    "factor of the distance from grey, less 1",
+                    "factor of the distance from gray, less 1",
                     "turns of the color circle",
                 ],
             ),

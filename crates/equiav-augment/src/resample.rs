@@ -26,7 +26,7 @@ impl Filter {
         }
     }
 
-    /// The weight of an input at a distance from the centre.
+    /// The weight of an input at a distance from the center.
     #[inline(always)]
     fn weight(self, distance: f64) -> f64 {
         const A: f64 = -0.5;

@@ -97,7 +97,7 @@ impl VisualAugment {
     /// The plain view, in training as in evaluation, whatever the profile.
     ///
     /// As torchvision does it with Pillow: the shorter side is resized to `output` with a cubic,
-    /// then the centre is cut out. For other aspects than a square's: the smallest cover.
+    /// then the center is cut out. For other aspects than a square's: the smallest cover.
     pub fn plain(&self, source: &Image, output: ImageSize) -> Image {
         placement::Placement::new(source.size(), output).plain(source)
     }

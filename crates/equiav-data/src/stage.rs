@@ -20,7 +20,7 @@ pub enum Stage {
     Filterbank,
     /// Bytes become pixels.
     DecodeFrame,
-    /// Pixels become the plain view: resized and cut to its centre.
+    /// Pixels become the plain view: resized and cut to its center.
     PlainFrame,
     /// The plain spectrogram becomes the augmented one, drawing included.
     AugmentAudio,

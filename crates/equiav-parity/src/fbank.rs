@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, ensure};
-use equiav_data::{Filterbank, read_sound};
+use equiav_data::read_sound;
+use equiav_frontend::Filterbank;
 use ndarray::{ArrayD, Ix2};
 use serde::Deserialize;
 

@@ -20,7 +20,7 @@ const LEVELS_OF_CHAIN: f64 = 2.0;
 /// Which share of the values of a resize or blur may be off.
 const SHARE_OFF: f64 = 0.005;
 /// How far a standardised value may be off; single precision allows some 3e-7.
-const STANDARDISED: f64 = 1e-5;
+const STANDARDIZED: f64 = 1e-5;
 
 /// One result of the dump.
 #[derive(Deserialize)]
@@ -100,7 +100,7 @@ fn compare_standardized(tensors: &Tensors) -> anyhow::Result<Item> {
     let base = read_picture(tensors, "base")?;
     let ours = base.standardized([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
     let deviation = largest_difference(&ours.into_dyn(), &tensors.f32("normalized")?);
-    Ok(Item::new("normalized", deviation, STANDARDISED))
+    Ok(Item::new("normalized", deviation, STANDARDIZED))
 }
 
 fn compare(item: &Described, photo: &Image, tensors: &Tensors) -> anyhow::Result<Vec<Item>> {

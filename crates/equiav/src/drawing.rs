@@ -4,7 +4,8 @@ use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
 use equiav_augment::Image;
-use equiav_data::{FrontEnd, Waveform, read_picture_as, read_sound, sheet};
+use equiav_data::{read_picture_as, read_sound, sheet};
+use equiav_frontend::{FrontEnd, Waveform};
 use equiav_ingest::Film;
 use equiav_train::embed_files::{Moment, Video, find_ffmpeg};
 use equiav_train::eval::localize::{Localizer, PlaceMap};

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::Finding;
 use super::Verdict::Advice;
-use crate::machine::{GIGABYTE, free_disk, gigabytes, memory};
+use crate::setup::machine::{GIGABYTE, free_disk, gigabytes, memory};
 use crate::workspace::Workspace;
 
 /// What a build with its tests and an optimised build take in `target/`.

@@ -2,11 +2,14 @@
 
 use std::path::Path;
 
+use anyhow::Result;
+
 use super::Finding;
 use super::Verdict::{Advice, Missing};
-use crate::libtorch::{self, Abi, Libtorch, VERSION};
+use crate::process;
+use crate::setup::libtorch::{self, Abi, Libtorch, VERSION};
+use crate::setup::python;
 use crate::workspace::Workspace;
-use crate::{process, python};
 
 pub(super) fn findings(workspace: &Workspace) -> Vec<Finding> {
     let folder = workspace.users_libtorch().unwrap_or_else(|| workspace.link());
@@ -20,7 +23,7 @@ pub(super) fn findings(workspace: &Workspace) -> Vec<Finding> {
     findings
 }
 
-fn version(workspace: &Workspace, folder: &Path, inspected: &Result<Libtorch, String>) -> Finding {
+fn version(workspace: &Workspace, folder: &Path, inspected: &Result<Libtorch>) -> Finding {
     let set_by_user = workspace.users_libtorch().is_some();
     let place = if set_by_user { "$LIBTORCH" } else { ".libtorch" };
     let expected = format!("{VERSION}, linked as .libtorch or in $LIBTORCH");
@@ -53,9 +56,8 @@ fn loading(found: &Libtorch) -> Finding {
     }
     match python::load(&found.main_library()) {
         Ok(()) => Finding::fine("libtorch loads", "yes", expected),
-        Err(why) => {
-            Finding::fine("libtorch loads", why, expected).but(Missing, "cargo xtask setup --force")
-        }
+        Err(why) => Finding::fine("libtorch loads", why.to_string(), expected)
+            .but(Missing, "cargo xtask setup --force"),
     }
 }
 
@@ -83,13 +85,15 @@ fn variables() -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
+    use anyhow::anyhow;
+
     use super::super::Verdict;
     use super::*;
 
     #[test]
     fn a_missing_libtorch_is_mended_by_setup() {
         let workspace = Workspace::find().unwrap();
-        let inspected = Err("it is not there".to_owned());
+        let inspected = Err(anyhow!("it is not there"));
         let finding = version(&workspace, Path::new("nowhere"), &inspected);
         assert_eq!(finding.verdict, Missing);
         assert!(["cargo xtask setup", "unset LIBTORCH"].contains(&finding.mend.as_str()));

@@ -3,23 +3,31 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use super::Verdict::{Advice, Missing};
-use super::{Finding, Verdict};
-use crate::workspace::Workspace;
-use crate::{ffmpeg, jpeg, libtorch, process, python};
+use anyhow::Result;
 
-pub(super) fn findings(workspace: &Workspace) -> Result<Vec<Finding>, String> {
+use super::Finding;
+use super::Verdict::{Advice, Missing};
+use crate::setup::{ffmpeg, libtorch, python};
+use crate::workspace::Workspace;
+use crate::{jpeg, process};
+
+pub(super) fn findings(workspace: &Workspace) -> Result<Vec<Finding>> {
     let manifest = workspace.read("Cargo.toml")?;
     let wanted = manifest.lines().find_map(|line| line.strip_prefix("rust-version = "));
     let wanted = wanted.unwrap_or_default().trim_matches('"').to_owned();
     let has_libtorch = libtorch::inspect(&workspace.link()).is_ok();
     Ok(vec![
         rust(&wanted),
-        component("rustfmt", "cargo", &["fmt", "--version"]),
-        component("clippy", "cargo", &["clippy", "--version"]),
+        component("rustfmt", "fmt"),
+        component("clippy", "clippy"),
         compiler(),
         python(has_libtorch),
-        optional("git", "git", &["--version"], "lists files for `cargo xtask tidy`"),
+        optional(
+            "git",
+            &["git", "--version"],
+            "lists files for `cargo xtask tidy`",
+            install("git"),
+        ),
         video(),
         pictures(&jpeg::tools()),
     ])
@@ -37,12 +45,17 @@ fn numbers(version: &str) -> Vec<u32> {
     version.split(['.', '-']).map_while(|part| part.parse().ok()).collect()
 }
 
-fn component(what: &'static str, program: &str, args: &[&str]) -> Finding {
-    match process::first_line(program, args) {
-        Some(line) => Finding::fine(what, line, "any: for `cargo xtask check`"),
-        None => Finding::fine(what, "none", "any: for `cargo xtask check`")
-            .but(Advice, format!("rustup component add {what}")),
+/// A program that some commands need; without it, `mend` brings it.
+fn optional(what: &'static str, command: &[&str], expected: &str, mend: String) -> Finding {
+    match process::first_line(command[0], &command[1..]) {
+        Some(line) => Finding::fine(what, short(&line), expected),
+        None => Finding::fine(what, "none", expected).but(Advice, mend),
     }
+}
+
+fn component(what: &'static str, command: &str) -> Finding {
+    let mend = format!("rustup component add {what}");
+    optional(what, &["cargo", command, "--version"], "any: for `cargo xtask check`", mend)
 }
 
 /// The compiler that the build scripts will call, tried out on what libtorch's headers need.
@@ -80,20 +93,15 @@ fn python(has_libtorch: bool) -> Finding {
     }
     match python::pip() {
         Ok(pip) => Finding::fine("python3", format!("{shown}, pip {pip}"), expected),
-        Err(why) => Finding::fine("python3", shown, expected).but(verdict, command_in(&why)),
+        Err(why) => {
+            Finding::fine("python3", shown, expected).but(verdict, command_in(&why.to_string()))
+        }
     }
 }
 
 /// The command between backticks that a message ends in.
 fn command_in(message: &str) -> String {
     message.split('`').nth(1).unwrap_or(message).to_owned()
-}
-
-fn optional(what: &'static str, program: &str, args: &[&str], expected: &str) -> Finding {
-    match process::first_line(program, args) {
-        Some(line) => Finding::fine(what, short(&line), expected),
-        None => Finding::fine(what, "none", expected).but(Verdict::Advice, install(what)),
-    }
 }
 
 /// FFmpeg: the machine's own or the one that xtask fetches.
@@ -127,31 +135,27 @@ fn short(line: &str) -> String {
 
 /// The command that installs a package on this system.
 fn install(package: &str) -> String {
-    let on_macos = if package == "g++" { "xcode-select --install" } else { "brew install" };
+    if cfg!(target_os = "macos") && package == "g++" {
+        return "xcode-select --install".to_owned();
+    }
     let managers = [
-        ("apt-get", "sudo apt-get install"),
-        ("dnf", "sudo dnf install"),
-        ("pacman", "sudo pacman -S"),
-        ("zypper", "sudo zypper install"),
-        ("brew", on_macos),
+        ("apt-get", "sudo apt-get install", "g++"),
+        ("dnf", "sudo dnf install", "gcc-c++"),
+        ("pacman", "sudo pacman -S", "gcc"),
+        ("zypper", "sudo zypper install", "gcc-c++"),
+        ("brew", "brew install", "g++"),
     ];
     let is_there = |program: &str| process::first_line(program, &["--version"]).is_some();
-    let command = managers.into_iter().find(|(program, _)| is_there(program));
-    let name = match command {
-        Some(("dnf", _)) if package == "g++" => "gcc-c++",
-        Some(("zypper", _)) if package == "g++" => "gcc-c++",
-        Some(("pacman", _)) if package == "g++" => "gcc",
-        _ => package,
-    };
-    match command {
-        _ if cfg!(target_os = "macos") && package == "g++" => on_macos.to_owned(),
-        Some((_, install)) => format!("{install} {name}"),
-        None => format!("install {name} with the system's package manager"),
+    match managers.into_iter().find(|(program, ..)| is_there(program)) {
+        Some((_, install, compiler)) if package == "g++" => format!("{install} {compiler}"),
+        Some((_, install, _)) => format!("{install} {package}"),
+        None => format!("install {package} with the system's package manager"),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Verdict;
     use super::*;
 
     #[test]

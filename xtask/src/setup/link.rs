@@ -4,16 +4,18 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use crate::libtorch::{self, Libtorch};
+use anyhow::{Context as _, Result, ensure};
+
+use super::libtorch::{self, Libtorch};
+use crate::output::note;
 use crate::process;
-use crate::terminal::note;
 use crate::workspace::Workspace;
 
 /// Points the link to `found`.
-pub(crate) fn make(workspace: &Workspace, found: &Libtorch) -> Result<(), String> {
+pub(crate) fn make(workspace: &Workspace, found: &Libtorch) -> Result<()> {
     let link = workspace.link();
-    let target =
-        fs::canonicalize(&found.folder).map_err(|e| format!("{}: {e}", found.folder.display()))?;
+    let shown = || found.folder.display().to_string();
+    let target = fs::canonicalize(&found.folder).with_context(shown)?;
     let had_cuda = libtorch::inspect(&link).is_ok_and(|old| old.cuda);
     if replace(&link, &target)? && had_cuda && !found.cuda {
         // Its build script noted that there is a CUDA library to be linked.
@@ -27,42 +29,42 @@ pub(crate) fn make(workspace: &Workspace, found: &Libtorch) -> Result<(), String
 }
 
 /// Whether the link had to be changed; at no moment is there none.
-fn replace(link: &Path, target: &Path) -> Result<bool, String> {
+fn replace(link: &Path, target: &Path) -> Result<bool> {
     if fs::read_link(link).is_ok_and(|old| old == target) {
         return Ok(false);
     }
-    if fs::symlink_metadata(link).is_ok_and(|found| !found.is_symlink()) {
-        return Err(format!("{} is in the way, and no link: move it away", link.display()));
-    }
+    let in_the_way = fs::symlink_metadata(link).is_ok_and(|found| !found.is_symlink());
+    ensure!(!in_the_way, "{} is in the way, and no link: move it away", link.display());
     let new = link.with_extension(format!("new-{}", std::process::id()));
     let made = symlink(target, &new).and_then(|()| fs::rename(&new, link));
-    made.map_err(|e| format!("cannot make the link {}: {e}", link.display()))?;
+    made.with_context(|| format!("cannot make the link {}", link.display()))?;
     Ok(true)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::libtorch::tests::Scratch;
+    use tempfile::tempdir;
 
     #[test]
     fn a_link_is_made_once_and_moved() {
-        let scratch = Scratch::new("link");
-        let link = scratch.0.join(".libtorch");
-        let (one, two) = (scratch.0.join("one"), scratch.0.join("two"));
-        assert_eq!(replace(&link, &one), Ok(true));
-        assert_eq!(replace(&link, &one), Ok(false));
-        assert_eq!(replace(&link, &two), Ok(true));
+        let scratch = tempdir().unwrap();
+        let link = scratch.path().join(".libtorch");
+        let (one, two) = (scratch.path().join("one"), scratch.path().join("two"));
+        assert!(replace(&link, &one).unwrap());
+        assert!(!replace(&link, &one).unwrap());
+        assert!(replace(&link, &two).unwrap());
         assert_eq!(fs::read_link(&link).unwrap(), two);
-        assert_eq!(fs::read_dir(&scratch.0).unwrap().count(), 1, "nothing else is left");
+        assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 1, "nothing else is left");
     }
 
     #[test]
     fn a_folder_in_the_way_is_not_removed() {
-        let scratch = Scratch::new("folder-in-the-way");
-        let link = scratch.0.join(".libtorch");
+        let scratch = tempdir().unwrap();
+        let link = scratch.path().join(".libtorch");
         fs::create_dir(&link).unwrap();
-        assert!(replace(&link, Path::new("/nowhere")).unwrap_err().contains("in the way"));
+        let error = replace(&link, Path::new("/nowhere")).unwrap_err();
+        assert!(error.to_string().contains("in the way"));
         assert!(link.is_dir());
     }
 }

@@ -1,11 +1,12 @@
 //! The test programs that cargo has built.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use anyhow::{Result, ensure};
 use tinyjson::JsonValue;
 
-use crate::metadata::{field, string};
 use crate::process;
 use crate::workspace::Workspace;
 
@@ -34,12 +35,13 @@ impl Binary {
 }
 
 /// Those of the packages that `selection`, options of `cargo test`, picks; built where they are not.
-pub(crate) fn built(workspace: &Workspace, selection: &[&str]) -> Result<Vec<Binary>, String> {
+pub(crate) fn built(workspace: &Workspace, selection: &[&str]) -> Result<Vec<Binary>> {
     let mut cargo = workspace.cargo();
     cargo.args(["test", "--no-run", "--message-format", "json-render-diagnostics"]).args(selection);
     let text = process::capture(cargo.stderr(Stdio::inherit()))?;
     let binaries: Vec<Binary> = text.lines().filter_map(binary).collect();
-    if binaries.is_empty() { Err("cargo named no test programs".to_owned()) } else { Ok(binaries) }
+    ensure!(!binaries.is_empty(), "cargo named no test programs");
+    Ok(binaries)
 }
 
 /// The test program that a line of cargo's tells of, if it does.
@@ -53,6 +55,16 @@ fn binary(line: &str) -> Option<Binary> {
         program: PathBuf::from(string(&json, "executable")?),
         folder: Path::new(&string(&json, "manifest_path")?).parent()?.to_owned(),
     })
+}
+
+/// A field of an object.
+fn field<'a>(json: &'a JsonValue, name: &str) -> Option<&'a JsonValue> {
+    json.get::<HashMap<String, JsonValue>>()?.get(name)
+}
+
+/// A field that is text.
+fn string(json: &JsonValue, name: &str) -> Option<String> {
+    field(json, name)?.get::<String>().cloned()
 }
 
 #[cfg(test)]

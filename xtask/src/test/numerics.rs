@@ -2,8 +2,10 @@
 
 use std::time::Instant;
 
+use anyhow::{Result, ensure};
+
 use super::binaries::{self, Binary};
-use crate::terminal::note;
+use crate::output::note;
 use crate::workspace::Workspace;
 use crate::{process, setup};
 
@@ -28,16 +30,16 @@ const SETTINGS: [&[(&str, &str)]; 4] = [
 const OF_THE_GATE: usize = 2;
 
 /// The tests under the settings of the gate.
-pub(crate) fn run(workspace: &Workspace) -> Result<(), String> {
+pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     under(workspace, &SETTINGS[..OF_THE_GATE])
 }
 
 /// The tests under every setting.
-pub(super) fn run_all(workspace: &Workspace) -> Result<(), String> {
+pub(super) fn run_all(workspace: &Workspace) -> Result<()> {
     under(workspace, &SETTINGS)
 }
 
-fn under(workspace: &Workspace, settings: &[&[(&str, &str)]]) -> Result<(), String> {
+fn under(workspace: &Workspace, settings: &[&[(&str, &str)]]) -> Result<()> {
     setup::ensure(workspace)?;
     // A part of the crates would have their dependencies built again, with other features.
     let binaries = binaries::built(workspace, &["--workspace"])?;
@@ -49,13 +51,14 @@ fn under(workspace: &Workspace, settings: &[&[(&str, &str)]]) -> Result<(), Stri
         for binary in &numerical {
             let mut command = binary.command();
             command.arg("--quiet").envs(setting.iter().copied());
-            if let Err(message) = process::run(&mut command) {
-                failed.push(format!("{message} of {} under {shown}", binary.package()));
+            if let Err(error) = process::run(&mut command) {
+                failed.push(format!("{error} of {} under {shown}", binary.package()));
             }
         }
         note(&format!("{shown}: {:.1} s", started.elapsed().as_secs_f64()));
     }
-    if failed.is_empty() { Ok(()) } else { Err(failed.join("\n")) }
+    ensure!(failed.is_empty(), "{}", failed.join("\n"));
+    Ok(())
 }
 
 fn is_numerical(binary: &Binary) -> bool {

@@ -33,7 +33,7 @@ pub fn contrast(spectrogram: &mut Spectrogram, factor: f64) {
     }
 }
 
-/// Moves away from the luma by `factor`, cut to `[0, 1]`; barely acts, one channel being grey.
+/// Moves away from the luma by `factor`, cut to `[0, 1]`; barely acts, one channel being gray.
 pub fn saturation(spectrogram: &mut Spectrogram, factor: f64) {
     let (factor, rest) = (factor as f32, (1.0 - factor) as f32);
     for value in spectrogram.as_mut_slice() {
@@ -41,7 +41,7 @@ pub fn saturation(spectrogram: &mut Spectrogram, factor: f64) {
     }
 }
 
-/// Cuts to `[0, 1]`: turning the hue of grey by any angle does no more.
+/// Cuts to `[0, 1]`: turning the hue of gray by any angle does no more.
 pub fn hue(spectrogram: &mut Spectrogram) {
     for value in spectrogram.as_mut_slice() {
         *value = value.clamp(0.0, 1.0);

@@ -12,9 +12,9 @@ use crate::Image;
 pub enum Change {
     /// Multiplies the levels: 1 changes nothing, 0 is black.
     Brightness(f64),
-    /// Moves the levels away from the picture's mean luma: 1 changes nothing, 0 is grey all over.
+    /// Moves the levels away from the picture's mean luma: 1 changes nothing, 0 is gray all over.
     Contrast(f64),
-    /// Moves each color away from its luma: 1 changes nothing, 0 is grey.
+    /// Moves each color away from its luma: 1 changes nothing, 0 is gray.
     Saturation(f64),
     /// Turns each color around the color circle; 1 or -1 is all the way.
     Hue(f64),
@@ -43,12 +43,12 @@ pub fn brightness(image: &mut Image, factor: f64) {
     change(image, &[Change::Brightness(factor)]);
 }
 
-/// Moves the levels away from the picture's mean luma: 1 changes nothing, 0 is grey all over.
+/// Moves the levels away from the picture's mean luma: 1 changes nothing, 0 is gray all over.
 pub fn contrast(image: &mut Image, factor: f64) {
     change(image, &[Change::Contrast(factor)]);
 }
 
-/// Moves each color away from its luma: 1 changes nothing, 0 is grey.
+/// Moves each color away from its luma: 1 changes nothing, 0 is gray.
 pub fn saturation(image: &mut Image, factor: f64) {
     change(image, &[Change::Saturation(factor)]);
 }
@@ -59,8 +59,8 @@ pub fn hue(image: &mut Image, turn: f64) {
 }
 
 /// Makes all three channels the luma.
-pub(super) fn grey(image: &mut Image) {
-    pass(image.colors_mut(), &[Step::Grey]);
+pub(super) fn gray(image: &mut Image) {
+    pass(image.colors_mut(), &[Step::Gray]);
 }
 
 /// The mean of `count` lumas, to the nearest whole number.
@@ -76,7 +76,7 @@ enum Step {
     /// Away from the color's luma.
     Luma(Blend),
     /// To the color's luma.
-    Grey,
+    Gray,
     /// Around the circle, by some of its 256 steps.
     Turn(u8),
 }
@@ -137,14 +137,14 @@ fn take(block: &mut [[u8; 3]; LANES], steps: &[Step], count: usize) -> u64 {
                 }
             }
             Step::Luma(blend) => {
-                let grey = lumas(&planes);
+                let gray = lumas(&planes);
                 for plane in &mut planes {
                     for lane in 0..LANES {
-                        plane[lane] = blend.mix(grey[lane], plane[lane]);
+                        plane[lane] = blend.mix(gray[lane], plane[lane]);
                     }
                 }
             }
-            Step::Grey => planes = [lumas(&planes); 3],
+            Step::Gray => planes = [lumas(&planes); 3],
             Step::Turn(by) => turn_hues(&mut planes, by),
         }
     }

@@ -60,5 +60,5 @@ impl Draw<Image> for GrayscaleDraw {
 
 /// Makes all three channels the luma.
 pub fn grayscale(image: &mut Image) {
-    color::grey(image);
+    color::gray(image);
 }

@@ -3,7 +3,7 @@
 use super::resize::{Area, Filter, resized_window};
 use crate::{Image, ImageSize};
 
-/// Which part of a picture the plain view shows: its centre, as large as the view's aspect allows.
+/// Which part of a picture the plain view shows: its center, as large as the view's aspect allows.
 ///
 /// As torchvision's `Resize` of the shorter side followed by `CenterCrop`.
 #[derive(Clone, Copy, Debug, PartialEq)]

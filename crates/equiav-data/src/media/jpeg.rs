@@ -1,4 +1,4 @@
-//! JPEG pictures, strictly: a truncated or damaged one is an error, not a grey area.
+//! JPEG pictures, strictly: a truncated or damaged one is an error, not a gray area.
 
 #[cfg(feature = "turbojpeg")]
 mod turbo;

@@ -122,7 +122,7 @@ fn only_the_published_profile_mixes_frames() {
         for epoch in 0..60 {
             let example = dataset.example(epoch, 0).unwrap();
             let part = &example.parts[&Modality::Visual];
-            // Jitter moves grey by less than the distance of the frames, blur and crop not at all.
+            // Jitter moves gray by less than the distance of the frames, blur and crop not at all.
             let level = |view: &ndarray::Array3<f32>| match view[(0, 12, 12)] {
                 dark if dark < -1.5 => 0,
                 bright if bright > 1.7 => 2,

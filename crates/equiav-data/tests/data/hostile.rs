@@ -186,23 +186,23 @@ fn transparency_lies_on_white() {
     let mut rgba = RgbaImage::from_pixel(3, 1, Rgba([10, 20, 30, 255]));
     rgba.put_pixel(1, 0, Rgba([10, 20, 30, 0]));
     rgba.put_pixel(2, 0, Rgba([0, 100, 255, 51]));
-    let mut grey = GrayAlphaImage::from_pixel(2, 1, LumaA([40, 255]));
-    grey.put_pixel(1, 0, LumaA([40, 0]));
+    let mut gray = GrayAlphaImage::from_pixel(2, 1, LumaA([40, 255]));
+    gray.put_pixel(1, 0, LumaA([40, 0]));
     for format in [ImageFormat::Png, ImageFormat::WebP] {
         let read = pixels(&encoded(rgba.clone().into(), format), "a");
         let expected = [10, 20, 30, 255, 255, 255, 204, 224, 255];
         assert_eq!(read.pixels().iter().copied().collect::<Vec<u8>>(), expected);
     }
-    let read = pixels(&encoded(grey.into(), ImageFormat::Png), "a");
+    let read = pixels(&encoded(gray.into(), ImageFormat::Png), "a");
     assert_eq!(read.pixels().iter().copied().collect::<Vec<u8>>(), [40, 40, 40, 255, 255, 255]);
 }
 
 #[test]
 fn grey_and_colour_jpg_are_rgb() {
-    let grey = image::GrayImage::from_fn(32, 24, |x, _| image::Luma([(x * 8) as u8]));
-    let read = pixels(&encoded(grey.clone().into(), ImageFormat::Jpeg), "grey.jpg");
+    let gray = image::GrayImage::from_fn(32, 24, |x, _| image::Luma([(x * 8) as u8]));
+    let read = pixels(&encoded(gray.clone().into(), ImageFormat::Jpeg), "gray.jpg");
     for ((y, x, _), level) in read.pixels().indexed_iter() {
-        assert!(level.abs_diff(grey.get_pixel(x as u32, y as u32).0[0]) < 12);
+        assert!(level.abs_diff(gray.get_pixel(x as u32, y as u32).0[0]) < 12);
     }
 }
 

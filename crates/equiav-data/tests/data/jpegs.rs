@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use equiav_data::{JpegDecoder, decode_picture, read_picture};
 
 const NAMES: [&str; 8] =
-    ["halved", "halved-restarts", "narrowed", "whole", "coarse", "grey", "progressive", "inks"];
+    ["halved", "halved-restarts", "narrowed", "whole", "coarse", "gray", "progressive", "inks"];
 
 fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pictures").join(name)

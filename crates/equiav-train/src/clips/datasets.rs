@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use equiav_data::{Clips, Dataset, DatasetConfig, FrontEnd, LoaderOptions};
+use equiav_data::{Clips, Dataset, DatasetConfig, LoaderOptions};
+use equiav_frontend::FrontEnd;
 
 use super::evaluation_lists::EvaluationLists;
 use super::train_clips::TrainClips;

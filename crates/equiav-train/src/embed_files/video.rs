@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, anyhow};
 use equiav_augment::Image;
 use equiav_data::ffmpeg::Ffmpeg;
-use equiav_data::{Filterbank, FrontEnd, Waveform};
+use equiav_frontend::{Filterbank, FrontEnd, Waveform};
 use equiav_ingest::Recording;
 
 use super::views::{short_side, within_length};

@@ -28,7 +28,8 @@ use std::collections::BTreeMap;
 
 use anyhow::ensure;
 use equiav_augment::{Image, Modality, Spectrogram};
-use equiav_data::{Analyzer, Orientation, Waveform};
+use equiav_data::Orientation;
+use equiav_frontend::{Analyzer, Waveform};
 use equiav_models::{Branch, View};
 use equiav_torch::FullPrecision;
 use ndarray::{Array3, Axis};
@@ -129,7 +130,7 @@ impl<'a> Localizer<'a> {
     ///
     /// If it is shorter than a frame of the filterbank.
     pub fn sound(&self, sound: &Waveform) -> anyhow::Result<Heard> {
-        let spectrogram = self.analyzer.spectrogram(sound).map_err(anyhow::Error::msg)?;
+        let spectrogram = self.analyzer.audio(&sound.samples, sound.rate).map_err(anyhow::Error::msg)?;
         let (input, frames) = (sound_input(&spectrogram.spectrogram), self.recipe.front_end.frames);
         let device = self.network.store.device();
         let material = clips::valid_frames(&[spectrogram.valid], frames, device);
@@ -174,7 +175,7 @@ impl<'a> Localizer<'a> {
         let size = self.recipe.front_end.image_size();
         let visual = &self.recipe.augment.visual;
         let view = visual.plain(picture, size);
-        let input = view.standardized(equiav_data::IMAGE_MEAN, equiav_data::IMAGE_STD);
+        let input = view.standardized(equiav_frontend::IMAGE_MEAN, equiav_frontend::IMAGE_STD);
         let [points, whole] = self.places(&self.tensor(&input)).map(|all| all.squeeze_dim(0));
         Ok(Places { points, whole, part: visual.plain_part(picture.size(), size) })
     }

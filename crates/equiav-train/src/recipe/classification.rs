@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use anyhow::ensure;
 use equiav_augment::{Chance, Modality, Profile};
-use equiav_data::{Frames, FrontEnd, LabeledAugment};
+use equiav_data::{Frames, LabeledAugment};
+use equiav_frontend::FrontEnd;
 use equiav_models::{ClassifierConfig, EncoderConfig, InputConfig, TrunkConfig};
 use serde::{Deserialize, Serialize};
 

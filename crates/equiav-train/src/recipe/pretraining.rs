@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 use equiav_augment::{
     AudioAugment, ChainError, FamilyRegistry, Image, Modality, Profile, Spectrogram, VisualAugment,
 };
-use equiav_data::FrontEnd;
+use equiav_frontend::FrontEnd;
 use equiav_models::{BranchConfig, EncoderConfig, HeadConfig, InputConfig, PredictorConfig};
 use serde::{Deserialize, Serialize};
 

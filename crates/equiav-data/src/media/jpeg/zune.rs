@@ -32,11 +32,11 @@ fn decode_strictly(bytes: &[u8]) -> Result<Pixels, String> {
     decoder.decode_headers().map_err(reason)?;
     let (width, height) = decoder.dimensions().ok_or("corrupt: it has no dimensions")?;
     check_size(width as u64, height as u64)?;
-    let grey = decoder.input_colorspace() == Some(ColorSpace::Luma);
-    let space = if grey { ColorSpace::Luma } else { ColorSpace::RGB };
+    let gray = decoder.input_colorspace() == Some(ColorSpace::Luma);
+    let space = if gray { ColorSpace::Luma } else { ColorSpace::RGB };
     decoder.set_options(options.jpeg_set_out_colorspace(space));
     let mut levels = decoder.decode().map_err(reason)?;
-    if grey {
+    if gray {
         levels = levels.iter().flat_map(|level| [*level; 3]).collect();
     }
     Ok(Pixels { height, width, levels })

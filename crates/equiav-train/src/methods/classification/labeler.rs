@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use equiav_augment::Modality;
-use equiav_data::FrontEnd;
+use equiav_frontend::FrontEnd;
 use equiav_models::{
     Classifier, EncoderConfig, ImportReport, import_weights, is_head, read_export, read_weights,
 };

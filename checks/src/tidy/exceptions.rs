@@ -1,0 +1,73 @@
+//! What the rules of `tidy` pass over: lists that only get shorter.
+
+use std::collections::BTreeSet;
+
+use crate::problem::Problem;
+
+/// Files that may be longer: none, since cutting one has always helped its reader.
+pub(super) const LONG: &[&str] = &[];
+
+/// Levels with more modules, until they are moved into rooms.
+pub(super) const WIDE: &[&str] = &[
+    "crates/equiav-augment/src",
+    "crates/equiav-data/src",
+    "crates/equiav-data/src/shard",
+    "crates/equiav-data/src/sound",
+    "crates/equiav-eval/src",
+    "crates/equiav-ingest/src",
+    "crates/equiav-models/src",
+    "crates/equiav-torch/src",
+    "crates/equiav-torch/src/border",
+    "crates/equiav-torch/src/group",
+    "crates/equiav-train/src",
+    "crates/equiav/src",
+];
+
+/// Names that several public types have, until each idea has its own.
+pub(super) const TWICE: &[&str] = &[
+    "Broken",
+    "Contents",
+    "Crop",
+    "CropDraw",
+    "Evaluation",
+    "Files",
+    "Found",
+    "Gallery",
+    "Interval",
+    "Item",
+    "Kind",
+    "Limits",
+    "Material",
+    "Recall",
+    "Report",
+    "Settings",
+    "Source",
+    "State",
+    "Summary",
+    "View",
+    "Views",
+    "Weights",
+];
+
+/// Identifiers in British spelling, until they are renamed.
+pub(super) const BRITISH: &[&str] = &[
+    "Grey",
+    "STANDARDISED",
+    "centre",
+    "centred",
+    "grey",
+    "grey_and_colour_jpg_are_rgb",
+    "only_trainable_variables_are_optimised",
+    "standardise",
+    "the_shorter_side_fits_and_the_centre_is_kept",
+];
+
+/// The problem of every exception in `allowed` that `found` has no use for.
+pub(super) fn unused(allowed: &[&str], found: &BTreeSet<&str>) -> Vec<Problem> {
+    let stale = allowed.iter().filter(|name| !found.contains(*name));
+    let problem = |name: &&str| {
+        let message = format!("`{name}` no longer needs its exception: remove it");
+        Problem::new("checks/src/tidy/exceptions.rs", 0, message)
+    };
+    stale.map(problem).collect()
+}
