@@ -6,7 +6,10 @@ use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use equiav_augment::{AudioAugment, AudioVector, VisualAugment, VisualVector};
-use equiav_data::{Clip, Dataset, DatasetConfig, Loader, LoaderOptions, Manifest, Pictures, read_picture, read_sound};
+use equiav_data::{
+    Clip, Dataset, DatasetConfig, Loader, LoaderOptions, Manifest, Pictures, read_picture,
+    read_sound,
+};
 use equiav_frontend::{Filterbank, FrontEnd, Resampler};
 use image::{Rgb, RgbImage};
 

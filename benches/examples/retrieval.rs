@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 use std::{env, fs, thread};
 
-use equiav_eval::{Relevance, Blocks, Product, Retrieval, UnitRows};
+use equiav_eval::{Blocks, Product, Relevance, Retrieval, UnitRows};
 use equiav_train::eval::ranking::{self, OneProduct, Products};
 use ndarray::Array2;
 

@@ -21,6 +21,7 @@ const TORCH_FREE: &[&str] = &[
     "equiav-data",
     "equiav-eval",
     "equiav-experiments",
+    "equiav-frontend",
     "equiav-ingest",
     "equiav-report",
     "xtask",

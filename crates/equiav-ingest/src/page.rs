@@ -2,8 +2,8 @@
 
 use maud::{Markup, html};
 
-use equiav_report::html::{data_uri, document};
 use crate::{FileReport, Scanned, Summary};
+use equiav_report::html::{data_uri, document};
 
 const STYLE: &str = "body{font:15px sans-serif;margin:2em;color:#222}\
     table{border-collapse:collapse;margin:1em 0}\

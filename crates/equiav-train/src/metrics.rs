@@ -49,8 +49,7 @@ impl Metric {
 
     /// Whether it is called `name`, whatever the path before it.
     fn is_called(&self, name: &str) -> bool {
-        self.name == name
-            || self.name.strip_suffix(name).is_some_and(|path| path.ends_with('/'))
+        self.name == name || self.name.strip_suffix(name).is_some_and(|path| path.ends_with('/'))
     }
 }
 

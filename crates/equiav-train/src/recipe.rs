@@ -32,7 +32,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
-
 /// The recipes that travel inside the program, by name.
 pub const BUILT_IN: [(&str, &str); 4] = [
     ("quick", include_str!("../../../recipes/quick.toml")),

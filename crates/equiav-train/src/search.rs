@@ -297,7 +297,8 @@ mod tests {
             rows.iter_mut().for_each(|row| row.vector = crate::clips::hash_noise(1, 4));
         }
         let gallery = Gallery::new(&contents, Modality::Visual, Device::Cpu);
-        let query = Row { modality: Modality::Audio, span: None, vector: crate::clips::hash_noise(2, 4) };
+        let query =
+            Row { modality: Modality::Audio, span: None, vector: crate::clips::hash_noise(2, 4) };
         let found = gallery.search(&[&query], 3).into_iter().flat_map(|hit| hit.files);
         let expected = [0, 1, 2].map(|number| format!("/Picture/{number}"));
         assert_eq!(found.collect::<Vec<_>>(), expected);
@@ -311,7 +312,8 @@ mod tests {
             rows.iter_mut().for_each(|row| row.vector.clone_from(&vector));
         }
         let gallery = Gallery::new(&contents, Modality::Visual, Device::Cpu);
-        let query = Row { modality: Modality::Audio, span: None, vector: crate::clips::hash_noise(3, 4) };
+        let query =
+            Row { modality: Modality::Audio, span: None, vector: crate::clips::hash_noise(3, 4) };
         let pictures = contents.rows.keys().filter(|content| content.medium == Medium::Picture);
         for content in pictures {
             // 20 pictures are equally near, 20 equally far: the middle of the first 20 places and of the others.
@@ -327,8 +329,11 @@ mod tests {
     fn scores_are_those_of_full_precision_whatever_is_set() {
         use equiav_torch::{MatmulPrecision, set_matmul_precision};
         // Large enough for the libraries that a lower precision is handed to.
-        let row =
-            |seed: u64, modality| Row { modality, span: None, vector: crate::clips::hash_noise(seed, 512) };
+        let row = |seed: u64, modality| Row {
+            modality,
+            span: None,
+            vector: crate::clips::hash_noise(seed, 512),
+        };
         let mut contents = contents(40);
         contents.about.model.width = 512;
         for (seed, (content, rows)) in (0..).zip(&mut contents.rows) {

@@ -13,7 +13,7 @@ use equiav_augment::Modality;
 use equiav_train::embed_files::{Embedder, Files, MediumFile, Per, Row, find_ffmpeg, write};
 use equiav_train::index::{Contents, index_files};
 use equiav_train::search::{self, Gallery, lookers, measure};
-use equiav_train::{DeviceChoice, NoOp, LoadedModel};
+use equiav_train::{DeviceChoice, LoadedModel, NoOp};
 use tch::Device;
 
 /// A run of one epoch in `folder/run`, of a network large enough for its products to depend on how they
@@ -241,8 +241,9 @@ fn embeddings_are_those_of_retrieval(changes: &[&str]) {
     let trained = LoadedModel::open_on(&run, DeviceChoice::Cpu, &mut NoOp).expect("a run");
     let clips = equiav_data::Clips::open(&list.to_string_lossy()).expect("clips");
     let dataset = equiav_train::dataset(&trained.recipe, clips).expect("a data set");
-    let embedded = equiav_train::eval::embeddings::embed(dataset, &trained.network, &trained.recipe)
-        .expect("embeddings");
+    let embedded =
+        equiav_train::eval::embeddings::embed(dataset, &trained.network, &trained.recipe)
+            .expect("embeddings");
     for modality in Modality::ALL {
         let tensor = &tensors[modality.name()];
         let own = lines.iter().filter(|line| line["modality"] == modality.name());

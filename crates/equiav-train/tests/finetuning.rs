@@ -10,7 +10,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use equiav_train::{DeviceChoice, Event, FinetuneRecipe, NoOp, StopSignal, LoadedModel, Callback, FinetuneSummary, RunOptions, World};
+use equiav_train::{
+    Callback, DeviceChoice, Event, FinetuneRecipe, FinetuneSummary, LoadedModel, NoOp, RunOptions,
+    StopSignal, World,
+};
 use labeled::labeled;
 use tch::Tensor;
 use tiny::records;

@@ -11,9 +11,11 @@ use equiav_data::{Clips, Manifest, read_picture, read_sound};
 use equiav_eval::localization::{Rule, Truth, center_map, overlap, pointing};
 use equiav_models::View;
 use equiav_train::eval::embeddings::Variant;
-use equiav_train::eval::localize::{Compared, Heard, Localizer, MapOptions, PlaceMap, Truths, localize};
+use equiav_train::eval::localize::{
+    Compared, Heard, Localizer, MapOptions, PlaceMap, Truths, localize,
+};
 use equiav_train::model::Network;
-use equiav_train::{Recipe, LoadedModel};
+use equiav_train::{LoadedModel, Recipe};
 use tch::{Device, Tensor};
 use tiny::tiny;
 
@@ -165,7 +167,8 @@ fn one_clip_has_figures_without_intervals_and_no_other_sound() {
     assert_eq!(controls, ["faint-noise", "silence"]);
     let text = serde_json::to_string(&figures).expect("JSON");
     assert_eq!(
-        serde_json::from_str::<equiav_train::eval::localize::LocalizationMetrics>(&text).expect("figures"),
+        serde_json::from_str::<equiav_train::eval::localize::LocalizationMetrics>(&text)
+            .expect("figures"),
         figures
     );
 }

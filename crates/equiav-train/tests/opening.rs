@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use equiav_train::model::Network;
-use equiav_train::{DeviceChoice, Event, NoOp, StopSignal, LoadedModel, Callback};
+use equiav_train::{Callback, DeviceChoice, Event, LoadedModel, NoOp, StopSignal};
 use tch::{Device, Tensor};
 use tiny::{assert_same_run, checkpoint, run, tiny};
 

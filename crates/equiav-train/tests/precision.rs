@@ -65,7 +65,9 @@ fn batch(recipe: &Recipe) -> HostBatch {
     let dataset = equiav_train::dataset(recipe, corpus.train).expect("clips");
     let size = recipe.run.batch / 2;
     let loader = Loader::new(dataset, 0, (0..size).collect(), size, Default::default());
-    HostBatch::Unlabeled(loader.expect("a loader").next().expect("one batch").expect("readable clips"))
+    HostBatch::Unlabeled(
+        loader.expect("a loader").next().expect("one batch").expect("readable clips"),
+    )
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod tiny;
 
 use std::fs;
 
-use equiav_train::{DeviceChoice, Event, Probe, LoadedModel, Callback, probe};
+use equiav_train::{Callback, DeviceChoice, Event, LoadedModel, Probe, probe};
 
 /// A watcher that keeps warnings.
 struct Warnings(Vec<String>);

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use equiav_train::recipe::{Checked, Sections};
 use equiav_train::recipe::{Finetune, Settings};
-use equiav_train::{DeviceChoice, Event, NoOp, StopSignal, LoadedModel, Callback};
+use equiav_train::{Callback, DeviceChoice, Event, LoadedModel, NoOp, StopSignal};
 use tiny::{STEPS, assert_same_run, checkpoint, records, run, tiny};
 
 /// A watcher that ends the run by a panic at its `n`-th update, as a crash would.
@@ -63,7 +63,8 @@ fn a_run_goes_on_in_the_middle_of_an_epoch() {
         for step in 1..3 * STEPS {
             let stop = StopSignal::never();
             let watch = &mut StopAt(step, &stop);
-            let summary = tiny::pretrain(&recipe(workers), &stopped, &stop, callback).expect("a run");
+            let summary =
+                tiny::pretrain(&recipe(workers), &stopped, &stop, callback).expect("a run");
             assert_eq!((summary.stopped, summary.steps), (Some(15), step));
             assert!(summary.checkpoint.ends_with(format!("step-{step:09}")));
         }
@@ -163,7 +164,8 @@ fn too_many_steps_that_are_not_finite_end_the_run_with_the_state_before() {
     let recipe =
         tiny(folder.path(), &["run.max_skipped=2", "optimizer.lr=1e30", "evaluation.every=3"]);
     let out = folder.path().join("run");
-    let error = tiny::pretrain(&recipe, &out, &StopSignal::never(), &mut NoOp).expect_err("it diverges");
+    let error =
+        tiny::pretrain(&recipe, &out, &StopSignal::never(), &mut NoOp).expect_err("it diverges");
     let message = format!("{error:#}");
     assert!(message.contains("number 3 in a row, run.max_skipped = 2"), "{message}");
     let newest = fs::read_dir(out.join("checkpoints")).expect("checkpoints").flatten();

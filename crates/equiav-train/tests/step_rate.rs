@@ -6,10 +6,10 @@ mod tiny;
 use std::path::Path;
 use std::time::Duration;
 
+use equiav_train::bench::dump;
+use equiav_train::bench::throughput::{centroid_cost, start, step_rate};
 use equiav_train::engine::profiler::Phase;
 use equiav_train::engine::{Position, step};
-use equiav_train::bench::throughput::{centroid_cost, start, step_rate};
-use equiav_train::bench::dump;
 use equiav_train::recipe::Sections;
 use equiav_train::{Recipe, World};
 use tch::{Device, Tensor};
@@ -35,7 +35,8 @@ fn losses_are_those_of_ordinary_steps() {
         for (number, (lr, timed)) in lrs.into_iter().zip(&rate.steps).enumerate() {
             let data_time = Default::default();
             let position = Position { epoch: 0, step: number as u64, lr, data_time };
-            let report = step(&mut plain.state, &plain.batch, position, recipe.shared()).expect("a step");
+            let report =
+                step(&mut plain.state, &plain.batch, position, recipe.shared()).expect("a step");
             assert_eq!(report.figures, timed.report.figures, "step {number}");
             assert_eq!(report.grad_norm, timed.report.grad_norm, "step {number}");
         }
@@ -49,7 +50,9 @@ fn phases_are_nearly_the_whole_step() {
     let folder = tempfile::tempdir().expect("a folder");
     for changes in [&["run.batch=16"][..], &["run.batch=16", "run.micro_batch=4"]] {
         let recipe = recipe(folder.path(), changes);
-        let rate = step_rate(&mut start(&recipe, STEPS, &World::alone()).expect("a start"), &recipe).expect("steps");
+        let rate =
+            step_rate(&mut start(&recipe, STEPS, &World::alone()).expect("a start"), &recipe)
+                .expect("steps");
         for step in &rate.steps {
             for phase in Phase::ALL {
                 assert!(!step.phases.of(phase).is_zero(), "{phase:?} is not booked");

@@ -157,7 +157,7 @@ fn norm(all: &BTreeMap<String, Tensor>) -> f64 {
 /// What processes learn from their parts of a batch, against one that has the whole.
 fn steps() -> Result<(), Failure> {
     let world = processes()?;
-    let (rank, world) = (world.group.rank(), world.size());
+    let (rank, size) = (world.group.rank(), world.size());
     let variants: [&[&str]; 9] = [
         &["objective.inter=centroid", "objective.learn_temperature=true"],
         &["objective.inter=clean-pair"],
@@ -171,7 +171,7 @@ fn steps() -> Result<(), Failure> {
     ];
     for changes in variants {
         let recipe = tiny(&folder().join(rank.to_string()), &[&SMOOTH, changes].concat());
-        let ours = learned(&recipe, &world, &batch(&recipe, rank, world))?;
+        let ours = learned(&recipe, &world, &batch(&recipe, rank, size))?;
         let whole = learned(&recipe, &World::alone(), &batch(&recipe, 0, 1))?;
         let apart = [distance(&whole.gradient, &ours.gradient), distance(&whole.way, &ours.way)];
         say(&format!("{changes:?}: {apart:?}"));
@@ -196,7 +196,7 @@ fn steps() -> Result<(), Failure> {
     let gradient = |more: &[&str]| -> Result<BTreeMap<String, Tensor>, Failure> {
         let changes = [&SMOOTH[..], &["profile=published"], more].concat();
         let recipe = tiny(&folder().join(rank.to_string()), &changes);
-        Ok(learned(&recipe, &world, &batch(&recipe, rank, world))?.gradient)
+        Ok(learned(&recipe, &world, &batch(&recipe, rank, size))?.gradient)
     };
     let apart = distance(&gradient(&[])?, &gradient(&["run.micro_batch=1"])?);
     assert!(apart < 1e-5, "published, in parts: {apart}");
@@ -236,7 +236,8 @@ fn run(stop_at: Option<u64>) -> Result<(), Failure> {
     // Only the leader's folder exists.
     let out = folder.join(if world.is_main() { "out" } else { "out/no/such/folder" });
     let callback = &mut StopAt(stop_at, &stop);
-    let summary = pretrain(&recipe, RunOptions { out: &out, world: &world, stop: &stop }, callback)?;
+    let summary =
+        pretrain(&recipe, RunOptions { out: &out, world: &world, stop: &stop }, callback)?;
     say(&format!("stopped {:?} after {}", summary.stopped, summary.steps));
     Ok(())
 }

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use equiav_torch::Timeouts;
-use equiav_train::engine::profiler::Phase;
 use equiav_train::bench::throughput::{self, CentroidCost, StepRate, StepTiming};
-use equiav_train::{Override, World, Recipe};
+use equiav_train::engine::profiler::Phase;
+use equiav_train::{Override, Recipe, World};
 use serde_json::{Value, json};
 
 use crate::device::TrainedOn;
@@ -105,8 +105,7 @@ fn setting(recipe: &Recipe) -> serde_json::Map<String, Value> {
 fn rate_json(rate: &StepRate) -> Value {
     let step = |step: &StepTiming| {
         let StepTiming { report, time, .. } = step;
-        let terms =
-            report.figures.terms.iter().map(|(name, loss)| (name.clone(), json!(loss)));
+        let terms = report.figures.terms.iter().map(|(name, loss)| (name.clone(), json!(loss)));
         json!({
             "lr": report.lr,
             "loss": report.figures.loss,

@@ -8,7 +8,8 @@ use equiav_train::eval::classification::ClassificationMetrics;
 pub(crate) fn classification(all: &[ClassificationMetrics]) -> String {
     let mut table = String::new();
     for figures in all {
-        let ClassificationMetrics { list, found, listed, digest, classes, with_positives, .. } = figures;
+        let ClassificationMetrics { list, found, listed, digest, classes, with_positives, .. } =
+            figures;
         let _ = writeln!(
             table,
             "{list}: {found} of {listed} clips found, list {digest}; {with_positives} of {classes} classes"

@@ -9,7 +9,7 @@ use equiav_frontend::{FrontEnd, Waveform};
 use equiav_ingest::Film;
 use equiav_train::embed_files::{Moment, Video, find_ffmpeg};
 use equiav_train::eval::localize::{Localizer, PlaceMap};
-use equiav_train::{Event, Callback};
+use equiav_train::{Callback, Event};
 
 use crate::progress::Progress;
 

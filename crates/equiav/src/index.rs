@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use equiav_train::index::index_files;
-use equiav_train::{Event, Callback};
+use equiav_train::{Callback, Event};
 
 use crate::inputs::{self, Embedding, Inputs};
 use crate::output::remark;

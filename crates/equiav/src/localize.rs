@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use anyhow::{bail, ensure};
 use equiav_data::Clips;
 use equiav_train::LoadedModel;
-use equiav_train::recipe::Source;
 use equiav_train::eval::embeddings::Variant;
 use equiav_train::eval::localize::{LocalizationMetrics, Localizer, MapOptions, Truths, localize};
+use equiav_train::recipe::Source;
 
 use crate::device::OnDevice;
 use crate::drawing::Drawing;

@@ -35,9 +35,8 @@ pub(crate) fn one_line(list: &ListMetrics) -> String {
     let directions = list.values.iter().any(|metric| metric.name.contains('/'));
     let is_told = |name: &str| !directions || name.ends_with("/r1");
     let told = list.values.iter().filter(|metric| is_told(&metric.name));
-    let each = told.map(|metric| {
-        format!("{} {}", title(&metric.name), shown(&metric.name, metric.value))
-    });
+    let each =
+        told.map(|metric| format!("{} {}", title(&metric.name), shown(&metric.name, metric.value)));
     format!("  {}: {}", list.list, each.collect::<Vec<_>>().join(", "))
 }
 

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use equiav_train::{Override, Recipe, RunOptions, StopSignal, pretrain};
 
 use crate::device::TrainedOn;
+use crate::metrics_text;
 use crate::output::remark;
 use crate::progress::{Follower, Progress};
-use crate::metrics_text;
 use crate::together::{Together, follow, stopped};
 
 /// Train encoders with EquiAV from a recipe

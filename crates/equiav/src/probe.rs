@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use equiav_train::{Probe as Options, ProbeMetrics, LoadedModel};
+use equiav_train::{LoadedModel, Probe as Options, ProbeMetrics};
 
-use crate::{classes, metrics_text};
 use crate::device::OnDevice;
 use crate::output::{out, outln};
 use crate::progress::Progress;
+use crate::{classes, metrics_text};
 
 /// Tell classes from a model's frozen features: a linear probe and nearest neighbors
 ///

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use equiav_train::{Event, StepReport, Callback};
+use equiav_train::{Callback, Event, StepReport};
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
-use crate::output::{errln, remark};
 use crate::metrics_text;
+use crate::output::{errln, remark};
 
 /// The time from one line to the next where there is no bar.
 const PACE: Duration = Duration::from_secs(60);

@@ -141,7 +141,8 @@ mod tests {
             "p_value": {"r1": 1.0, "r5": 1.0, "r10": 1.0}}, "audio_to_visual": "#;
         let both =
             &old[old.find("{\"r1").expect("figures")..old.rfind(", \"audio").expect("the end")];
-        let read: RetrievalMetrics = serde_json::from_str(&format!("{old}{both}}}")).expect("old figures");
+        let read: RetrievalMetrics =
+            serde_json::from_str(&format!("{old}{both}}}")).expect("old figures");
         assert_eq!((read.coverage.found, read.coverage.listed, read.variant), (3, 4, None));
         let written = serde_json::to_value(retrieved()).expect("JSON");
         assert_eq!((&written["found"], &written["digest"]), (&20.into(), &"abc".into()));

@@ -12,9 +12,9 @@ use ndarray::{Array, Array2, Dimension, IntoDimension};
 use serde_json::json;
 use tch::{Device, Tensor};
 
-use crate::clips::hash_noise;
 use super::throughput::Start;
 use crate::clips::HostBatch;
+use crate::clips::hash_noise;
 use crate::recipe::Settings;
 
 /// Writes `start` and its `recipe` to `folder`, which is made where it is not there.

@@ -78,11 +78,7 @@ impl UnlabeledSections<'_> {
     /// # Errors
     ///
     /// If a corpus cannot be made, or a list or shard cannot be read or is empty.
-    pub fn prepare(
-        &self,
-        world: &World,
-        callback: &mut dyn Callback,
-    ) -> anyhow::Result<RunClips> {
+    pub fn prepare(&self, world: &World, callback: &mut dyn Callback) -> anyhow::Result<RunClips> {
         let corpus = self.data.source.prepare(callback)?;
         world.group.await_all("corpus")?;
         let options = loader_options(self.data);

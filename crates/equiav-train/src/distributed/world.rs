@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
 use equiav_data::Clips;
-use equiav_torch::{Group, GroupError, Timeouts, Reduce, ProcessRole, Solo};
+use equiav_torch::{Group, GroupError, ProcessRole, Reduce, Solo, Timeouts};
 use tch::{Device, Kind, Tensor};
 
 use crate::recipe::{self, Checked, Sections};
@@ -166,7 +166,10 @@ impl World {
 
     /// Does `work`, whose error the other processes are told, so that they end with it and at once; a failure
     /// between processes they know by themselves.
-    pub(crate) fn abort_on_error<T>(&self, work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
+    pub(crate) fn abort_on_error<T>(
+        &self,
+        work: impl FnOnce() -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
         /// Tells of a panic as well.
         struct OnPanic<'a>(&'a dyn Group);
         impl Drop for OnPanic<'_> {

@@ -8,7 +8,9 @@ use equiav_augment::{Image, ImageSize, Modality, VisualAugment, transpose};
 use equiav_corpora::cache_folder;
 use equiav_data::ffmpeg::Ffmpeg;
 use equiav_data::{MediaError, Orientation, read_picture_as, read_sound_start};
-use equiav_frontend::{Analyzer, Filterbank, IMAGE_MEAN, IMAGE_STD, PaddedSpectrogram, Resampler, Waveform};
+use equiav_frontend::{
+    Analyzer, Filterbank, IMAGE_MEAN, IMAGE_STD, PaddedSpectrogram, Resampler, Waveform,
+};
 use equiav_ingest::{Fault, Recording};
 use ndarray::Array3;
 
@@ -187,7 +189,8 @@ impl Reader {
 
     /// `[1, mels, frames]`, and how many of the frames hold sound.
     fn spectrogram(&self, sound: &Waveform) -> Result<(Array3<f32>, Option<usize>), String> {
-        let PaddedSpectrogram { spectrogram, valid } = self.analyzer.audio(&sound.samples, sound.rate).map_err(|error| error.to_string())?;
+        let PaddedSpectrogram { spectrogram, valid } =
+            self.analyzer.audio(&sound.samples, sound.rate).map_err(|error| error.to_string())?;
         let (frames, mels) = (spectrogram.frames(), spectrogram.mels());
         let mut values = vec![0.0; frames * mels];
         transpose(spectrogram.as_slice(), mels, &mut values);

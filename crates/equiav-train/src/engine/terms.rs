@@ -54,7 +54,8 @@ impl Terms {
 
     /// The numbers, and those of `more` scalars; waits for the device, once for all.
     pub fn figures<const N: usize>(&self, more: [&Tensor; N]) -> (Figures, [f64; N]) {
-        let accuracy = |term: &Term| Some((term.name.clone(), term.accuracy.as_ref()?.shallow_clone()));
+        let accuracy =
+            |term: &Term| Some((term.name.clone(), term.accuracy.as_ref()?.shallow_clone()));
         let accuracies: Vec<(String, Tensor)> = self.each.iter().filter_map(accuracy).collect();
         let each = self.each.iter().map(|term| &term.loss);
         let each = each.chain(accuracies.iter().map(|(_, value)| value));

@@ -11,10 +11,10 @@ use tch::Device;
 
 use super::compute;
 use super::method::{Epoch, Method};
-use super::terms::StepReport;
 use super::schedule::{self, WarmupCosine};
 use super::signals::StopSignal;
 use super::step::{Position, step};
+use super::terms::StepReport;
 use super::train_state::TrainState;
 use crate::callback::{Callback, Event};
 use crate::clips::{HostBatch, RunClips};
@@ -81,7 +81,13 @@ pub fn train<S: Sections, M: Method>(
         let mut run = Run::open(state, &clips, shared, (out, &recipe.to_toml()), callback)?;
         let stopped = run.train(stop, callback)?;
         let checkpoint = run.checkpoint.context("the run has saved no checkpoint")?;
-        Ok(TrainedRun { state: run.state, progress: run.progress, checkpoint, stopped, _lock: lock })
+        Ok(TrainedRun {
+            state: run.state,
+            progress: run.progress,
+            checkpoint,
+            stopped,
+            _lock: lock,
+        })
     })
 }
 
@@ -304,7 +310,8 @@ impl<'a, M: Method> Run<'a, M> {
             loggers.evaluated(step, epoch, &metrics)?;
         }
         let collapsed = metrics.lists.iter().filter(|_| world.is_main());
-        for (list, collapsed) in collapsed.filter_map(|one| Some((&one.list, one.collapsed.as_ref()?)))
+        for (list, collapsed) in
+            collapsed.filter_map(|one| Some((&one.list, one.collapsed.as_ref()?)))
         {
             callback.on_event(&Event::Warning(format!(
                 "epoch {epoch}, `{list}`: {collapsed}: the network has collapsed, and this epoch is no candidate \
@@ -348,7 +355,8 @@ impl<'a, M: Method> Run<'a, M> {
             let id = bad.reason.id.clone();
             let reason = bad.reason.to_string();
             if self.progress.unreadable.insert(id, reason.clone()).is_none() {
-                callback.on_event(&Event::Warning(format!("another clip takes its place: {reason}")));
+                callback
+                    .on_event(&Event::Warning(format!("another clip takes its place: {reason}")));
             }
         }
     }

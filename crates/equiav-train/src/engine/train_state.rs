@@ -7,8 +7,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use equiav_models::{read_weights, restore};
 use equiav_torch::{
-    AdamW, AdamWConfig, GradientAverage, GroupError, LossScaler, LossScalerConfig, Reduce, UnusedParameters,
-    clip_grad_norm, found_inf,
+    AdamW, AdamWConfig, GradientAverage, GroupError, LossScaler, LossScalerConfig, Reduce,
+    UnusedParameters, clip_grad_norm, found_inf,
 };
 use tch::{Device, Tensor};
 
@@ -56,8 +56,11 @@ impl<M: Method> TrainState<M> {
         let ema = average.map(|decay| Ema::new(store, decay));
         let narrow = recipe.compute.precision == Precision::Fp16;
         let scaler = narrow.then(|| LossScaler::new(LossScalerConfig::PYTORCH, store.device()));
-        let unused =
-            if method.leaves_variables_unused() { UnusedParameters::Possible } else { UnusedParameters::Never };
+        let unused = if method.leaves_variables_unused() {
+            UnusedParameters::Possible
+        } else {
+            UnusedParameters::Never
+        };
         let gradients =
             GradientAverage::new(Arc::clone(&world.group), optimizer.parameters(), unused)?;
         Ok(Self { method, optimizer, scaler, ema, world: world.clone(), gradients })

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use anyhow::Context;
 use equiav_data::Targets;
 use equiav_eval::{
-    Bootstrap, ConfidenceInterval, classification, classification_intervals, d_prime, exclusive_intervals,
-    top_k_accuracy,
+    Bootstrap, ConfidenceInterval, classification, classification_intervals, d_prime,
+    exclusive_intervals, top_k_accuracy,
 };
 use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
@@ -121,7 +121,10 @@ impl ClassScores {
     /// # Errors
     ///
     /// As there.
-    pub fn metrics_with_intervals(&self, targets: &Targets) -> anyhow::Result<ClassificationMetrics> {
+    pub fn metrics_with_intervals(
+        &self,
+        targets: &Targets,
+    ) -> anyhow::Result<ClassificationMetrics> {
         let mut figures = self.metrics(targets)?;
         let labels = self.labels(targets);
         let how = Bootstrap::usual(BOOTSTRAP_SEED);

@@ -10,11 +10,11 @@ use ndarray::{Array2, Array4, ArrayD, ArrayView2, Axis, concatenate};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use crate::distributed::{ShardedRows, own_positions};
 use crate::clips;
+use crate::distributed::World;
+use crate::distributed::{ShardedRows, own_positions};
 use crate::engine::narrowed;
 use crate::model::Network;
-use crate::distributed::World;
 use crate::recipe::Settings;
 
 /// Which embedding of a clip is taken.
@@ -99,9 +99,10 @@ pub(crate) fn embed_sharded(
     let rows = own.rows.into_iter().map(|(modality, rows)| (modality.to_string(), rows));
     let own = ShardedRows { clips: own.clips, skipped: own.skipped, rows: rows.collect() };
     let mut all = own.gather(world)?;
-    let rows = network.branches.keys().filter_map(|modality| {
-        Some((*modality, all.rows.remove(&modality.to_string())?))
-    });
+    let rows = network
+        .branches
+        .keys()
+        .filter_map(|modality| Some((*modality, all.rows.remove(&modality.to_string())?)));
     let rows = rows.collect();
     Ok(Embedded { clips: all.clips, skipped: all.skipped, rows })
 }
@@ -148,7 +149,8 @@ fn embed_batch(
         let plain = clips::tensor(plain, device);
         let embed =
             || network.branches[modality].embed(&plain, vectors.get(modality), material.as_ref());
-        let embedding = tch::no_grad(|| narrowed(network.store.device(), recipe.compute.precision, embed));
+        let embedding =
+            tch::no_grad(|| narrowed(network.store.device(), recipe.compute.precision, embed));
         let embedding = embedding.to_kind(Kind::Float).to_device(Device::Cpu);
         let rows: ArrayD<f32> = (&embedding).try_into()?;
         Ok((*modality, rows.into_dimensionality()?))

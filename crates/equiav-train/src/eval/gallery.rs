@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use equiav_augment::Modality;
 use equiav_data::Clips;
-use equiav_eval::{Relevance, Rank, UnitRows};
+use equiav_eval::{Rank, Relevance, UnitRows};
 
 use crate::eval::embeddings::Embedded;
 use crate::eval::ranking;
@@ -37,7 +37,8 @@ pub fn answered(
 ) -> anyhow::Result<Vec<RankedAnswers>> {
     let unit = |modality| UnitRows::new("embeddings", embedded.rows[&modality].view());
     let (queries, gallery) = (unit(from)?, unit(to)?);
-    let ranks = ranking::ranks(&queries, &gallery, &Relevance::same(queries.len()))?.rows_to_columns;
+    let ranks =
+        ranking::ranks(&queries, &gallery, &Relevance::same(queries.len()))?.rows_to_columns;
     let nearest = ranking::top_k(&queries, &gallery, best)?;
     let answer = |(place, cosine): (&usize, &f32)| (embedded.clips[*place], f64::from(*cosine));
     let answered = |(row, rank)| RankedAnswers {

@@ -37,13 +37,13 @@ use tch::{Device, Kind, Tensor};
 
 use grid::{interleaved, moves, pixels};
 
-use crate::eval::embeddings::{Variant, fixed_vectors};
 use crate::clips;
-use crate::engine::narrowed;
 use crate::clips::hash_noise;
+use crate::engine::narrowed;
+use crate::eval::embeddings::{Variant, fixed_vectors};
+use crate::model::LoadedModel;
 use crate::model::Network;
 use crate::recipe::Settings;
-use crate::model::LoadedModel;
 
 /// How maps are made.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -130,7 +130,8 @@ impl<'a> Localizer<'a> {
     ///
     /// If it is shorter than a frame of the filterbank.
     pub fn sound(&self, sound: &Waveform) -> anyhow::Result<Heard> {
-        let spectrogram = self.analyzer.audio(&sound.samples, sound.rate).map_err(anyhow::Error::msg)?;
+        let spectrogram =
+            self.analyzer.audio(&sound.samples, sound.rate).map_err(anyhow::Error::msg)?;
         let (input, frames) = (sound_input(&spectrogram.spectrogram), self.recipe.front_end.frames);
         let device = self.network.store.device();
         let material = clips::valid_frames(&[spectrogram.valid], frames, device);

@@ -16,13 +16,13 @@ use equiav_data::{Clips, Labels, Split, Targets};
 use ndarray::{Array2, Axis};
 use serde::Serialize;
 
-use crate::eval::classification::{ClassificationMetrics, ClassScores};
+use crate::callback::Callback;
+use crate::clips;
+use crate::eval::classification::{ClassScores, ClassificationMetrics};
 use crate::methods::classification::labels;
+use crate::model::LoadedModel;
 use crate::model::Network;
 use crate::recipe::{ClassLoss, Settings};
-use crate::clips;
-use crate::model::LoadedModel;
-use crate::callback::Callback;
 use cache::Cache;
 use features::Features;
 
@@ -154,7 +154,12 @@ struct Frozen<'a> {
 
 impl Frozen<'_> {
     /// The features and classes of the clips called `name`.
-    fn known(&self, name: &str, clips: Clips, callback: &mut dyn Callback) -> anyhow::Result<Known> {
+    fn known(
+        &self,
+        name: &str,
+        clips: Clips,
+        callback: &mut dyn Callback,
+    ) -> anyhow::Result<Known> {
         let targets = Targets::of(&clips, &self.labels).with_context(|| format!("in `{name}`"))?;
         let digest = clips.digest();
         let dataset = clips::dataset(self.recipe, clips)?;

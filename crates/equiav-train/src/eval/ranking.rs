@@ -1,7 +1,7 @@
 //! Ranks and best candidates among any number of embeddings, by libtorch's matrix products.
 
 use anyhow::ensure;
-use equiav_eval::{Relevance, Blocks, Neighbors, Product, RanksBothWays, UnitRows};
+use equiav_eval::{Blocks, Neighbors, Product, RanksBothWays, Relevance, UnitRows};
 use equiav_torch::{Multiplier, MultiplierGuard};
 
 /// The rank of every row's best correct column and of every column's best correct row, by cosine.

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use anyhow::{Context, ensure};
 use equiav_augment::Modality;
 use equiav_data::Dataset;
-use equiav_eval::{Relevance, Bootstrap, Coverage, ConfidenceInterval, Retrieval, UnitRows};
+use equiav_eval::{Bootstrap, ConfidenceInterval, Coverage, Relevance, Retrieval, UnitRows};
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::{ListMetrics, Metric};
-use crate::eval::embeddings::{Embedded, Variant, embed_as, embed_sharded};
-use crate::model::Network;
 use crate::distributed::World;
+use crate::eval::embeddings::{Embedded, Variant, embed_as, embed_sharded};
 use crate::eval::ranking;
+use crate::metrics::{ListMetrics, Metric};
+use crate::model::Network;
 use crate::recipe::Settings;
 
 /// The retrieval figures of one list.
@@ -58,7 +58,9 @@ impl From<&RetrievalMetrics> for ListMetrics {
 
 /// The metrics of one direction, called `way`.
 fn values(way: &str, found: &Retrieval) -> Vec<Metric> {
-    let of = |interval: Option<ConfidenceInterval>| interval.map(|ConfidenceInterval { low, high, .. }| (low, high));
+    let of = |interval: Option<ConfidenceInterval>| {
+        interval.map(|ConfidenceInterval { low, high, .. }| (low, high))
+    };
     let intervals = found.intervals;
     let all = [
         ("r1", found.r1, of(intervals.map(|all| all.r1))),
@@ -68,7 +70,8 @@ fn values(way: &str, found: &Retrieval) -> Vec<Metric> {
         ("mean_rank", found.mean_rank, of(intervals.map(|all| all.mean_rank))),
         ("tied_share", found.tied_share.unwrap_or(0.0), None),
     ];
-    let metric = |(name, value, interval)| Metric { name: format!("{way}/{name}"), value, interval };
+    let metric =
+        |(name, value, interval)| Metric { name: format!("{way}/{name}"), value, interval };
     all.into_iter().map(metric).collect()
 }
 

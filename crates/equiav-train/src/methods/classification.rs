@@ -24,9 +24,7 @@ use tch::{Kind, Tensor, nn};
 
 use crate::callback::Callback;
 use crate::clips::{DeviceBatch, EvaluationLists};
-use crate::engine::{
-    Gather, Gathered, Method, Named, Needs, ParamGroup, StepContext, Term,
-};
+use crate::engine::{Gather, Gathered, Method, Named, Needs, ParamGroup, StepContext, Term};
 use crate::metrics::Metrics;
 use crate::recipe::{ClassLoss, Finetune};
 use scores::{LabeledList, scores};

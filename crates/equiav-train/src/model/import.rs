@@ -7,8 +7,8 @@ use equiav_models::{
 };
 use tch::Device;
 
-use crate::model::exported;
 use crate::model::Network;
+use crate::model::exported;
 use crate::recipe::Settings;
 
 /// What a weight file is.

@@ -7,19 +7,19 @@ use equiav_data::{Clips, JpegDecoder};
 use equiav_models::{read_export, restore};
 use tch::Device;
 
-use crate::run_dir::checkpoint;
-use crate::distributed::DeviceChoice;
-use crate::run_dir::environment;
-use crate::model::exported;
-use crate::run_dir::lock;
-use crate::model::Fingerprint;
-use crate::model::import;
-use crate::model::Network;
-use crate::recipe::Recipe;
-use crate::eval::retrieval::{self, RetrievalMetrics};
-use crate::recipe::DeviceName;
+use crate::callback::{Callback, Event};
 use crate::clips;
-use crate::callback::{Event, Callback};
+use crate::distributed::DeviceChoice;
+use crate::eval::retrieval::{self, RetrievalMetrics};
+use crate::model::Fingerprint;
+use crate::model::Network;
+use crate::model::exported;
+use crate::model::import;
+use crate::recipe::DeviceName;
+use crate::recipe::Recipe;
+use crate::run_dir::checkpoint;
+use crate::run_dir::environment;
+use crate::run_dir::lock;
 
 /// What describes an exported model.
 const EXPORTED: &str = "config.json";
@@ -132,7 +132,10 @@ impl LoadedModel {
     ///
     /// If there is none, as in exported models that were trained on somebody's own lists, or if a
     /// list cannot be had or none of its clips can be read.
-    pub fn retrieve_all(&self, callback: &mut dyn Callback) -> anyhow::Result<Vec<RetrievalMetrics>> {
+    pub fn retrieve_all(
+        &self,
+        callback: &mut dyn Callback,
+    ) -> anyhow::Result<Vec<RetrievalMetrics>> {
         let corpus = self.recipe.data.source.prepare(callback)?;
         corpus.evaluate.into_iter().map(|(name, list)| self.retrieve(&name, list)).collect()
     }

@@ -17,8 +17,8 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use equiav_data::write_whole;
 
-use crate::run_dir::environment;
 use crate::recipe::{self, Checked, Sections};
+use crate::run_dir::environment;
 
 /// The recipe of the run.
 pub(crate) const RECIPE: &str = "recipe.toml";

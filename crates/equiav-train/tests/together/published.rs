@@ -64,7 +64,8 @@ fn distance(
     let each = method.terms(&own, &all, &step)?;
     let terms = Terms::new(each, Some(&recipe.objective.weights), Named::new())?;
     let parameters: Vec<Tensor> = maps.values().map(Tensor::shallow_clone).collect();
-    GradientAverage::new(group.clone(), &parameters, UnusedParameters::Never)?.backward(&terms.total)?;
+    GradientAverage::new(group.clone(), &parameters, UnusedParameters::Never)?
+        .backward(&terms.total)?;
     if group.world() > 1 {
         for term in &terms.each {
             let name = &term.name;

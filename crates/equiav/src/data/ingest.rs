@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::ensure;
 use equiav_ingest::{Reason, ingest};
-use equiav_train::{Event, Callback};
+use equiav_train::{Callback, Event};
 
 use super::cutting::{self, Cutting, Packing};
 use crate::output::remark;

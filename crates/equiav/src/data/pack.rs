@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use equiav_data::Manifest;
 use equiav_data::shard::pack;
-use equiav_train::{Event, Callback};
+use equiav_train::{Callback, Event};
 
 use crate::output::{errln, remark};
 use crate::progress::Progress;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use equiav_ingest::{Scanned, Settings, Summary, page, scan};
-use equiav_train::{Event, Callback};
+use equiav_train::{Callback, Event};
 
 use super::cutting::{self, Cutting};
 use crate::output::{Unwritable, errln, outln, remark};

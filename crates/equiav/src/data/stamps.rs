@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use equiav_corpora::cache_folder;
-use equiav_train::{Event, Callback};
+use equiav_train::{Callback, Event};
 
 use crate::output::remark;
 use crate::progress::Progress;

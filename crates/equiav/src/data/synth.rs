@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use equiav_corpora::Synthetic;
-use equiav_train::{Event, Callback};
+use equiav_train::{Callback, Event};
 
 use crate::output::remark;
 use crate::progress::Progress;
@@ -52,7 +52,11 @@ impl Synth {
         };
         let mut progress = Progress::new();
         let paths = corpus.write(&self.out, &mut |done, total| {
-            progress.on_event(&Event::Preparing { what: "synthetic corpus".to_owned(), done, total });
+            progress.on_event(&Event::Preparing {
+                what: "synthetic corpus".to_owned(),
+                done,
+                total,
+            });
         })?;
         for path in [&paths.train, &paths.valid, &paths.labels] {
             remark!("{}", path.display());

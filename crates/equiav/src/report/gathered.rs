@@ -7,14 +7,14 @@ use anyhow::Context;
 use equiav_augment::Modality;
 use equiav_data::{Clips, Dataset, preview::preview};
 use equiav_eval::Coverage;
-use equiav_report::page::{Answer, RetrievalGallery, HeatMaps, Map, Query, RunReport};
-use equiav_report::{RunFolders, Run};
+use equiav_report::page::{Answer, HeatMaps, Map, Query, RetrievalGallery, RunReport};
+use equiav_report::{Run, RunFolders};
 use equiav_train::eval::embeddings::embed;
-use equiav_train::run_dir::environment::{environment, kept};
 use equiav_train::eval::gallery::{RankedAnswers, answered};
 use equiav_train::eval::localize::{Localizer, MapOptions, PlaceMap, Truths, localize};
 use equiav_train::eval::retrieval::{RetrievalMetrics, retrieve};
-use equiav_train::{LoadedModel, Callback};
+use equiav_train::run_dir::environment::{environment, kept};
+use equiav_train::{Callback, LoadedModel};
 
 use super::media::{heard, jpeg, png, seen};
 use super::tables::{classes, headlines, lead, overlaps, recalls, silence, training};

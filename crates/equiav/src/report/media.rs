@@ -4,8 +4,8 @@ use std::io::Cursor;
 
 use anyhow::Context;
 use equiav_augment::Modality;
-use equiav_data::preview::{frame, spectrogram};
 use equiav_data::Dataset;
+use equiav_data::preview::{frame, spectrogram};
 use equiav_frontend::{Resampler, Waveform};
 use equiav_report::page::{GalleryItem, Picture, Sound};
 use image::RgbImage;

@@ -5,7 +5,7 @@ use equiav_eval::Retrieval;
 use equiav_report::Run;
 use equiav_report::page::{Headline, Table};
 use equiav_train::LoadedModel;
-use equiav_train::eval::gallery::{RankedAnswers, ClassRecall, by_class};
+use equiav_train::eval::gallery::{ClassRecall, RankedAnswers, by_class};
 use equiav_train::eval::localize::{Compared, LocalizationMetrics};
 use equiav_train::eval::retrieval::RetrievalMetrics;
 

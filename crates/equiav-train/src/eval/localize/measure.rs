@@ -61,7 +61,8 @@ pub fn localize(
     for batch in loader.by_ref() {
         let batch = batch?;
         clips += batch.clips.len();
-        let heard = clips::plain_material(&batch, Modality::Audio, localizer.network.store.device());
+        let heard =
+            clips::plain_material(&batch, Modality::Audio, localizer.network.store.device());
         let own = localizer.sounds(&part(&batch, Modality::Audio, localizer), heard.as_ref());
         let count = own.size()[0];
         let before = previous.unwrap_or_else(|| own.narrow(0, count - 1, 1));

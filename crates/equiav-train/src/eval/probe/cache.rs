@@ -13,9 +13,9 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde::{Deserialize, Serialize};
 
 use super::features::Features;
-use crate::recipe::Settings;
+use crate::callback::{Callback, Event};
 use crate::model::LoadedModel;
-use crate::callback::{Event, Callback};
+use crate::recipe::Settings;
 
 /// Where features are kept, below the run folder.
 const FOLDER: &str = "features";

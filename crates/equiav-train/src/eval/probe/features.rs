@@ -47,7 +47,8 @@ pub(crate) fn features(
                 let pooled = network.branches[modality].pooled(&plain, material.as_ref());
                 pooled.to_kind(Kind::Float)
             };
-            let pooled = tch::no_grad(|| narrowed(network.store.device(), recipe.compute.precision, pooled));
+            let pooled =
+                tch::no_grad(|| narrowed(network.store.device(), recipe.compute.precision, pooled));
             rows.entry(*modality).or_default().push(array(&pooled)?);
         }
         clips.extend(batch.clips);

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use equiav_augment::{AudioAugment, AudioVector, VisualAugment, VisualVector};
-use equiav_data::{Clips, Dataset, DatasetConfig, Labeled, LabeledConfig, Labels, Split, Targets, Weights};
+use equiav_data::{
+    Clips, Dataset, DatasetConfig, Labeled, LabeledConfig, Labels, Split, Targets, Weights,
+};
 
 use super::scores::LabeledList;
-use crate::recipe::{Finetune, Metric, Source};
 use crate::callback::Callback;
+use crate::recipe::{Finetune, Metric, Source};
 
 /// The labelled clips of a run.
 pub(crate) struct LabeledClips {

@@ -51,7 +51,9 @@ pub fn finetune(
     let run = train(recipe, options, callback, |device, callback| {
         let LabeledClips { train, validation, test } = LabeledClips::prepare(recipe, callback)?;
         world.group.await_all("corpus")?;
-        world.ensure_same_lists(test.iter().map(|list| (&*list.name, list.labeled.dataset().clips())))?;
+        world.ensure_same_lists(
+            test.iter().map(|list| (&*list.name, list.labeled.dataset().clips())),
+        )?;
         lists = test;
         let network = Labeler::new(recipe, train.targets().count(), device);
         let options = labeled_loader_options(&recipe.data);

@@ -47,7 +47,11 @@ impl Labeler {
     /// # Errors
     ///
     /// If that cannot be read, was trained with another front end, or does not cover the encoders.
-    pub(crate) fn start(&self, recipe: &Finetune, callback: &mut dyn Callback) -> anyhow::Result<()> {
+    pub(crate) fn start(
+        &self,
+        recipe: &Finetune,
+        callback: &mut dyn Callback,
+    ) -> anyhow::Result<()> {
         let Some(path) = &recipe.model.start else { return Ok(()) };
         let report = self
             .start_from(path, recipe, callback)
@@ -98,9 +102,8 @@ impl Labeler {
         let project = |(modality, input): (&Modality, &Input)| {
             let (name, View { values, material }) = (modality.to_string(), &input.plain);
             let factors = factors(*modality, values);
-            let project = |factors| {
-                self.classifier.project(&name, values, factors, material.as_ref())
-            };
+            let project =
+                |factors| self.classifier.project(&name, values, factors, material.as_ref());
             let projected = project(factors.as_ref());
             let projected = match (modality, frames) {
                 (Modality::Audio, Some(frames)) => repeated(&projected, frames),

@@ -61,7 +61,9 @@ pub(super) fn test(
         for reason in scored.skipped.iter().filter(|_| world.is_main()) {
             callback.on_event(&Event::Warning(format!("skipped: {reason}")));
         }
-        tested.push(world.rank0_then_broadcast("test", || scored.metrics_with_intervals(list.labeled.targets()))?);
+        tested.push(world.rank0_then_broadcast("test", || {
+            scored.metrics_with_intervals(list.labeled.targets())
+        })?);
     }
     let tested = TestMetrics { checkpoints: names(&checkpoints), lists: tested };
     world.rank0_then_broadcast("test figures", || {
