@@ -3,6 +3,7 @@
 mod aliases;
 mod classification;
 mod compute;
+mod method;
 mod objective;
 mod optimizer;
 mod overrides;
@@ -16,10 +17,11 @@ pub use classification::{
     ModelSelection,
 };
 pub use compute::{Compute, DeviceName, Precision};
+pub use method::{MethodSettings, TermWeights};
 pub use objective::Objective;
 pub use optimizer::Optimizer;
 pub use overrides::Override;
-pub use pretraining::{Augment, Data, Evaluation, Model, Settings};
+pub use pretraining::{Augment, Data, Evaluation, Model, Settings, input_size};
 pub use run_config::RunConfig;
 pub use source::{Lists, ShardLists, Source};
 
@@ -50,7 +52,7 @@ pub const BUILT_IN_FINETUNE: [(&str, &str); 3] = [
 /// Everything that decides one kind of run, as its recipe holds it.
 pub trait Sections: Clone + DeserializeOwned + Serialize {
     /// The recipes of this kind that travel inside the program, by name.
-    const BUILT_IN: &'static [(&'static str, &'static str)];
+    const BUILT_IN: &'static [(&'static str, &'static str)] = &[];
 
     /// Checks what no single key can know.
     ///

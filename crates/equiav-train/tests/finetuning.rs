@@ -85,7 +85,7 @@ fn every_mode_and_loss_trains_and_is_tested_once() {
                 (&*test.list, test.found, test.listed, test.classes),
                 ("held-out", 16, 16, 4)
             );
-            assert_eq!(tuned.validation[0].found, 8);
+            assert_eq!(tuned.validation.lists[0].found, 8);
             let best = tuned.best.expect("a choice");
             assert!(tuned.tested[0].ends_with(format!("step-{:09}", best.step)));
 
@@ -301,7 +301,7 @@ fn the_mean_of_the_last_epochs_is_tested_where_it_is_asked_for() {
     assert!(tuned.tested.iter().zip(&names).all(|(path, name)| path.ends_with(name)));
     assert_eq!(tuned.tested.len(), 2);
     let text = ["evaluation.average_last=4"].map(|text| text.parse().expect("KEY=VALUE"));
-    let error = FinetuneRecipe::parse(labeled::QUICK, &text).expect_err("run.keep = 1");
+    let error = FinetuneRecipe::parse(labeled::QUICK, &text).expect_err("run.keep_checkpoints = 1");
     assert!(error.to_string().contains("evaluation.average_last = 4: expected 1 to 1"), "{error}");
 }
 

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 
 use equiav_train::recipe::{Checked, Sections};
 use equiav_train::recipe::{Finetune, Settings};
-use equiav_train::{Callback, DeviceChoice, Event, LoadedModel, NoOp, StopSignal};
+use equiav_train::{
+    Callback, DeviceChoice, Event, ListMetrics, LoadedModel, NoOp, PretrainSummary, StopSignal,
+};
 use tiny::{STEPS, assert_same_run, checkpoint, records, run, tiny};
 
 /// A watcher that ends the run by a panic at its `n`-th update, as a crash would.
@@ -62,7 +64,7 @@ fn a_run_goes_on_in_the_middle_of_an_epoch() {
         let stopped = folder.path().join(workers);
         for step in 1..3 * STEPS {
             let stop = StopSignal::never();
-            let watch = &mut StopAt(step, &stop);
+            let callback = &mut StopAt(step, &stop);
             let summary =
                 tiny::pretrain(&recipe(workers), &stopped, &stop, callback).expect("a run");
             assert_eq!((summary.stopped, summary.steps), (Some(15), step));

@@ -9,7 +9,7 @@ use super::evaluation_lists::EvaluationLists;
 use super::train_clips::TrainClips;
 use crate::callback::Callback;
 use crate::distributed::World;
-use crate::recipe::{Augment, Data, Evaluation, LabeledData, Settings};
+use crate::recipe::{Augment, Data, Evaluation, LabeledData, MethodSettings, Settings};
 
 /// The sections of a recipe that decide what unlabeled clips are trained on, and how they are fed.
 #[derive(Clone, Copy, Debug)]
@@ -103,6 +103,20 @@ impl Settings {
             front_end: &self.front_end,
             augment: &self.augment,
             centroid_samples: self.objective.centroid_samples,
+            evaluation: &self.evaluation,
+        }
+    }
+}
+
+impl<S> MethodSettings<S> {
+    /// The sections that decide what is trained on.
+    pub fn unlabeled(&self) -> UnlabeledSections<'_> {
+        UnlabeledSections {
+            seed: self.seed,
+            data: &self.data,
+            front_end: &self.front_end,
+            augment: &self.augment,
+            centroid_samples: 1,
             evaluation: &self.evaluation,
         }
     }

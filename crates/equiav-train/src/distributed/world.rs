@@ -37,6 +37,16 @@ impl World {
         Ok(Self { group: rendezvous.join(limits)?, local_rank: rendezvous.local_rank() })
     }
 
+    /// As [`from_environment`](Self::from_environment), with the usual limits; this process alone where no launcher has
+    /// started it.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn launched() -> anyhow::Result<Self> {
+        Self::from_environment(Timeouts::USUAL)
+    }
+
     /// How many there are.
     pub fn size(&self) -> usize {
         self.group.world()

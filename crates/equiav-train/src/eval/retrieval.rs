@@ -7,13 +7,16 @@ use equiav_augment::Modality;
 use equiav_data::Dataset;
 use equiav_eval::{Bootstrap, ConfidenceInterval, Coverage, Relevance, Retrieval, UnitRows};
 use serde::{Deserialize, Serialize};
+use tch::Device;
 
+use crate::clips::{DeviceBatch, EvaluationLists};
 use crate::distributed::World;
+use crate::engine::Named;
 use crate::eval::embeddings::{Embedded, Variant, embed_as, embed_sharded};
 use crate::eval::ranking;
-use crate::metrics::{ListMetrics, Metric};
+use crate::metrics::{ListMetrics, Metric, Metrics};
 use crate::model::Network;
-use crate::recipe::Settings;
+use crate::recipe::{Evaluation, Settings};
 
 /// The retrieval figures of one list.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -103,8 +106,33 @@ pub(crate) fn retrieve_sharded(
     world: &World,
 ) -> anyhow::Result<RetrievalMetrics> {
     let embedded = embed_sharded(dataset.clone(), network, recipe, world)?;
-    let figures = || figures(Variant::of(recipe), list, dataset, embedded, recipe);
+    let figures =
+        || figures(Some(Variant::of(recipe)), list, dataset, embedded, &recipe.evaluation);
     world.rank0_then_broadcast("retrieval", figures)
+}
+
+/// Measures, on every list of `lists`, how well the rows of either modality find the other's: `embed` makes of a batch
+/// of plain views `[b, width]` under the name of each modality, `audio` and `visual`.
+///
+/// # Errors
+///
+/// If no clip of a list can be read, `embed` fails, or a rank does not take part within the limit.
+pub fn retrieve_lists(
+    lists: &EvaluationLists<'_>,
+    evaluation: &Evaluation,
+    device: Device,
+    embed: impl Fn(&DeviceBatch) -> anyhow::Result<Named>,
+) -> anyhow::Result<Metrics> {
+    let one = |(name, dataset): &(String, Arc<Dataset>)| {
+        let mut all = lists.embed(dataset, device, &embed)?;
+        let named = |modality: Modality| Some((modality, all.rows.remove(modality.name())?));
+        let rows = Modality::ALL.into_iter().filter_map(named).collect();
+        let embedded = Embedded { clips: all.clips, skipped: all.skipped, rows };
+        let figures = || figures(None, name, dataset, embedded, evaluation);
+        Ok((&lists.world.rank0_then_broadcast("retrieval", figures)?).into())
+    };
+    let lists = lists.lists.iter().map(one).collect::<anyhow::Result<_>>()?;
+    Ok(Metrics { lists })
 }
 
 /// Embeds the clips of `dataset` as `variant` has them and measures how well each modality finds the
@@ -121,25 +149,25 @@ pub fn retrieve_as(
     recipe: &Settings,
 ) -> anyhow::Result<RetrievalMetrics> {
     let embedded = embed_as(variant, dataset.clone(), network, recipe)?;
-    figures(variant, list, &dataset, embedded, recipe)
+    figures(Some(variant), list, &dataset, embedded, &recipe.evaluation)
 }
 
 /// The figures of embeddings.
 fn figures(
-    variant: Variant,
+    variant: Option<Variant>,
     list: &str,
     dataset: &Dataset,
     mut embedded: Embedded,
-    recipe: &Settings,
+    evaluation: &Evaluation,
 ) -> anyhow::Result<RetrievalMetrics> {
     let found = embedded.clips.len();
     ensure!(found > 0, "no clip of `{list}` can be read");
-    let answers = answers(dataset, &embedded.clips, recipe)?;
+    let answers = answers(dataset, &embedded.clips, evaluation)?;
     let measure = |embedded: &mut Embedded| {
         let visual = unit_rows(embedded, Modality::Visual)?;
         let audio = unit_rows(embedded, Modality::Audio)?;
         let ranks = ranking::ranks(&visual, &audio, &answers)?;
-        let how = Bootstrap::usual(recipe.evaluation.seed);
+        let how = Bootstrap::usual(evaluation.seed);
         let sum_up = |ranks: &[_]| Retrieval::of_ranks(ranks, found).with_intervals(ranks, &how);
         let ways = [sum_up(&ranks.rows_to_columns)?, sum_up(&ranks.columns_to_rows)?];
         // Where every answer is right, as of one picture with many sounds, nothing is to be told apart.
@@ -153,7 +181,7 @@ fn figures(
         list: list.to_owned(),
         coverage: Coverage { found, listed: dataset.len(), digest: dataset.clips().digest() },
         skipped: embedded.skipped.into_values().collect(),
-        variant: Some(variant),
+        variant,
         collapsed,
         visual_to_audio,
         audio_to_visual,
@@ -203,9 +231,13 @@ fn unit_rows(embedded: &mut Embedded, modality: Modality) -> anyhow::Result<Unit
 
 /// Which clips answer each other: those with the same sound or picture to the byte, or each itself alone
 /// when duplicates do not count as correct.
-fn answers(dataset: &Dataset, rows: &[usize], recipe: &Settings) -> anyhow::Result<Relevance> {
+fn answers(
+    dataset: &Dataset,
+    rows: &[usize],
+    evaluation: &Evaluation,
+) -> anyhow::Result<Relevance> {
     let same = Relevance::same(rows.len());
-    if !recipe.evaluation.duplicates_correct {
+    if !evaluation.duplicates_correct {
         return Ok(same);
     }
     let equal = |modality| {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Context;
 use equiav_augment::Modality;
-use equiav_models::{Branch, BranchConfig};
+use equiav_models::{Branch, BranchConfig, Predict};
 use equiav_torch::checkpoint;
 use tch::{Device, Tensor, nn};
 
@@ -30,8 +30,35 @@ impl Network {
     ///
     /// If libtorch fails.
     pub fn new(recipe: &Settings, device: Device) -> anyhow::Result<Self> {
+        Self::built(recipe, device, |config, root| config.build(root))
+    }
+
+    /// As [`new`](Self::new), with predictors of the caller's own instead of the recipe's `model.predictor`: `make` gets
+    /// a path that belongs to the predictor alone, and what its branch is made from.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn with_predictors<P: Predict + 'static>(
+        recipe: &Settings,
+        device: Device,
+        make: impl Fn(&nn::Path, &BranchConfig) -> P,
+    ) -> anyhow::Result<Self> {
+        Self::built(recipe, device, |config, root| {
+            config.build_with(root, |path| make(path, config))
+        })
+    }
+
+    fn built(
+        recipe: &Settings,
+        device: Device,
+        build: impl Fn(&BranchConfig, &nn::Path) -> Branch,
+    ) -> anyhow::Result<Self> {
         let store = nn::VarStore::new(device);
-        let mut branches = initialized(recipe, &store);
+        let root = store.root();
+        let one = |(modality, config): (Modality, BranchConfig)| (modality, build(&config, &root));
+        let mut branches: BTreeMap<Modality, Branch> =
+            seeded(recipe.seed, || recipe.branches().into_iter().map(one).collect());
         if recipe.compute.recompute_blocks {
             branches.values_mut().for_each(|branch| branch.checkpoint_blocks(Some(checkpoint)));
         }
@@ -84,11 +111,4 @@ impl Network {
     pub fn parameters(&self) -> usize {
         self.store.trainable_variables().iter().map(Tensor::numel).sum()
     }
-}
-
-/// Makes every branch of `recipe` in `store`, with weights drawn from the recipe's seed.
-fn initialized(recipe: &Settings, store: &nn::VarStore) -> BTreeMap<Modality, Branch> {
-    let build =
-        |(modality, config): (Modality, BranchConfig)| (modality, config.build(&store.root()));
-    seeded(recipe.seed, || recipe.branches().into_iter().map(build).collect())
 }

@@ -7,10 +7,10 @@ use anyhow::ensure;
 use equiav_augment::{Chance, Modality, Profile};
 use equiav_data::{Frames, LabeledAugment};
 use equiav_frontend::FrontEnd;
-use equiav_models::{ClassifierConfig, EncoderConfig, InputConfig, TrunkConfig};
+use equiav_models::{ClassifierConfig, EncoderConfig, TrunkConfig};
 use serde::{Deserialize, Serialize};
 
-use super::{Compute, Optimizer, RunConfig, Source, positive};
+use super::{Compute, Optimizer, RunConfig, Source, input_size, positive};
 
 /// Everything that decides a fine-tuning run.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -176,14 +176,9 @@ impl Finetune {
     /// The network for `classes` classes.
     pub fn classifier(&self, classes: usize) -> ClassifierConfig {
         let trunk = |modality: Modality| {
-            let front = &self.front_end;
-            let (height, width) = match modality {
-                Modality::Audio => (front.mels, front.frames),
-                Modality::Visual => (front.image, front.image),
-            };
             let trunk = TrunkConfig {
                 suffix: modality.suffix().to_owned(),
-                input: InputConfig { height: height as i64, width: width as i64 },
+                input: input_size(&self.front_end, modality),
                 encoder: self.model.encoder.clone(),
             };
             (modality.to_string(), trunk)

@@ -105,6 +105,32 @@ pub struct Evaluation {
     pub best: String,
 }
 
+impl Data {
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        positive("data.workers", self.workers)?;
+        positive("data.prefetch_batches", self.prefetch_batches)?;
+        let share = self.max_unreadable;
+        ensure!((0.0..=1.0).contains(&share), "data.max_unreadable = {share}: expected 0 to 1");
+        Ok(())
+    }
+}
+
+impl Evaluation {
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        positive("evaluation.every", self.every as usize)?;
+        positive("evaluation.batch", self.batch)
+    }
+}
+
+/// The size of the encoders' inputs of `modality` under `front_end`.
+pub fn input_size(front_end: &FrontEnd, modality: Modality) -> InputConfig {
+    let (height, width) = match modality {
+        Modality::Audio => (front_end.mels, front_end.frames),
+        Modality::Visual => (front_end.image, front_end.image),
+    };
+    InputConfig { height: height as i64, width: width as i64 }
+}
+
 impl Augment {
     /// Refuses tables that are no family of augmentations.
     ///
@@ -143,17 +169,13 @@ impl Settings {
     }
 
     fn branch(&self, modality: Modality) -> BranchConfig {
-        let (height, width, vector) = match modality {
-            Modality::Audio => {
-                (self.front_end.mels, self.front_end.frames, self.augment.audio.len())
-            }
-            Modality::Visual => {
-                (self.front_end.image, self.front_end.image, self.augment.visual.len())
-            }
+        let vector = match modality {
+            Modality::Audio => self.augment.audio.len(),
+            Modality::Visual => self.augment.visual.len(),
         };
         BranchConfig {
             suffix: modality.suffix().to_owned(),
-            input: InputConfig { height: height as i64, width: width as i64 },
+            input: input_size(&self.front_end, modality),
             vector: vector as i64,
             encoder: self.model.encoder.clone(),
             predictor: self.model.predictor.clone(),
@@ -165,12 +187,8 @@ impl Settings {
     /// Checks what no single key can know.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         self.augment.check()?;
-        positive("data.workers", self.data.workers)?;
-        positive("data.prefetch_batches", self.data.prefetch_batches)?;
-        positive("evaluation.every", self.evaluation.every as usize)?;
-        positive("evaluation.batch", self.evaluation.batch)?;
-        let share = self.data.max_unreadable;
-        ensure!((0.0..=1.0).contains(&share), "data.max_unreadable = {share}: expected 0 to 1");
+        self.data.check()?;
+        self.evaluation.check()?;
         self.objective.check()?;
         self.optimizer.check()?;
         self.run.check()?;

@@ -1,0 +1,76 @@
+//! The recipe of any method: the sections that all share, and one of its own.
+
+use std::collections::BTreeMap;
+
+use anyhow::ensure;
+use equiav_augment::Profile;
+use equiav_frontend::FrontEnd;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::{Augment, Compute, Data, Evaluation, Optimizer, RunConfig, Sections, Shared};
+
+/// Everything that decides a run of a method that has the section `[method]` to itself.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct MethodSettings<S> {
+    /// What the run is called; its default folder is `runs/NAME`.
+    pub name: String,
+    /// The seed of every random stream.
+    pub seed: u64,
+    /// Whether inputs are made as the published code does.
+    pub profile: Profile,
+    /// Where tensors live and how they are computed.
+    pub compute: Compute,
+    /// Clips and how they are fed.
+    pub data: Data,
+    /// From decoded sound and picture to the encoders' inputs.
+    pub front_end: FrontEnd,
+    /// The augmentations of each modality.
+    pub augment: Augment,
+    /// The method's own.
+    pub method: S,
+    /// The weights of its terms.
+    #[serde(default)]
+    pub objective: TermWeights,
+    /// AdamW, its schedule, clipping, and the EMA of the weights.
+    pub optimizer: Optimizer,
+    /// How long the run is and what it keeps.
+    pub run: RunConfig,
+    /// What is measured on held-out clips.
+    pub evaluation: Evaluation,
+}
+
+/// The weights of the terms of the loss.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct TermWeights {
+    /// The weight of each term by its name; 1 for a term that is not named.
+    #[serde(default)]
+    pub weights: BTreeMap<String, f64>,
+}
+
+impl<S: Clone + DeserializeOwned + Serialize> Sections for MethodSettings<S> {
+    fn check(&self) -> anyhow::Result<()> {
+        self.augment.check()?;
+        for (name, weight) in &self.objective.weights {
+            ensure!(weight.is_finite(), "objective.weights.{name} = {weight}: expected a number");
+        }
+        self.data.check()?;
+        self.evaluation.check()?;
+        self.shared().check()
+    }
+
+    fn shared(&self) -> Shared<'_> {
+        Shared {
+            seed: self.seed,
+            compute: &self.compute,
+            optimizer: &self.optimizer,
+            run: &self.run,
+            weights: Some(&self.objective.weights),
+            pairwise: false,
+            evaluate_every: self.evaluation.every,
+            best: &self.evaluation.best,
+        }
+    }
+}
