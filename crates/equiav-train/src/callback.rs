@@ -1,8 +1,9 @@
 //! What a run reports to a callback while it goes on; nothing in this crate prints.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use crate::engine::StepReport;
 use crate::metrics::Metrics;
 
 /// Something a run reports while it goes on.
@@ -45,6 +46,62 @@ pub enum Event {
     Saved(PathBuf),
     /// Something went wrong that does not end the run.
     Warning(String),
+}
+
+/// The terms of one step as plain numbers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Figures {
+    /// The weighted sum.
+    pub loss: f64,
+    /// The loss of each term by its name.
+    pub terms: BTreeMap<String, f64>,
+    /// The share of rows that a term has solved, in [0, 1], by the term's name.
+    pub accuracies: BTreeMap<String, f64>,
+    /// What is logged beside them, by name.
+    pub measures: BTreeMap<String, f64>,
+}
+
+/// One update, in figures.
+#[derive(Clone, Debug)]
+pub struct StepReport {
+    /// The epoch, counted from 0.
+    pub epoch: u64,
+    /// Updates since the start of the run, this one included.
+    pub step: u64,
+    /// The learning rate of this update.
+    pub lr: f64,
+    /// Losses and accuracies.
+    pub figures: Figures,
+    /// Global gradient norm before clipping.
+    pub grad_norm: f64,
+    /// Gradient norm of each variable after clipping, where the recipe asks for them at this step.
+    pub gradient_norms: BTreeMap<String, f64>,
+    /// The scale of the next loss, in fp16.
+    pub loss_scale: Option<f64>,
+    /// Whether the update was made; not where loss or gradient are not finite.
+    pub applied: bool,
+    /// The positions in the training list of the batch's clips, those of this process.
+    pub clips: Vec<usize>,
+    /// Clips of the batch, those of all processes.
+    pub batch: usize,
+    /// The most memory held at once since the start, in bytes: of the GPU, or of the process.
+    pub memory: Option<u64>,
+    /// Time that the step waited for its batch.
+    pub data_time: Duration,
+    /// Time of the whole step, waiting included.
+    pub batch_time: Duration,
+}
+
+impl StepReport {
+    /// Why an update was not made.
+    pub fn trouble(&self) -> String {
+        let loss = self.figures.loss;
+        if loss.is_finite() {
+            format!("the gradient's norm is {}", self.grad_norm)
+        } else {
+            format!("the loss is {loss}")
+        }
+    }
 }
 
 /// Hears of what a run does.

@@ -22,6 +22,6 @@ pub use schedule::WarmupCosine;
 pub(crate) use schedule::within as schedule_within;
 pub use signals::StopSignal;
 pub use step::{Position, step};
-pub use terms::{Figures, StepReport, Terms};
+pub use terms::Terms;
 pub use train::{RunOptions, TrainedRun, train};
 pub use train_state::TrainState;

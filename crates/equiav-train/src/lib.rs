@@ -24,11 +24,11 @@ pub mod recipe;
 pub mod run_dir;
 pub mod search;
 
-pub use callback::{Callback, Event, NoOp};
+pub use callback::{Callback, Event, Figures, NoOp, StepReport};
 pub use clips::{dataset, path_text, text_path};
 pub use distributed::{DeviceChoice, World, device};
 pub use engine::{
-    Gather, Gathered, Method, Named, Needs, RunOptions, StepContext, StepReport, StopSignal, Term,
+    Gather, Gathered, Method, Named, Needs, RunOptions, StepContext, StopSignal, Term,
     TrainedRun, train,
 };
 pub use eval::{Probe, ProbeMetrics, probe};

@@ -9,23 +9,27 @@ use crate::output::note;
 use crate::process;
 use crate::workspace::Workspace;
 
-/// Depends on equiav-augment and nothing else of ours.
-const WITHOUT_TORCH: &str = "examples/augment-only";
-/// Swaps in its own predictor and trains three steps.
-const WITH_TORCH: &str = "examples/own-predictor";
+/// Depend on equiav-augment and nothing else of ours.
+const WITHOUT_TORCH: [&str; 2] = ["examples/augment-only", "examples/own-augmentation"];
+/// Swaps in its own predictor and trains EquiAV with it.
+const OWN_PREDICTOR: &str = "examples/own-predictor";
+/// Trains a method of its own; its tests kill and resume it, and have two processes train it.
+const OWN_METHOD: &str = "examples/own-method";
 
-/// Builds and runs both.
+/// Builds and runs all of them.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
-    for example in [WITHOUT_TORCH, WITH_TORCH] {
+    for example in WITHOUT_TORCH.into_iter().chain([OWN_PREDICTOR, OWN_METHOD]) {
         lock(workspace, example)?;
     }
-    let tree = process::capture(
-        cargo(workspace, WITHOUT_TORCH, "tree").args(["--edges", "all", "--prefix", "none"]),
-    )?;
-    no_torch(&tree)?;
-    note(&format!("{WITHOUT_TORCH}: {} crates, none of them libtorch's", crates(&tree)));
-    build_and_run(workspace, WITHOUT_TORCH)?;
-    build_and_run(workspace, WITH_TORCH)
+    for example in WITHOUT_TORCH {
+        let mut tree = cargo(workspace, example, "tree");
+        let tree = process::capture(tree.args(["--edges", "all", "--prefix", "none"]))?;
+        no_torch(example, &tree)?;
+        note(&format!("{example}: {} crates, none of them libtorch's", crates(&tree)));
+        build_and(workspace, example, "run")?;
+    }
+    build_and(workspace, OWN_PREDICTOR, "run")?;
+    build_and(workspace, OWN_METHOD, "test")
 }
 
 /// Cargo on an example.
@@ -35,17 +39,17 @@ fn cargo(workspace: &Workspace, example: &str, what: &str) -> Command {
     cargo
 }
 
-/// Builds and runs an example with the workspace's target folder and profiles, which spares the
+/// Builds an example and has cargo do `what`, run or test it, with the workspace's target folder and profiles, which spares the
 /// minutes that libtorch's wrappers take to compile.
-fn build_and_run(workspace: &Workspace, example: &str) -> Result<()> {
-    note(&format!("{example}: build and run"));
+fn build_and(workspace: &Workspace, example: &str, what: &str) -> Result<()> {
+    note(&format!("{example}: build and {what}"));
     let target = workspace.target();
     let config = target.join("example-profiles.toml");
     let profiles = profiles(&workspace.read("Cargo.toml")?);
     fs::create_dir_all(&target)
         .and_then(|()| fs::write(&config, profiles))
         .with_context(|| format!("cannot write {}", config.display()))?;
-    let mut cargo = cargo(workspace, example, "run");
+    let mut cargo = cargo(workspace, example, what);
     process::run(cargo.arg("--target-dir").arg(target).arg("--config").arg(config))
 }
 
@@ -70,10 +74,10 @@ fn lock(workspace: &Workspace, example: &str) -> Result<()> {
 }
 
 /// An error if `cargo tree` lists a crate of libtorch.
-fn no_torch(tree: &str) -> Result<()> {
+fn no_torch(example: &str, tree: &str) -> Result<()> {
     let is_torch = |line: &&str| line.starts_with("tch ") || line.starts_with("torch-sys ");
     if let Some(line) = tree.lines().find(is_torch) {
-        bail!("{WITHOUT_TORCH} reaches libtorch through {line}: see `cargo tree --invert tch`");
+        bail!("{example} reaches libtorch through {line}: see `cargo tree --invert tch`");
     }
     Ok(())
 }
@@ -99,9 +103,9 @@ mod tests {
     #[test]
     fn torch_in_a_tree_is_found() {
         let clean = "augment-only v0.1.0 (x)\nndarray v0.16.1\nndarray v0.16.1 (*)\n";
-        assert!(no_torch(clean).is_ok());
+        assert!(no_torch("augment-only", clean).is_ok());
         assert_eq!(crates(clean), 2);
-        let message = no_torch(&format!("{clean}torch-sys v0.24.0\n")).unwrap_err().to_string();
+        let message = no_torch("augment-only", &format!("{clean}torch-sys v0.24.0\n")).unwrap_err().to_string();
         assert!(message.contains("torch-sys v0.24.0"), "{message}");
     }
 }

@@ -7,12 +7,12 @@ use equiav_torch::peak_on;
 
 use super::paired::{Paired, first_goes_first, until_settled};
 use super::synthetic_batch;
-use crate::callback::NoOp;
+use crate::callback::{NoOp, StepReport};
 use crate::clips::HostBatch;
 use crate::distributed::{World, device};
 use crate::engine::profiler::{self, Phase, Phases};
 use crate::engine::{
-    Method, Position, StepReport, TrainState, advice, schedule_within, step, within,
+    Method, Position, TrainState, advice, schedule_within, step, within,
 };
 use crate::methods::equiav::EquiAv;
 use crate::recipe::{Sections, Settings};

@@ -1,12 +1,12 @@
 //! A recipe's clips: a corpus made or fetched on the spot, or the user's own lists or shards.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use equiav_corpora::{Stamps, Synthetic, cache_folder};
 use equiav_data::shard::{ShardSource, Shards};
-use equiav_data::{Clips, Manifest, Order};
+use equiav_data::{Clips, Labels, Manifest, Order};
 
 use crate::callback::{Callback, Event};
 use crate::recipe::{Lists, ShardLists, Source};
@@ -55,6 +55,22 @@ impl Source {
             _ => Ok(None),
         }
     }
+}
+
+/// The table of classes at `path`, or of a corpus made on the spot.
+///
+/// # Errors
+///
+/// If it cannot be read, or there is none.
+pub(crate) fn labels(path: Option<&Path>, source: &Source) -> anyhow::Result<Labels> {
+    let path = match path {
+        Some(path) => path.to_owned(),
+        None => source.labels()?.context(
+            "data.labels is missing: clips of your own need a table `index,mid,display_name` of \
+             their classes",
+        )?,
+    };
+    Ok(Labels::read(&path)?)
 }
 
 /// The label table of the procedural corpus, in its folder.

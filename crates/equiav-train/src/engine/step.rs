@@ -8,8 +8,8 @@ use equiav_torch::peak_on;
 use super::grad_cache::backward_pass;
 use super::method::{Method, StepContext};
 use super::profiler::{self, Phase};
-use super::terms::StepReport;
 use super::train_state::TrainState;
+use crate::callback::StepReport;
 use crate::clips::HostBatch;
 use crate::recipe::Shared;
 

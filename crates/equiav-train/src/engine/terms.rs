@@ -1,13 +1,13 @@
-//! The terms of a step: weighed and summed on the graph, then read and reported as plain numbers.
+//! The terms of a step: weighed and summed on the graph, then read as plain numbers.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use anyhow::Context;
 use equiav_torch::GroupError;
 use tch::{Kind, Tensor};
 
 use super::method::{Named, Term};
+use crate::callback::Figures;
 use crate::distributed::World;
 
 /// The terms of one step, still on the graph.
@@ -19,19 +19,6 @@ pub struct Terms {
     pub each: Vec<Term>,
     /// What is logged beside them, without gradient, each `[]`.
     pub measures: Named,
-}
-
-/// The terms of one step as plain numbers.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Figures {
-    /// The weighted sum.
-    pub loss: f64,
-    /// The loss of each term by its name.
-    pub terms: BTreeMap<String, f64>,
-    /// The share of rows that a term has solved, in [0, 1], by the term's name.
-    pub accuracies: BTreeMap<String, f64>,
-    /// What is logged beside them, by name.
-    pub measures: BTreeMap<String, f64>,
 }
 
 impl Terms {
@@ -84,48 +71,5 @@ impl Figures {
         world.mean(&mut numbers, "figures")?;
         all.iter_mut().zip(numbers).for_each(|(number, mean)| **number = mean);
         Ok(())
-    }
-}
-
-/// One update, in figures.
-#[derive(Clone, Debug)]
-pub struct StepReport {
-    /// The epoch, counted from 0.
-    pub epoch: u64,
-    /// Updates since the start of the run, this one included.
-    pub step: u64,
-    /// The learning rate of this update.
-    pub lr: f64,
-    /// Losses and accuracies.
-    pub figures: Figures,
-    /// Global gradient norm before clipping.
-    pub grad_norm: f64,
-    /// Gradient norm of each variable after clipping, where the recipe asks for them at this step.
-    pub gradient_norms: BTreeMap<String, f64>,
-    /// The scale of the next loss, in fp16.
-    pub loss_scale: Option<f64>,
-    /// Whether the update was made; not where loss or gradient are not finite.
-    pub applied: bool,
-    /// The positions in the training list of the batch's clips, those of this process.
-    pub clips: Vec<usize>,
-    /// Clips of the batch, those of all processes.
-    pub batch: usize,
-    /// The most memory held at once since the start, in bytes: of the GPU, or of the process.
-    pub memory: Option<u64>,
-    /// Time that the step waited for its batch.
-    pub data_time: Duration,
-    /// Time of the whole step, waiting included.
-    pub batch_time: Duration,
-}
-
-impl StepReport {
-    /// Why an update was not made.
-    pub fn trouble(&self) -> String {
-        let loss = self.figures.loss;
-        if loss.is_finite() {
-            format!("the gradient's norm is {}", self.grad_norm)
-        } else {
-            format!("the loss is {loss}")
-        }
     }
 }

@@ -19,7 +19,7 @@ use serde::Serialize;
 use crate::callback::Callback;
 use crate::clips;
 use crate::eval::classification::{ClassScores, ClassificationMetrics};
-use crate::methods::classification::labels;
+use crate::clips::corpus::labels;
 use crate::model::LoadedModel;
 use crate::model::Network;
 use crate::recipe::{ClassLoss, Settings};

@@ -9,7 +9,6 @@ mod labeler;
 mod scores;
 mod test;
 
-pub(crate) use clips::labels;
 pub use finetune::{FinetuneSummary, finetune};
 pub(crate) use labeler::Labeler;
 

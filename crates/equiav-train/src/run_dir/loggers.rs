@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use crate::engine::StepReport;
+use crate::callback::StepReport;
 use crate::metrics::Metrics;
 use jsonl::JsonLines;
 use tensorboard::EventWriter;

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use anyhow::{Context, ensure};
 use equiav_augment::{AudioAugment, AudioVector, VisualAugment, VisualVector};
 use equiav_data::{
-    Clips, Dataset, DatasetConfig, Labeled, LabeledConfig, Labels, Split, Targets, Weights,
+    Clips, Dataset, DatasetConfig, Labeled, LabeledConfig, Split, Targets, Weights,
 };
 
 use super::scores::LabeledList;
 use crate::callback::Callback;
-use crate::recipe::{Finetune, Metric, Source};
+use crate::clips::corpus::labels;
+use crate::recipe::{Finetune, Metric};
 
 /// The labelled clips of a run.
 pub(crate) struct LabeledClips {
@@ -75,22 +76,6 @@ pub(super) fn weights(recipe: &Finetune, train: &Labeled) -> anyhow::Result<Opti
     let weights = Weights::new(&own)
         .map_err(|error| anyhow::anyhow!("data.weights = {}: {error}", path.display()))?;
     Ok(Some(weights))
-}
-
-/// The table of classes at `path`, or of a corpus made on the spot.
-///
-/// # Errors
-///
-/// If it cannot be read, or there is none.
-pub(crate) fn labels(path: Option<&std::path::Path>, source: &Source) -> anyhow::Result<Labels> {
-    let path = match path {
-        Some(path) => path.to_owned(),
-        None => source.labels()?.context(
-            "data.labels is missing: clips of your own need a table `index,mid,display_name` of \
-             their classes",
-        )?,
-    };
-    Ok(Labels::read(&path)?)
 }
 
 fn labeled(
