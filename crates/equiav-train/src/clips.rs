@@ -5,14 +5,13 @@ mod datasets;
 mod device_batch;
 mod evaluation_lists;
 mod hash_noise;
-mod path_text;
 mod train_clips;
 
 pub use datasets::{RunClips, UnlabeledSections, dataset};
 pub(crate) use datasets::{labeled_loader_options, loader_options};
+pub(crate) use device_batch::plain_material;
+pub use device_batch::valid_frames;
 pub use device_batch::{DeviceBatch, HostBatch, Input, View, tensor};
-pub(crate) use device_batch::{plain_material, valid_frames};
 pub use evaluation_lists::EvaluationLists;
 pub use hash_noise::hash_noise;
-pub use path_text::{path_text, text_path};
 pub use train_clips::TrainClips;

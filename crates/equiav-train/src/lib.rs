@@ -13,23 +13,20 @@ pub mod bench;
 pub mod callback;
 pub mod clips;
 pub mod distributed;
-pub mod embed_files;
 pub mod engine;
 pub mod eval;
-pub mod index;
 pub mod methods;
 pub mod metrics;
 pub mod model;
 pub mod recipe;
 pub mod run_dir;
-pub mod search;
 
 pub use callback::{Callback, Event, Figures, NoOp, StepReport};
-pub use clips::{dataset, path_text, text_path};
+pub use clips::dataset;
 pub use distributed::{DeviceChoice, World, device};
 pub use engine::{
-    Gather, Gathered, Method, Named, Needs, RunOptions, StepContext, StopSignal, Term,
-    TrainedRun, train,
+    Gather, Gathered, Method, Named, Needs, RunOptions, StepContext, StopSignal, Term, TrainedRun,
+    train,
 };
 pub use eval::{Probe, ProbeMetrics, probe};
 pub use methods::classification::{FinetuneSummary, finetune};

@@ -92,7 +92,7 @@ fn what_a_gpu_has_trained_is_opened_anywhere() {
     assert_ne!(on_gpu, recipe);
     fs::write(&file, on_gpu).expect("a recipe");
     let trained = cpu(&out);
-    assert_eq!(trained.identity(), before.identity());
+    assert_eq!(trained.fingerprint(), before.fingerprint());
     assert_eq!(trained.retrieve_all(&mut NoOp).expect("figures"), figures);
 
     let mut warnings = Warnings::default();
@@ -105,7 +105,7 @@ fn what_a_gpu_has_trained_is_opened_anywhere() {
     let config = exported.join("config.json");
     let text = fs::read_to_string(&config).expect("a configuration");
     assert!(!text.contains("cuda") && !text.contains("\"compute\""), "{text}");
-    assert_eq!(cpu(&exported).identity(), before.identity());
+    assert_eq!(cpu(&exported).fingerprint(), before.fingerprint());
 
     // Exports of earlier versions hold the whole section.
     let mut older: serde_json::Value = serde_json::from_str(&text).expect("JSON");
@@ -120,7 +120,7 @@ fn what_a_gpu_has_trained_is_opened_anywhere() {
         }),
     );
     fs::write(&config, older.to_string()).expect("a configuration");
-    assert_eq!(cpu(&exported).identity(), before.identity());
+    assert_eq!(cpu(&exported).fingerprint(), before.fingerprint());
 }
 
 #[test]

@@ -4,9 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms, lower ones first; files at the root of `src` that are no room of their own come first of all.
-const ROOMS: [&str; 9] = [
-    "recipe", "distributed", "run_dir", "clips", "engine", "model", "eval", "methods", "bench",
-];
+const ROOMS: [&str; 9] =
+    ["recipe", "distributed", "run_dir", "clips", "engine", "model", "eval", "methods", "bench"];
 
 /// The files of a room: its folder's, and the file of its name.
 fn files(folder: &Path) -> Vec<PathBuf> {

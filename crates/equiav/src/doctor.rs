@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use equiav_data::JpegDecoder;
-use equiav_train::embed_files::find_ffmpeg;
+use equiav_search::embed::find_ffmpeg;
 
 use crate::output::outln;
 

@@ -7,7 +7,7 @@ use equiav_augment::Image;
 use equiav_data::{read_picture_as, read_sound, sheet};
 use equiav_frontend::{FrontEnd, Waveform};
 use equiav_ingest::Film;
-use equiav_train::embed_files::{Moment, Video, find_ffmpeg};
+use equiav_search::embed::{Moment, Video, find_ffmpeg};
 use equiav_train::eval::localize::{Localizer, PlaceMap};
 use equiav_train::{Callback, Event};
 

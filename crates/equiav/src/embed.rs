@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use equiav_train::embed_files::{Broken, Per, Row, write};
+use equiav_search::embed::{Broken, Per, Row, write};
 use equiav_train::{Callback, Event};
 
 use crate::inputs::{self, Embedding, Inputs};
@@ -54,7 +54,7 @@ impl Embed {
             Ok(())
         })?;
         if !done.is_empty() {
-            let written = write(&done, embedder.identity(), &self.out)?;
+            let written = write(&done, embedder.fingerprint(), &self.out)?;
             let [audio, visual] = written.rows;
             remark!(
                 "{}: {audio} rows of sounds, {visual} of pictures, from {} files; {}",
@@ -62,7 +62,7 @@ impl Embed {
                 done.len(),
                 written.index.display()
             );
-            remark!("model {}", embedder.identity());
+            remark!("model {}", embedder.fingerprint());
         }
         inputs::name_damaged(&embedder);
         inputs::ensure_whole(&broken, files.len())?;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use equiav_train::index::index_files;
+use equiav_search::index::index_files;
 use equiav_train::{Callback, Event};
 
 use crate::inputs::{self, Embedding, Inputs};
@@ -49,7 +49,7 @@ impl Index {
             indexed.embedded,
             indexed.copies,
             indexed.unchanged,
-            embedder.identity()
+            embedder.fingerprint()
         );
         inputs::name_damaged(&embedder);
         inputs::ensure_whole(&indexed.broken, files.len())?;

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::ensure;
 use equiav_data::parallel::threads;
+use equiav_search::embed::{Broken, Embedder, Files};
 use equiav_train::LoadedModel;
-use equiav_train::embed_files::{Broken, Embedder, Files};
 
 use crate::device::OnDevice;
 use crate::output::errln;

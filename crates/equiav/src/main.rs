@@ -67,7 +67,7 @@ fn tell_errors_once() {
     let usual = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
         let message = equiav_data::panic_message(info.payload());
-        if !equiav_torch::is_out_of_memory(&message) && !equiav_train::index::is_guarded() {
+        if !equiav_torch::is_out_of_memory(&message) && !equiav_search::index::is_guarded() {
             usual(info);
         }
     }));

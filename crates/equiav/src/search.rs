@@ -9,9 +9,9 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::ValueEnum;
 use equiav_augment::Modality;
-use equiav_train::embed_files::{Embedder, MediumFile, Per, Row};
-use equiav_train::index::Contents;
-use equiav_train::search::{self, Found, Gallery, lookers, measure};
+use equiav_search::embed::{Embedder, MediumFile, Per, Row};
+use equiav_search::index::Contents;
+use equiav_search::search::{self, Found, Gallery, lookers, measure};
 use serde_json::json;
 use show::Answer;
 
@@ -89,7 +89,7 @@ enum Among {
 impl Search {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let embedder = self.embedding.open(&self.run)?;
-        let contents = search::open(&self.index, embedder.identity())?;
+        let contents = search::open(&self.index, embedder.fingerprint())?;
         if !self.query.measure.is_empty() {
             self.measure(&embedder, &contents)?;
             return Ok(ExitCode::SUCCESS);
@@ -104,12 +104,12 @@ impl Search {
         let answers: Vec<Answer> = galleries.collect();
         // The page first: it is there also where nobody reads the table.
         if let Some(path) = &self.html {
-            let text = page::page(&file, &answers, embedder.identity(), path)?;
+            let text = page::page(&file, &answers, embedder.fingerprint(), path)?;
             std::fs::write(path, text).with_context(|| format!("writing {}", path.display()))?;
             errln!("{}", path.display());
         }
         if self.json {
-            let model = embedder.identity();
+            let model = embedder.fingerprint();
             let answers: Vec<_> = answers.iter().map(Answer::to_json).collect();
             outln!("{}", json!({"query": file, "model": model, "answers": answers}))?;
         } else {
@@ -139,7 +139,7 @@ impl Search {
         }
         if self.json {
             let named: Vec<_> = lists.iter().zip(&found).collect();
-            let model = embedder.identity();
+            let model = embedder.fingerprint();
             outln!("{}", json!({"model": model, "lists": named, "together": together}))?;
             return Ok(());
         }
@@ -157,7 +157,7 @@ impl Search {
 impl Query {
     /// The file, which must be of the kind that the flag says.
     fn file(&self) -> anyhow::Result<PathBuf> {
-        use equiav_train::embed_files::Medium::{Picture, Recording, Sound};
+        use equiav_search::embed::Medium::{Picture, Recording, Sound};
         let flags = [
             (&self.audio, "a sound", &[Sound, Recording][..]),
             (&self.image, "a picture", &[Picture]),

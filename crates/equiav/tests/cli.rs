@@ -93,7 +93,7 @@ fn a_video_is_drawn_as_a_video() {
     corpus(folder.path());
     succeeds(folder.path(), &pretrain(&["run.epochs=1"]));
     // A frame of the corpus, for as long as its sound lasts.
-    let ffmpeg = equiav_train::embed_files::find_ffmpeg().expect("an FFmpeg");
+    let ffmpeg = equiav_search::embed::find_ffmpeg().expect("an FFmpeg");
     let mut make = std::process::Command::new(ffmpeg.program);
     let arguments = "-nostdin -v error -loop 1 -i corpus/frames/frame_1/valid-000000.jpg \
                      -i corpus/sound/valid-000000.wav -t 2 clip.mp4";
@@ -322,7 +322,7 @@ fn a_trained_model_goes_out_and_comes_back() {
     fs::write(wav.expect("a held-out sound"), b"not a sound").unwrap();
     let printed = succeeds(folder.path(), &["retrieve", "run"]);
     assert!(printed.contains("held-out: 7 of 8 clips found"), "{printed}");
-    assert!(printed.contains("left out: clip `valid-"), "{printed}");
+    assert!(printed.contains("skipped: clip `valid-"), "{printed}");
     variants_are_measured(folder.path());
     succeeds(folder.path(), &["export", "run", "--out", "model"]);
     let printed = succeeds(

@@ -9,7 +9,7 @@ use std::process::Stdio;
 use std::thread;
 use std::time::SystemTime;
 
-use equiav_train::index::Contents;
+use equiav_search::index::Contents;
 use program::{command, corpus, equiav, fails, pretrain, succeeds};
 
 /// A corpus and a run of one epoch.

@@ -105,7 +105,9 @@ mod tests {
         let clean = "augment-only v0.1.0 (x)\nndarray v0.16.1\nndarray v0.16.1 (*)\n";
         assert!(no_torch("augment-only", clean).is_ok());
         assert_eq!(crates(clean), 2);
-        let message = no_torch("augment-only", &format!("{clean}torch-sys v0.24.0\n")).unwrap_err().to_string();
+        let message = no_torch("augment-only", &format!("{clean}torch-sys v0.24.0\n"))
+            .unwrap_err()
+            .to_string();
         assert!(message.contains("torch-sys v0.24.0"), "{message}");
     }
 }

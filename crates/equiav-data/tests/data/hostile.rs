@@ -198,7 +198,7 @@ fn transparency_lies_on_white() {
 }
 
 #[test]
-fn grey_and_colour_jpg_are_rgb() {
+fn gray_and_color_jpg_are_rgb() {
     let gray = image::GrayImage::from_fn(32, 24, |x, _| image::Luma([(x * 8) as u8]));
     let read = pixels(&encoded(gray.clone().into(), ImageFormat::Jpeg), "gray.jpg");
     for ((y, x, _), level) in read.pixels().indexed_iter() {

@@ -27,8 +27,8 @@ CASES = {
 for seed, (name, (size, options)) in enumerate(CASES.items()):
     Image.fromarray(picture(*size, seed)).save(f"{name}.jpg", **options)
     Image.open(f"{name}.jpg").save(f"{name}.png")
-Image.fromarray(picture(30, 41, 9)).convert("L").save("grey.jpg", quality=80)
-Image.open("grey.jpg").convert("RGB").save("grey.png")
+Image.fromarray(picture(30, 41, 9)).convert("L").save("gray.jpg", quality=80)
+Image.open("gray.jpg").convert("RGB").save("gray.png")
 inks = np.concatenate([picture(26, 37, 10), picture(26, 37, 11)[..., :1]], axis=-1)
 Image.frombytes("CMYK", (37, 26), inks.tobytes()).save("inks.jpg", quality=90)
 Image.open("inks.jpg").convert("RGB").save("inks.png")

@@ -11,9 +11,7 @@ use crate::callback::{NoOp, StepReport};
 use crate::clips::HostBatch;
 use crate::distributed::{World, device};
 use crate::engine::profiler::{self, Phase, Phases};
-use crate::engine::{
-    Method, Position, TrainState, advice, schedule_within, step, within,
-};
+use crate::engine::{Method, Position, TrainState, advice, schedule_within, step, within};
 use crate::methods::equiav::EquiAv;
 use crate::recipe::{Sections, Settings};
 

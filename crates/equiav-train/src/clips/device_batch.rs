@@ -167,8 +167,9 @@ pub(crate) fn plain_material(
     }
 }
 
-/// As [`plain_material`], of spectrograms of `frames` frames whose first `valid` ones hold sound.
-pub(crate) fn valid_frames(valid: &[usize], frames: usize, device: Device) -> Option<Tensor> {
+/// Which of `frames` frames of spectrograms hold sound, `[b, frames]`, where the first `valid` ones of each do; none
+/// where all do.
+pub fn valid_frames(valid: &[usize], frames: usize, device: Device) -> Option<Tensor> {
     let holds = |(row, frame): (usize, usize)| frame < valid[row];
     material(&Array2::from_shape_fn((valid.len(), frames), holds), device)
 }

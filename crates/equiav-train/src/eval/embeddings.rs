@@ -160,7 +160,7 @@ fn embed_batch(
 
 /// The fixed set of parameter vectors that every clip is embedded with, `[S, P]` per modality; none
 /// for the plain views' own embeddings.
-pub(crate) fn fixed_vectors(
+pub fn fixed_vectors(
     variant: Variant,
     recipe: &Settings,
     device: Device,

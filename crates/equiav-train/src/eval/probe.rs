@@ -18,8 +18,8 @@ use serde::Serialize;
 
 use crate::callback::Callback;
 use crate::clips;
-use crate::eval::classification::{ClassScores, ClassificationMetrics};
 use crate::clips::corpus::labels;
+use crate::eval::classification::{ClassScores, ClassificationMetrics};
 use crate::model::LoadedModel;
 use crate::model::Network;
 use crate::recipe::{ClassLoss, Settings};

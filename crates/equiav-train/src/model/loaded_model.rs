@@ -100,7 +100,7 @@ impl LoadedModel {
     }
 
     /// Which model this is: the same for a run and for what was exported from it.
-    pub fn identity(&self) -> Fingerprint {
+    pub fn fingerprint(&self) -> Fingerprint {
         Fingerprint::of(&self.network, &self.recipe, self.epoch)
     }
 

@@ -86,7 +86,7 @@ impl Network {
     /// # Errors
     ///
     /// As [`new`](Self::new).
-    pub(crate) fn sharing(&self, recipe: &Settings) -> anyhow::Result<Self> {
+    pub fn sharing(&self, recipe: &Settings) -> anyhow::Result<Self> {
         let other = Self::new(recipe, self.store.device())?;
         let own = self.store.variables();
         for (name, mut variable) in other.store.variables() {

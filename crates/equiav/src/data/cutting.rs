@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use equiav_data::ffmpeg::Ffmpeg;
 use equiav_ingest::{AudioFormat, Settings, Summary};
-use equiav_train::embed_files::find_ffmpeg;
+use equiav_search::embed::find_ffmpeg;
 
 use crate::output::{errln, remark};
 

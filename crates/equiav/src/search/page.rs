@@ -5,8 +5,9 @@ use std::path::{Component, Path};
 
 use anyhow::Context;
 use equiav_report::html::{data_uri, document};
-use equiav_train::search::Hit;
-use equiav_train::{Fingerprint, text_path};
+use equiav_search::search::Hit;
+use equiav_search::text_path;
+use equiav_train::Fingerprint;
 use maud::{Markup, html};
 
 use super::show::{Answer, time};
@@ -173,7 +174,7 @@ mod tests {
 
     use super::*;
 
-    fn identity() -> Fingerprint {
+    fn fingerprint() -> Fingerprint {
         Fingerprint { digest: "0123456789abcdef".to_owned(), name: "tiny".to_owned(), width: 4 }
     }
 
@@ -198,7 +199,7 @@ mod tests {
         let hits = vec![hit(&small, None), hit(&large, Some([1.28, 2.56])), hit(&gone, None)];
         let answer = Answer { modality: Modality::Visual, files: 9, hits };
         let place = folder.path().join("pages/page.html");
-        let page = page(&query, &[answer], &identity(), &place).expect("a page");
+        let page = page(&query, &[answer], &fingerprint(), &place).expect("a page");
         assert!(page.contains("What fits &lt;b&gt;.wav?") && !page.contains("<b>"), "{page}");
         assert!(page.contains("src=\"data:audio/wav;base64,QUFB\""), "{page}");
         assert!(page.contains("src=\"data:image/png;base64,QUFB\""), "{page}");

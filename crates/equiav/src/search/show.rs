@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use equiav_augment::Modality;
-use equiav_train::search::{Found, Hit};
+use equiav_search::search::{Found, Hit};
 use serde_json::{Value, json};
 
 /// What was found among the sounds, or among the pictures.

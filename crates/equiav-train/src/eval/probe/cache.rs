@@ -51,7 +51,7 @@ impl Cache {
         let LoadedModel { recipe, checkpoint, .. } = trained;
         if checkpoint == run {
             // An export has no checksums of a checkpoint.
-            return Ok(Self::new(run, format!("export {}", trained.identity().digest), recipe));
+            return Ok(Self::new(run, format!("export {}", trained.fingerprint().digest), recipe));
         }
         let path = checkpoint.join("checksums.json");
         let sums = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;

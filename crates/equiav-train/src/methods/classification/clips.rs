@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use equiav_augment::{AudioAugment, AudioVector, VisualAugment, VisualVector};
-use equiav_data::{
-    Clips, Dataset, DatasetConfig, Labeled, LabeledConfig, Split, Targets, Weights,
-};
+use equiav_data::{Clips, Dataset, DatasetConfig, Labeled, LabeledConfig, Split, Targets, Weights};
 
 use super::scores::LabeledList;
 use crate::callback::Callback;

@@ -8,7 +8,7 @@ use equiav_data::parallel::{Teller, for_each};
 
 use super::record::Content;
 use super::{About, Addition, Index};
-use crate::embed_files::{Broken, Embedder, Medium, MediumFile, Per};
+use crate::embed::{Broken, Embedder, Medium, MediumFile, Per};
 use crate::{path_text, text_path};
 
 /// What an indexing did.
@@ -39,7 +39,7 @@ pub fn index_files(
     every: usize,
     callback: &mut dyn FnMut(usize, usize),
 ) -> anyhow::Result<Indexed> {
-    let about = About { model: embedder.identity().clone(), cutting: embedder.cutting() };
+    let about = About { model: embedder.fingerprint().clone(), cutting: embedder.cutting() };
     let mut index = Index::open(path, &about)?;
     let mut indexed = Indexed::default();
     let plan = plan(embedder, files, &index, &mut indexed)?;

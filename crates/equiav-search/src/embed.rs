@@ -24,8 +24,8 @@ use equiav_data::parallel::{Teller, for_each};
 use equiav_torch::OneThread;
 use serde::{Deserialize, Serialize};
 
-use crate::Fingerprint;
-use crate::model::LoadedModel;
+use equiav_train::Fingerprint;
+use equiav_train::model::LoadedModel;
 
 pub(crate) use files::picture as clip_picture;
 pub use files::{Files, Medium, MediumFile};
@@ -77,7 +77,7 @@ pub type Take<'a> = dyn FnMut(usize, Result<Vec<Row>, String>) -> anyhow::Result
 /// A model that embeds files.
 #[derive(Debug)]
 pub struct Embedder {
-    identity: Fingerprint,
+    fingerprint: Fingerprint,
     cutting: Cutting,
     reader: Reader,
     networks: Mutex<Networks>,
@@ -100,14 +100,14 @@ impl Embedder {
     ) -> anyhow::Result<Self> {
         let cutting = Cutting::new(trained.recipe.front_end.frames, stride)?;
         let reader = Reader::new(&trained.recipe, cutting)?;
-        let identity = trained.identity();
+        let fingerprint = trained.fingerprint();
         let networks = Mutex::new(Networks::new(trained));
-        Ok(Self { identity, cutting, reader, networks, threads, damaged: Mutex::default() })
+        Ok(Self { fingerprint, cutting, reader, networks, threads, damaged: Mutex::default() })
     }
 
     /// The model.
-    pub fn identity(&self) -> &Fingerprint {
-        &self.identity
+    pub fn fingerprint(&self) -> &Fingerprint {
+        &self.fingerprint
     }
 
     /// How long files are cut.

@@ -1,7 +1,7 @@
 //! Embeddings of plain files: the same bytes whatever else is embedded, whole windows, named faults; and the
 //! index that holds them, whole or refused.
 
-#[path = "support/tiny.rs"]
+#[path = "../../equiav-train/tests/support/tiny.rs"]
 mod tiny;
 
 use std::collections::BTreeMap;
@@ -10,9 +10,9 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use equiav_augment::Modality;
-use equiav_train::embed_files::{Embedder, Files, MediumFile, Per, Row, find_ffmpeg, write};
-use equiav_train::index::{Contents, index_files};
-use equiav_train::search::{self, Gallery, lookers, measure};
+use equiav_search::embed::{Embedder, Files, MediumFile, Per, Row, find_ffmpeg, write};
+use equiav_search::index::{Contents, index_files};
+use equiav_search::search::{self, Gallery, lookers, measure};
 use equiav_train::{DeviceChoice, LoadedModel, NoOp};
 use tch::Device;
 
@@ -179,29 +179,29 @@ fn an_export_is_the_same_model_and_embeds_to_the_same_bits() {
         .export(&exported)
         .expect("an export");
     let (of_run, of_export) = (embedder(&run, 1), embedder(&exported, 1));
-    assert_eq!(of_run.identity(), of_export.identity());
+    assert_eq!(of_run.fingerprint(), of_export.fingerprint());
     let files = files(folder.path());
     let rows = |embedder| embed(embedder, &files, Per::Window);
     for (a, b) in rows(&of_run).iter().zip(&rows(&of_export)) {
         assert!(a.as_ref().ok().map(|rows| bits(rows)) == b.as_ref().ok().map(|rows| bits(rows)));
     }
-    // What decides an embedding decides the identity.
+    // What decides an embedding decides the fingerprint.
     let config = exported.join("config.json");
     let text = fs::read_to_string(&config).expect("a configuration");
-    let identity = |text: &str| {
+    let fingerprint = |text: &str| {
         fs::write(&config, text).expect("a file");
         LoadedModel::open_on(&exported, DeviceChoice::Cpu, &mut NoOp)
-            .map(|trained| trained.identity().digest)
+            .map(|trained| trained.fingerprint().digest)
     };
     let mut changed: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     changed["evaluation"]["seed"] = 1.into();
-    let other = identity(&changed.to_string()).expect("another seed of the vectors");
-    assert_ne!(other, of_run.identity().digest);
+    let other = fingerprint(&changed.to_string()).expect("another seed of the vectors");
+    assert_ne!(other, of_run.fingerprint().digest);
     changed["evaluation"].as_object_mut().expect("a table").remove("seed");
-    let message = format!("{:#}", identity(&changed.to_string()).expect_err("no seed"));
+    let message = format!("{:#}", fingerprint(&changed.to_string()).expect_err("no seed"));
     assert!(message.contains("config.json: `evaluation`: missing field `seed`"), "{message}");
     changed.as_object_mut().expect("a table").remove("seed");
-    let message = format!("{:#}", identity(&changed.to_string()).expect_err("an older export"));
+    let message = format!("{:#}", fingerprint(&changed.to_string()).expect_err("an older export"));
     assert!(message.contains("`seed` is missing") && message.contains("equiav export"));
     fs::remove_file(&config).expect("a file");
     let message = format!(
@@ -229,7 +229,7 @@ fn embeddings_are_those_of_retrieval(changes: &[&str]) {
         rows.push((file.path.clone(), own.expect("rows")));
     }
     let out = folder.path().join("e.safetensors");
-    let written = write(&rows, embedder.identity(), &out).expect("files");
+    let written = write(&rows, embedder.fingerprint(), &out).expect("files");
     let tensors: BTreeMap<_, _> =
         tch::Tensor::read_safetensors(&out).expect("tensors").into_iter().collect();
     let index = fs::read_to_string(&written.index).expect("an index");
@@ -256,7 +256,7 @@ fn embeddings_are_those_of_retrieval(changes: &[&str]) {
             assert!(cosine > 0.99999, "{modality} of clip {clip}: {cosine}");
         }
     }
-    assert!(write(&rows, embedder.identity(), &folder.path().join("e.pt")).is_err());
+    assert!(write(&rows, embedder.fingerprint(), &folder.path().join("e.pt")).is_err());
 }
 
 fn twenty_of_each(files: Vec<MediumFile>) -> Vec<MediumFile> {
@@ -323,9 +323,9 @@ fn an_index_grows_skips_what_it_has_and_refuses_another_model() {
     let message =
         index_files(&other, &files, &path, 64, &mut |_, _| {}).expect_err("another model");
     let message = message.to_string();
-    assert!(message.contains(&embedder_of_run.identity().digest), "{message}");
-    assert!(message.contains(&other.identity().digest), "{message}");
-    assert!(search::open(&path, other.identity()).is_err());
+    assert!(message.contains(&embedder_of_run.fingerprint().digest), "{message}");
+    assert!(message.contains(&other.fingerprint().digest), "{message}");
+    assert!(search::open(&path, other.fingerprint()).is_err());
 
     let trained = LoadedModel::open_on(&run, DeviceChoice::Cpu, &mut NoOp).expect("a run");
     let often = Embedder::new(trained, Some(0.5), NonZeroUsize::MIN).expect("an embedder");
@@ -336,7 +336,7 @@ fn an_index_grows_skips_what_it_has_and_refuses_another_model() {
     let list = folder.path().join("corpus/valid.json");
     let pictures = Files::find(&[], std::slice::from_ref(&list)).expect("files").files;
     add(&pictures);
-    let contents = search::open(&path, embedder_of_run.identity()).expect("an index");
+    let contents = search::open(&path, embedder_of_run.fingerprint()).expect("an index");
     let found = measure(&embedder_of_run, &contents, &list).expect("figures");
     let gallery = Gallery::new(&contents, Modality::Visual, Device::Cpu);
     let mut ranks = Vec::new();

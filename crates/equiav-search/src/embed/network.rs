@@ -11,12 +11,12 @@ use equiav_torch::OneThread;
 use tch::{Device, Kind, Tensor};
 
 use super::views::View;
-use crate::clips;
-use crate::engine::narrowed;
-use crate::eval::embeddings::{Variant, fixed_vectors};
-use crate::model::LoadedModel;
-use crate::model::Network;
-use crate::recipe::Recipe;
+use equiav_train::clips;
+use equiav_train::engine::narrowed;
+use equiav_train::eval::embeddings::{Variant, fixed_vectors};
+use equiav_train::model::LoadedModel;
+use equiav_train::model::Network;
+use equiav_train::recipe::Recipe;
 
 /// Networks that share their weights, as many as were needed at once.
 #[derive(Debug)]

@@ -11,7 +11,8 @@ use safetensors::{Dtype, View};
 use serde_json::json;
 
 use super::Row;
-use crate::{Fingerprint, path_text};
+use crate::path_text;
+use equiav_train::Fingerprint;
 
 /// What was written.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,7 +38,7 @@ pub struct Written {
 /// If `out` does not end in `.safetensors`, or a file cannot be written.
 pub fn write(
     files: &[(PathBuf, Vec<Row>)],
-    identity: &Fingerprint,
+    fingerprint: &Fingerprint,
     out: &Path,
 ) -> anyhow::Result<Written> {
     let named = out.extension().is_some_and(|ending| ending == "safetensors");
@@ -63,11 +64,11 @@ pub fn write(
         }
     }
     let tensors = Modality::ALL.iter().zip(&values).zip(rows).map(|((modality, bytes), rows)| {
-        (modality.name(), Block { bytes, shape: [rows, identity.width] })
+        (modality.name(), Block { bytes, shape: [rows, fingerprint.width] })
     });
     let metadata = HashMap::from([
         ("format".to_owned(), "pt".to_owned()),
-        ("equiav".to_owned(), json!({"model": identity, "unit_length": true}).to_string()),
+        ("equiav".to_owned(), json!({"model": fingerprint, "unit_length": true}).to_string()),
     ]);
     let bytes = safetensors::serialize(tensors, Some(metadata))?;
     for (path, bytes) in [(&*index, lines.as_bytes()), (out, &bytes)] {
@@ -115,9 +116,9 @@ mod tests {
         let paths = names.map(|name| PathBuf::from(OsStr::from_bytes(name)));
         let row = Row { modality: Modality::Audio, span: None, vector: vec![1.0, 0.0] };
         let files = paths.clone().map(|path| (path, vec![row.clone()]));
-        let identity = Fingerprint { digest: "0".repeat(16), name: "tiny".to_owned(), width: 2 };
+        let fingerprint = Fingerprint { digest: "0".repeat(16), name: "tiny".to_owned(), width: 2 };
         let out = folder.path().join("e.safetensors");
-        let written = write(&files, &identity, &out).expect("written");
+        let written = write(&files, &fingerprint, &out).expect("written");
         let index = std::fs::read_to_string(&written.index).expect("an index");
         let found = index.lines().map(|line| {
             let line: serde_json::Value = serde_json::from_str(line).expect("JSON");

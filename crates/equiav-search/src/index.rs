@@ -23,8 +23,8 @@ use anyhow::{Context, ensure};
 use redb::{Builder, Database, ReadableDatabase, TableDefinition, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
-use crate::Fingerprint;
-use crate::embed_files::{Cutting, Row};
+use crate::embed::{Cutting, Row};
+use equiav_train::Fingerprint;
 
 pub use build::{Indexed, index_files};
 pub use guarded::is_guarded;
@@ -70,7 +70,7 @@ pub struct Contents {
     pub about: About,
     /// The rows of every content.
     pub rows: BTreeMap<Content, Vec<Row>>,
-    /// The files of every content, by the [`path_text`](crate::clips::path_text) of their canonical paths.
+    /// The files of every content, by the [`path_text`](crate::path_text) of their canonical paths.
     pub files: BTreeMap<String, Content>,
 }
 

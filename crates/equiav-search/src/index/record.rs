@@ -9,7 +9,7 @@ use crc32c::{crc32c, crc32c_append};
 use equiav_augment::Modality;
 use sha2::{Digest, Sha256};
 
-use crate::embed_files::{Medium, Row, Span};
+use crate::embed::{Medium, Row, Span};
 
 /// Stands for no time, of pictures.
 const NO_TIME: u64 = u64::MAX;

@@ -10,9 +10,9 @@ use serde::Serialize;
 use tch::Device;
 
 use super::{Gallery, lookers};
-use crate::clips::path_text;
-use crate::embed_files::{Broken, Embedder, MediumFile, Per, clip_picture};
+use crate::embed::{Broken, Embedder, MediumFile, Per, clip_picture};
 use crate::index::Contents;
+use crate::path_text;
 
 /// The number of standard deviations between which 95 % of a normal distribution lie.
 const Z: f64 = 1.959_963_984_540_054;

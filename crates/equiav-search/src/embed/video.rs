@@ -137,7 +137,7 @@ mod tests {
     use equiav_augment::Profile;
 
     use super::*;
-    use crate::embed_files::find_ffmpeg;
+    use crate::embed::find_ffmpeg;
 
     /// From 1.5 to 2.5 s of 4 s blue with a tone, else red and silent; the sound lasts for `seconds`.
     fn made(ffmpeg: &Ffmpeg, path: &Path, seconds: f64) {

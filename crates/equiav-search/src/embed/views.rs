@@ -16,7 +16,7 @@ use ndarray::Array3;
 
 use super::files::{Medium, MediumFile};
 use super::windows::{Cutting, FRAME, Span};
-use crate::recipe::Settings;
+use equiav_train::recipe::Settings;
 
 /// The longest sound that is held in memory, in seconds.
 const LONGEST: f64 = 3_600.0;

@@ -69,9 +69,9 @@ pub(super) fn read_all(transaction: &ReadTransaction) -> anyhow::Result<Contents
 mod tests {
     use super::super::{About, create};
     use super::*;
-    use crate::Fingerprint;
-    use crate::embed_files::{Cutting, Medium};
+    use crate::embed::{Cutting, Medium};
     use crate::index::record::seal_rows;
+    use equiav_train::Fingerprint;
 
     #[test]
     fn records_that_its_count_does_not_know_are_noticed() {

@@ -13,9 +13,9 @@ use ndarray::Array1;
 use serde::Serialize;
 use tch::{Device, Tensor};
 
-use crate::Fingerprint;
-use crate::embed_files::{Row, Span};
+use crate::embed::{Row, Span};
 use crate::index::{Content, Contents, ensure_same_model};
+use equiav_train::Fingerprint;
 
 pub use measure::{Found, Recall, measure};
 
@@ -28,7 +28,7 @@ const NEAR: f32 = 1e-4;
 /// One content that was found.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Hit {
-    /// Its files, by the [`path_text`](crate::clips::path_text) of their canonical paths; more than one where
+    /// Its files, by the [`path_text`](crate::path_text) of their canonical paths; more than one where
     /// files are equal.
     pub files: Vec<String>,
     /// Whether its sound or its picture was found.
@@ -223,9 +223,9 @@ fn order(a: f32, b: f32) -> Ordering {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Fingerprint;
-    use crate::embed_files::{Cutting, Medium};
+    use crate::embed::{Cutting, Medium};
     use crate::index::About;
+    use equiav_train::Fingerprint;
 
     /// Contents of that many pictures and sounds; sounds have three windows.
     fn contents(count: u8) -> Contents {
@@ -244,7 +244,7 @@ mod tests {
                     },
                     span: (medium == Medium::Sound)
                         .then_some(Span { start: 100 * window, end: 100 * (window + 1) }),
-                    vector: crate::clips::hash_noise(u64::from(number) * 7 + window, 4),
+                    vector: equiav_train::clips::hash_noise(u64::from(number) * 7 + window, 4),
                 });
                 all.rows.insert(content, rows.collect());
                 all.files.insert(format!("/{medium:?}/{number}"), content);
@@ -262,7 +262,7 @@ mod tests {
             .map(|number| Row {
                 modality: Modality::Visual,
                 span: Some(Span { start: number, end: number + 1 }),
-                vector: crate::clips::hash_noise(1_000 + number, 4),
+                vector: equiav_train::clips::hash_noise(1_000 + number, 4),
             })
             .collect();
         let hits = gallery.search(&lookers(&query, Modality::Audio), 5);
@@ -294,11 +294,14 @@ mod tests {
     fn of_equally_near_contents_the_smaller_digest_comes_first() {
         let mut contents = contents(40);
         for rows in contents.rows.values_mut() {
-            rows.iter_mut().for_each(|row| row.vector = crate::clips::hash_noise(1, 4));
+            rows.iter_mut().for_each(|row| row.vector = equiav_train::clips::hash_noise(1, 4));
         }
         let gallery = Gallery::new(&contents, Modality::Visual, Device::Cpu);
-        let query =
-            Row { modality: Modality::Audio, span: None, vector: crate::clips::hash_noise(2, 4) };
+        let query = Row {
+            modality: Modality::Audio,
+            span: None,
+            vector: equiav_train::clips::hash_noise(2, 4),
+        };
         let found = gallery.search(&[&query], 3).into_iter().flat_map(|hit| hit.files);
         let expected = [0, 1, 2].map(|number| format!("/Picture/{number}"));
         assert_eq!(found.collect::<Vec<_>>(), expected);
@@ -308,16 +311,19 @@ mod tests {
     fn equal_rows_are_tied_wherever_they_stand() {
         let mut contents = contents(40);
         for (number, rows) in contents.rows.values_mut().enumerate() {
-            let vector = crate::clips::hash_noise(if number % 4 < 2 { 1 } else { 3 }, 4);
+            let vector = equiav_train::clips::hash_noise(if number % 4 < 2 { 1 } else { 3 }, 4);
             rows.iter_mut().for_each(|row| row.vector.clone_from(&vector));
         }
         let gallery = Gallery::new(&contents, Modality::Visual, Device::Cpu);
-        let query =
-            Row { modality: Modality::Audio, span: None, vector: crate::clips::hash_noise(3, 4) };
+        let query = Row {
+            modality: Modality::Audio,
+            span: None,
+            vector: equiav_train::clips::hash_noise(3, 4),
+        };
         let pictures = contents.rows.keys().filter(|content| content.medium == Medium::Picture);
         for content in pictures {
             // 20 pictures are equally near, 20 equally far: the middle of the first 20 places and of the others.
-            let near = contents.rows[content][0].vector == crate::clips::hash_noise(3, 4);
+            let near = contents.rows[content][0].vector == equiav_train::clips::hash_noise(3, 4);
             let rank = gallery.rank(&[&query], *content).expect("a picture");
             assert_eq!(rank.mean(), if near { 10.5 } else { 30.5 });
         }
@@ -332,7 +338,7 @@ mod tests {
         let row = |seed: u64, modality| Row {
             modality,
             span: None,
-            vector: crate::clips::hash_noise(seed, 512),
+            vector: equiav_train::clips::hash_noise(seed, 512),
         };
         let mut contents = contents(40);
         contents.about.model.width = 512;
