@@ -79,6 +79,11 @@ impl Branch {
         &self.config
     }
 
+    /// Its encoder.
+    pub fn encoder(&self) -> &Encoder {
+        &self.encoder
+    }
+
     /// As [`Encoder::checkpoint_blocks`], of this branch's encoder.
     pub fn checkpoint_blocks(&mut self, checkpoint: Option<Checkpoint>) {
         self.encoder.checkpoint_blocks(checkpoint);

@@ -13,7 +13,7 @@ mod source;
 mod suggest;
 
 pub use classification::{
-    ClassLoss, ClassificationObjective, ClassifierModel, Finetune, LabeledData, Metric, Mode,
+    BestMetric, ClassLoss, ClassificationObjective, ClassifierModel, Finetune, LabeledData, Mode,
     ModelSelection,
 };
 pub use compute::{Compute, DeviceName, Precision};

@@ -135,7 +135,7 @@ pub struct ModelSelection {
     /// `middle` or `all` frames of a test clip; of all, the probabilities' mean counts.
     pub frames: Frames,
     /// The figure of the validation clips by which an epoch is chosen.
-    pub choose_by: Metric,
+    pub choose_by: BestMetric,
     /// Tests the mean of the weights after the last so many epochs instead of the chosen epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub average_last: Option<u64>,
@@ -144,14 +144,14 @@ pub struct ModelSelection {
 /// A figure of a classifier.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Metric {
+pub enum BestMetric {
     /// Mean average precision.
     Map,
     /// The share of clips whose best class is theirs.
     Top1,
 }
 
-impl Metric {
+impl BestMetric {
     /// What it is called among metrics.
     pub fn name(self) -> &'static str {
         match self {

@@ -9,7 +9,7 @@ use equiav_data::{Clips, Dataset, DatasetConfig, Labeled, LabeledConfig, Split, 
 use super::scores::LabeledList;
 use crate::callback::Callback;
 use crate::clips::corpus::labels;
-use crate::recipe::{Finetune, Metric};
+use crate::recipe::{BestMetric, Finetune};
 
 /// The labelled clips of a run.
 pub(crate) struct LabeledClips {
@@ -40,7 +40,7 @@ impl LabeledClips {
         );
         let choice = recipe.evaluation.choose_by;
         ensure!(
-            choice != Metric::Top1 || targets.are_exclusive(),
+            choice != BestMetric::Top1 || targets.are_exclusive(),
             "evaluation.choose_by = \"top1\" needs clips of one class each (help: map)"
         );
         let digest = Split::digest(&corpus.train, &split.validation);

@@ -1,0 +1,189 @@
+//! An exported model for use: sound and pictures in, features out, without the trainer.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use equiav_augment::{Image, Modality};
+use equiav_frontend::{Analyzer, FrontEnd, audio_input, image_input};
+use ndarray::Array3;
+use tch::{Device, Tensor, nn};
+
+use crate::branch::Branch;
+use crate::encoder::{View, mean_token};
+use crate::export::read_export;
+use crate::import::restore;
+
+/// The section of `config.json` that describes the front end.
+const FRONT_END: &str = "front_end";
+
+/// The encoders of an exported model, with the front end that they were trained on.
+///
+/// ```
+/// use equiav_models::Pretrained;
+/// use tch::Device;
+///
+/// # let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/legacy/export").as_ref();
+/// let model = Pretrained::open(dir, Device::Cpu)?;
+/// let rate = 16_000;
+/// let second: Vec<f32> = (0..rate).map(|n| (n as f32 * 0.1).sin()).collect();
+/// let sound = model.audio(&second, rate)?;
+/// let photo = equiav_augment::Image::new(ndarray::Array3::zeros((480, 640, 3)));
+/// let picture = model.image(&photo)?;
+///
+/// let [rows, columns] = sound.grid;
+/// assert_eq!(sound.tokens.size(), [1, rows * columns, model.width()]);
+/// let similarity = model.embed(&sound).cosine_similarity(&model.embed(&picture), 1, 1e-8);
+/// assert!(similarity.double_value(&[0]).abs() <= 1.0);
+/// # Ok::<(), anyhow::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Pretrained {
+    store: nn::VarStore,
+    branches: BTreeMap<Modality, Branch>,
+    analyzer: Analyzer,
+}
+
+/// What an encoder makes of one sound or picture.
+#[derive(Debug)]
+pub struct Features {
+    /// Of what.
+    pub modality: Modality,
+    /// One token for each patch of the input, row by row, `[1, n, width]`.
+    pub tokens: Tensor,
+    /// How many rows and columns of tokens there are: of a sound, mel bins by time.
+    pub grid: [i64; 2],
+    /// Which tokens hold anything but padding, `[1, n]`; none for all.
+    counted: Option<Tensor>,
+}
+
+impl Pretrained {
+    /// Opens the folder `dir` that `equiav export` wrote, on `device`.
+    ///
+    /// # Errors
+    ///
+    /// If a file of it is absent or damaged, or it is of a version that kept no front end.
+    pub fn open(dir: &Path, device: Device) -> anyhow::Result<Self> {
+        let exported = read_export(dir)?;
+        let config = dir.join("config.json");
+        let context = || format!("in {}", config.display());
+        let Some(front_end) = exported.config.extra.get(FRONT_END) else {
+            bail!("{}: `{FRONT_END}` is missing (help: export the run again)", config.display());
+        };
+        let front_end: FrontEnd = serde_json::from_value(front_end.clone()).with_context(context)?;
+        let analyzer = Analyzer::new(front_end).with_context(context)?;
+        let store = nn::VarStore::new(device);
+        let mut branches = BTreeMap::new();
+        for modality in Modality::ALL {
+            let shape = exported.config.branches.get(modality.name());
+            let shape = shape.with_context(|| format!("`branches` has no {modality}"));
+            branches.insert(modality, shape.with_context(context)?.build(&store.root()));
+        }
+        restore(&store, &exported.weights).with_context(|| format!("in {}", dir.display()))?;
+        Ok(Self { store, branches, analyzer })
+    }
+
+    /// Where it computes.
+    pub fn device(&self) -> Device {
+        self.store.device()
+    }
+
+    /// Channels of a token.
+    pub fn width(&self) -> i64 {
+        self.branches[&Modality::Audio].config().encoder.width
+    }
+
+    /// The features of one channel of sound, in [-1, 1], at `rate` Hz. What is longer than the front end's window is
+    /// cut behind it, what is shorter is padded.
+    ///
+    /// # Errors
+    ///
+    /// If there is no sample, one is not finite, or the rate is below what the front end takes.
+    pub fn audio(&self, samples: &[f32], rate: u32) -> anyhow::Result<Features> {
+        let sound = self.analyzer.audio(samples, rate)?;
+        let frames = sound.spectrogram.frames();
+        let material: Vec<bool> = (0..frames).map(|frame| frame < sound.valid).collect();
+        let material = (sound.valid < frames).then(|| {
+            Tensor::from_slice(&material).view([1, frames as i64]).to_device(self.device())
+        });
+        self.features(Modality::Audio, &audio_input(&sound.spectrogram), material.as_ref())
+    }
+
+    /// The features of a picture of any size.
+    ///
+    /// # Errors
+    ///
+    /// If libtorch fails.
+    pub fn image(&self, image: &Image) -> anyhow::Result<Features> {
+        self.features(Modality::Visual, &image_input(&self.analyzer.image(image)), None)
+    }
+
+    fn features(
+        &self,
+        modality: Modality,
+        input: &Array3<f32>,
+        material: Option<&Tensor>,
+    ) -> anyhow::Result<Features> {
+        let branch = &self.branches[&modality];
+        let input = Tensor::try_from(input)?.unsqueeze(0).to_device(self.device());
+        let encoder = branch.encoder();
+        let counted = encoder.counted(material);
+        let tokens =
+            tch::no_grad(|| encoder.forward_counted(&input, View::Plain, counted.as_ref()));
+        Ok(Features { modality, tokens, grid: branch.grid(), counted })
+    }
+
+    /// The embedding that retrieval compares between modalities, `[1, out]`, of any length: the inter-modal head on
+    /// the mean token.
+    pub fn embed(&self, features: &Features) -> Tensor {
+        tch::no_grad(|| self.branches[&features.modality].project(&features.pooled()))
+    }
+}
+
+impl Features {
+    /// The mean of the tokens that hold anything but padding, where the model tells them apart, `[1, width]`.
+    pub fn pooled(&self) -> Tensor {
+        mean_token(&self.tokens, self.counted.as_ref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn export() -> std::path::PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/legacy/export")
+    }
+
+    #[test]
+    fn features_are_those_of_the_branch() {
+        let model = Pretrained::open(&export(), Device::Cpu).expect("a model");
+        let samples: Vec<f32> = (0..16_000).map(|n| (n as f32 * 0.05).sin()).collect();
+        let features = model.audio(&samples, 16_000).expect("features");
+        let input = model.analyzer.audio(&samples, 16_000).expect("a spectrogram").spectrogram;
+        let input = Tensor::try_from(&audio_input(&input)).expect("a tensor").unsqueeze(0);
+        let branch = &model.branches[&Modality::Audio];
+        let expected = tch::no_grad(|| branch.embed(&input, None, None));
+        assert!(model.embed(&features).equal(&expected));
+        assert_eq!(features.pooled().size(), [1, model.width()]);
+    }
+
+    #[test]
+    fn what_is_no_export_says_what_is_missing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let error = Pretrained::open(folder.path(), Device::Cpu).expect_err("nothing is there");
+        assert!(format!("{error:#}").contains("config.json"), "{error:#}");
+        let text = std::fs::read_to_string(export().join("config.json")).expect("a description");
+        let old = text.replace("\"front_end\"", "\"other\"");
+        std::fs::write(folder.path().join("config.json"), old).expect("written");
+        std::fs::copy(
+            export().join("model.safetensors"),
+            folder.path().join("model.safetensors"),
+        )
+        .expect("copied");
+        let error = Pretrained::open(folder.path(), Device::Cpu).expect_err("no front end");
+        assert!(format!("{error:#}").contains("help: export the run again"), "{error:#}");
+        let model = Pretrained::open(&export(), Device::Cpu).expect("a model");
+        assert!(model.audio(&[], 16_000).is_err(), "no sample");
+    }
+}
