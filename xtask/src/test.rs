@@ -25,8 +25,8 @@ usage: cargo xtask test [ARGUMENTS]
        cargo xtask test --numerics [--all]
 
 Sets libtorch up, fetches an FFmpeg where there is none, runs `cargo test --workspace`, the tests of equiav-data once more with libjpeg-turbo
-where cmake and nasm are found, then builds the crates in examples/ as a stranger would: one on equiav-augment alone, which must not
-reach libtorch, and one with a predictor of its own, which trains three steps. ARGUMENTS go to `cargo test`; with any, the examples are left out.
+where cmake and nasm are found, then builds the crates in examples/ as a stranger would: two on equiav-augment alone, which must not
+reach libtorch, one that trains EquiAV with a predictor of its own, and one that trains a method of its own. ARGUMENTS go to `cargo test`; with any, the examples are left out.
 At the end stand the tests that had nothing to test on this machine, each with its reason.
 
 With --numerics: the tests that compare numbers (equiav-torch, -loss, -models, -parity and -train, but for its runs and for memory)

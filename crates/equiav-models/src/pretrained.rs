@@ -70,7 +70,8 @@ impl Pretrained {
         let Some(front_end) = exported.config.extra.get(FRONT_END) else {
             bail!("{}: `{FRONT_END}` is missing (help: export the run again)", config.display());
         };
-        let front_end: FrontEnd = serde_json::from_value(front_end.clone()).with_context(context)?;
+        let front_end: FrontEnd =
+            serde_json::from_value(front_end.clone()).with_context(context)?;
         let analyzer = Analyzer::new(front_end).with_context(context)?;
         let store = nn::VarStore::new(device);
         let mut branches = BTreeMap::new();
@@ -176,11 +177,8 @@ mod tests {
         let text = std::fs::read_to_string(export().join("config.json")).expect("a description");
         let old = text.replace("\"front_end\"", "\"other\"");
         std::fs::write(folder.path().join("config.json"), old).expect("written");
-        std::fs::copy(
-            export().join("model.safetensors"),
-            folder.path().join("model.safetensors"),
-        )
-        .expect("copied");
+        std::fs::copy(export().join("model.safetensors"), folder.path().join("model.safetensors"))
+            .expect("copied");
         let error = Pretrained::open(folder.path(), Device::Cpu).expect_err("no front end");
         assert!(format!("{error:#}").contains("help: export the run again"), "{error:#}");
         let model = Pretrained::open(&export(), Device::Cpu).expect("a model");

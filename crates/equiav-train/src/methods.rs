@@ -2,3 +2,6 @@
 
 pub mod classification;
 pub mod equiav;
+mod pretrain;
+
+pub use pretrain::{PretrainSummary, pretrain, pretrain_with};

@@ -139,7 +139,7 @@ fn make_infinite(folder: &Path, id: &str) {
 }
 
 #[test]
-fn a_step_that_is_not_finite_is_left_out_counted_and_named() {
+fn a_step_that_is_not_finite_is_skipped_counted_and_named() {
     let folder = tempfile::tempdir().expect("a folder");
     let recipe = tiny(folder.path(), &[]);
     make_infinite(folder.path(), "train-000007");
@@ -148,10 +148,7 @@ fn a_step_that_is_not_finite_is_left_out_counted_and_named() {
     let summary = tiny::pretrain(&recipe, &out, &StopSignal::never(), &mut notes).expect("a run");
     assert_eq!((summary.skipped, notes.skipped.len()), (3, 3), "once in each epoch");
     for (step, warning) in notes.skipped.iter().zip(&notes.warnings) {
-        assert!(
-            warning.starts_with(&format!("step {step} is left out: the loss is ")),
-            "{warning}"
-        );
+        assert!(warning.starts_with(&format!("step {step} is skipped: the loss is ")), "{warning}");
         assert!(warning.contains("train-000007"), "{warning}");
     }
     let weights = checkpoint(&out, 3);

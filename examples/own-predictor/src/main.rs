@@ -3,7 +3,7 @@
 //! Everything else, clips, encoders, heads, losses, checkpoints, evaluation, is what `equiav pretrain` has.
 
 use equiav_models::{BranchConfig, Predict};
-use equiav_train::methods::equiav::pretrain_with;
+use equiav_train::pretrain_with;
 use equiav_train::model::Network;
 use equiav_train::{NoOp, Override, Recipe, RunOptions, StopSignal, World};
 use tch::{Tensor, nn};

@@ -2,8 +2,9 @@
 //!
 //! The terms give the gradient of each embedding, which is then handed back through the networks. In parts, a
 //! first pass without graph collects the embeddings, for contrastive losses compare all rows of a batch, and a
-//! second pass hands gradients back part by part (GradCache: Gao et al., arXiv 2101.06983). Where rows do not see
-//! each other, one pass does: each part has terms of its own, weighed by its share of the rows.
+//! second pass hands gradients back part by part (GradCache: Gao et al., arXiv 2101.06983).
+
+mod independent;
 
 use anyhow::Context;
 use equiav_torch::{FullPrecision, GradientAverage, GroupError, LossScaler};
@@ -11,7 +12,7 @@ use tch::{Kind, Tensor};
 
 use super::compute::narrowed;
 use super::gather::{Gathered, rows};
-use super::method::{Method, Named, StepContext, Term};
+use super::method::{Method, Named, StepContext};
 use super::profiler::{self, Phase};
 use super::terms::Terms;
 use super::train_state::TrainState;
@@ -29,7 +30,9 @@ pub(super) fn backward_pass<M: Method>(
     let part = recipe.run.micro_batch.map_or(clips, |size| size as i64);
     match part < clips {
         false => whole(state, step, recipe),
-        true if state.method.rows_are_independent() => independent(state, step, part, recipe),
+        true if state.method.rows_are_independent() => {
+            independent::backward_pass(state, step, part, recipe)
+        }
         true => in_parts(state, step, part, recipe),
     }
 }
@@ -87,35 +90,6 @@ fn in_parts<M: Method>(
     }
     backward(state, GradientAverage::average)?;
     Ok(terms)
-}
-
-/// A batch whose rows do not see each other: one pass for each part.
-fn independent<M: Method>(
-    state: &mut TrainState<M>,
-    step: &StepContext<'_>,
-    size: i64,
-    recipe: Shared<'_>,
-) -> anyhow::Result<Terms> {
-    let clips = step.batch.len() as f64;
-    let mut sum: Option<Terms> = None;
-    for part in step.batch.split(size) {
-        let share = part.len() as f64 / clips;
-        let step = StepContext { batch: &part, ..*step };
-        let outputs = embed(state, &part, recipe)?;
-        let own = leaves(std::slice::from_ref(&outputs));
-        let terms = terms(state, &own, &step, recipe, share)?;
-        let pairs = outputs.iter().map(|(name, output)| (output, own[name].grad()));
-        if let Some(sum) = handed_on(pairs) {
-            backward(state, |gradients| gradients.accumulate(&sum))?;
-        }
-        let terms = terms.scaled(share);
-        sum = Some(match sum {
-            None => terms,
-            Some(before) => before.plus(terms),
-        });
-    }
-    backward(state, GradientAverage::average)?;
-    sum.context("a batch has a clip")
 }
 
 /// What `batch` becomes, in the precision that networks compute in.
@@ -195,36 +169,4 @@ fn leaves(parts: &[Named]) -> Named {
         }
     };
     parts[0].keys().map(|name| (name.clone(), leaf(name))).collect()
-}
-
-impl Terms {
-    /// Every number times `share`, without graph.
-    fn scaled(self, share: f64) -> Self {
-        let times = |value: Tensor| value.detach() * share;
-        let each = self.each.into_iter().map(|term| Term {
-            name: term.name,
-            loss: times(term.loss),
-            accuracy: term.accuracy.map(times),
-        });
-        Self {
-            total: times(self.total),
-            each: each.collect(),
-            measures: self.measures.into_iter().map(|(name, value)| (name, times(value))).collect(),
-        }
-    }
-
-    /// The sums of both's numbers, which have the same names.
-    fn plus(self, other: Self) -> Self {
-        let sum = |(a, b): (Term, Term)| Term {
-            name: a.name,
-            loss: a.loss + b.loss,
-            accuracy: a.accuracy.zip(b.accuracy).map(|(a, b)| a + b),
-        };
-        let measures = self.measures.into_iter().zip(other.measures);
-        Self {
-            total: self.total + other.total,
-            each: self.each.into_iter().zip(other.each).map(sum).collect(),
-            measures: measures.map(|((name, a), (_, b))| (name, a + b)).collect(),
-        }
-    }
 }

@@ -4,17 +4,19 @@ use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use equiav_augment::Modality;
-use equiav_data::Dataset;
+use equiav_data::{Clips, Dataset};
 use equiav_eval::{Bootstrap, ConfidenceInterval, Coverage, Relevance, Retrieval, UnitRows};
 use serde::{Deserialize, Serialize};
 use tch::Device;
 
-use crate::clips::{DeviceBatch, EvaluationLists};
+use crate::callback::Callback;
+use crate::clips::{self, DeviceBatch, EvaluationLists};
 use crate::distributed::World;
 use crate::engine::Named;
 use crate::eval::embeddings::{Embedded, Variant, embed_as, embed_sharded};
 use crate::eval::ranking;
 use crate::metrics::{ListMetrics, Metric, Metrics};
+use crate::model::LoadedModel;
 use crate::model::Network;
 use crate::recipe::{Evaluation, Settings};
 
@@ -150,6 +152,32 @@ pub fn retrieve_as(
 ) -> anyhow::Result<RetrievalMetrics> {
     let embedded = embed_as(variant, dataset.clone(), network, recipe)?;
     figures(Some(variant), list, &dataset, embedded, &recipe.evaluation)
+}
+
+impl LoadedModel {
+    /// Measures retrieval on `list`, called `name` in the figures.
+    ///
+    /// # Errors
+    ///
+    /// If no clip can be read.
+    pub fn retrieve(&self, name: &str, list: Clips) -> anyhow::Result<RetrievalMetrics> {
+        let dataset = clips::dataset(&self.recipe, list)?;
+        retrieve(name, dataset, &self.network, &self.recipe)
+    }
+
+    /// Measures retrieval on every list that the recipe names.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, as in exported models that were trained on somebody's own lists, or if a
+    /// list cannot be had or none of its clips can be read.
+    pub fn retrieve_all(
+        &self,
+        callback: &mut dyn Callback,
+    ) -> anyhow::Result<Vec<RetrievalMetrics>> {
+        let corpus = self.recipe.data.source.prepare(callback)?;
+        corpus.evaluate.into_iter().map(|(name, list)| self.retrieve(&name, list)).collect()
+    }
 }
 
 /// The figures of embeddings.

@@ -50,10 +50,6 @@ impl Method for Classification {
         &self.network.store
     }
 
-    fn leaves_variables_unused(&self) -> bool {
-        false
-    }
-
     fn rows_are_independent(&self) -> bool {
         true
     }

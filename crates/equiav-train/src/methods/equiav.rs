@@ -11,7 +11,6 @@
 //! | `L_intra`, `L_inter` | terms `intra_MODALITY`, `inter` |
 
 mod measures;
-mod pretrain;
 
 use equiav_augment::{Modality, Profile};
 use equiav_loss::{Temperature, info_nce, nt_xent};
@@ -25,7 +24,6 @@ use crate::eval::retrieval;
 use crate::metrics::Metrics;
 use crate::model::Network;
 use crate::recipe::Settings;
-pub use pretrain::{PretrainSummary, pretrain, pretrain_with};
 
 /// The rows that name a temperature which is learned.
 const TEMPERATURE: &str = "temperature";

@@ -3,14 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use equiav_data::{Clips, JpegDecoder};
+use equiav_data::JpegDecoder;
 use equiav_models::{read_export, restore};
 use tch::Device;
 
 use crate::callback::{Callback, Event};
-use crate::clips;
 use crate::distributed::DeviceChoice;
-use crate::eval::retrieval::{self, RetrievalMetrics};
 use crate::model::Fingerprint;
 use crate::model::Network;
 use crate::model::exported;
@@ -114,29 +112,5 @@ impl LoadedModel {
         let body =
             format!("From the recipe `{}`, {epoch} epochs, seed {}.", recipe.name, recipe.seed);
         import::write(&self.network, recipe, *epoch, &body, out)
-    }
-
-    /// Measures retrieval on `clips`, called `name` in the figures.
-    ///
-    /// # Errors
-    ///
-    /// If no clip can be read.
-    pub fn retrieve(&self, name: &str, clips: Clips) -> anyhow::Result<RetrievalMetrics> {
-        let dataset = clips::dataset(&self.recipe, clips)?;
-        retrieval::retrieve(name, dataset, &self.network, &self.recipe)
-    }
-
-    /// Measures retrieval on every list that the recipe names.
-    ///
-    /// # Errors
-    ///
-    /// If there is none, as in exported models that were trained on somebody's own lists, or if a
-    /// list cannot be had or none of its clips can be read.
-    pub fn retrieve_all(
-        &self,
-        callback: &mut dyn Callback,
-    ) -> anyhow::Result<Vec<RetrievalMetrics>> {
-        let corpus = self.recipe.data.source.prepare(callback)?;
-        corpus.evaluate.into_iter().map(|(name, list)| self.retrieve(&name, list)).collect()
     }
 }

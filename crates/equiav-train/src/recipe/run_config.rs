@@ -22,7 +22,7 @@ pub struct RunConfig {
     /// Steps between two checkpoints; absent, one at the end of every epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub save_every: Option<u64>,
-    /// How many steps in a row may be left out since their loss or gradient is not finite; one more
+    /// How many steps in a row may be skipped since their loss or gradient is not finite; one more
     /// ends the run.
     pub max_skipped: u64,
     /// Steps between two records of every variable's gradient norm; absent, none.

@@ -15,9 +15,9 @@ pub struct State {
     pub epoch: u64,
     /// Clips that the epoch under way has used, of all processes; 0 between two epochs.
     pub used: usize,
-    /// Steps made, those left out included.
+    /// Steps made, skipped ones included.
     pub step: u64,
-    /// Steps left out since their loss or gradient was not finite.
+    /// Steps skipped since their loss or gradient was not finite.
     pub skipped: u64,
     /// How many of these were the last ones.
     pub skipped_in_a_row: u64,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::EquiAv;
+use super::equiav::EquiAv;
 use crate::callback::Callback;
 use crate::engine::{RunOptions, train};
 use crate::metrics::Metrics;
