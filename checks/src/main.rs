@@ -1,4 +1,4 @@
-//! Rules of the tree that no compiler checks; `cargo xtask tidy`, `edges` and `parity-notes` start this program.
+//! Rules of the tree that no compiler checks; `cargo xtask tidy`, `edges`, `parity-notes` and `recipe-keys` start this program.
 //!
 //! It is apart from xtask since a fresh machine, which only wants to set itself up, need not build what reads Rust,
 //! Markdown and the crate graph.
@@ -8,6 +8,7 @@ mod graph;
 mod markdown;
 mod parity_notes;
 mod problem;
+mod recipe_keys;
 mod tidy;
 mod tokens;
 
@@ -46,10 +47,14 @@ fn run() -> Result<()> {
         ["parity-notes", "--write"] => {
             parity_notes::fill(&root).and_then(|()| parity_notes::run(&root))
         }
+        ["recipe-keys"] => recipe_keys::run(&root, false),
+        ["recipe-keys", "--write"] => recipe_keys::run(&root, true),
         [command, option, ..] => {
             bail!("`{option}` is no option of `{command}`: see `cargo xtask help {command}`")
         }
-        _ => bail!("expected edges, tidy or parity-notes; help: start this by `cargo xtask`"),
+        _ => bail!(
+            "expected edges, tidy, parity-notes or recipe-keys; help: start this by `cargo xtask`"
+        ),
     }
 }
 

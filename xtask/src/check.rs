@@ -12,8 +12,8 @@ use crate::{process, setup, test};
 pub(crate) const HELP: &str = "\
 usage: cargo xtask check [--skip STAGE]... [--fail-fast]
 
-The whole gate, in this order: setup, fmt, edges, tidy, parity-notes, clippy, rustdoc, tests,
-numerics (`cargo xtask test --numerics`).
+The whole gate, in this order: setup, fmt, edges, tidy, parity-notes, recipe-keys, clippy,
+rustdoc, tests, numerics (`cargo xtask test --numerics`).
 Every stage is run even after one has failed, unless nothing could be built; at the end each has
 a line with its seconds and, where it failed, the command that shows it alone.
 
@@ -58,6 +58,16 @@ options:
   --write  fills the last column from the comments
 ";
 
+pub(crate) const RECIPE_KEYS: &str = "\
+usage: cargo xtask recipe-keys [--write]
+
+Fails unless docs/recipes.md is what the doc comments of the recipes' settings say: every key with
+its type, its meaning and the file where it acts.
+
+options:
+  --write  writes the page
+";
+
 /// One part of the gate: its name, what a developer runs to see it alone or to mend it, and what runs it.
 type Stage = (&'static str, &'static str, fn(&Workspace) -> Result<()>);
 
@@ -69,6 +79,7 @@ const STAGES: &[Stage] = &[
     ("edges", "cargo xtask edges", |workspace| edges(workspace, &[])),
     ("tidy", "cargo xtask tidy", |workspace| tidy(workspace, &[])),
     ("parity-notes", "cargo xtask parity-notes", |workspace| parity_notes(workspace, &[])),
+    ("recipe-keys", "cargo xtask recipe-keys --write", |workspace| recipe_keys(workspace, &[])),
     ("clippy", "cargo clippy --workspace --all-targets -- -D warnings", |workspace| {
         cargo(workspace, &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])
     }),
@@ -104,6 +115,11 @@ pub(crate) fn tidy(workspace: &Workspace, args: &[String]) -> Result<()> {
 /// `cargo xtask parity-notes`.
 pub(crate) fn parity_notes(workspace: &Workspace, args: &[String]) -> Result<()> {
     rules(workspace, "parity-notes", args)
+}
+
+/// `cargo xtask recipe-keys`.
+pub(crate) fn recipe_keys(workspace: &Workspace, args: &[String]) -> Result<()> {
+    rules(workspace, "recipe-keys", args)
 }
 
 /// The program of `checks/`; cargo builds it if need be.

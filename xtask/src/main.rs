@@ -48,6 +48,7 @@ const COMMANDS: &[Command] = &[
     command("edges", "compare docs/architecture.md with the crate graph", check::EDGES, check::edges),
     command("tidy", "rules of the tree that no compiler checks", check::TIDY, check::tidy),
     command("parity-notes", "compare docs/published.md with the marker comments", check::PARITY_NOTES, check::parity_notes),
+    command("recipe-keys", "compare docs/recipes.md with the settings' doc comments", check::RECIPE_KEYS, check::recipe_keys),
 ];
 
 /// Former names that still work.
