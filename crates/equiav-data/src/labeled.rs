@@ -119,6 +119,11 @@ impl Labeled {
         &self.config.targets
     }
 
+    /// What is seen of a clip.
+    pub fn modalities(&self) -> &[Modality] {
+        &self.config.modalities
+    }
+
     /// The positions of the clips to train on.
     pub fn train(&self) -> &[usize] {
         &self.config.train

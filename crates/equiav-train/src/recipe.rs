@@ -30,6 +30,7 @@ use std::ops::Deref;
 use std::path::Path;
 
 use anyhow::{Context, ensure};
+use equiav_augment::{FamilyRegistry, Image, Spectrogram};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
@@ -63,6 +64,20 @@ pub trait Sections: Clone + DeserializeOwned + Serialize {
 
     /// The sections that the engine reads, whatever is trained.
     fn shared(&self) -> Shared<'_>;
+
+    /// The augmentations, of which families may come from other crates; none where a recipe has no such chains.
+    fn augment_mut(&mut self) -> Option<&mut Augment> {
+        None
+    }
+}
+
+/// Families of augmentations that other crates bring, by the key that each has in a recipe.
+#[derive(Default)]
+pub struct Families {
+    /// Of spectrograms.
+    pub audio: FamilyRegistry<Spectrogram>,
+    /// Of pictures.
+    pub visual: FamilyRegistry<Image>,
 }
 
 /// The sections of a recipe that the engine reads, whatever is trained.
@@ -117,12 +132,26 @@ impl<S: Sections> Checked<S> {
     /// If there is no such file or name, a key is unknown (the nearest known one is suggested) or a
     /// value makes no sense.
     pub fn load(path: &Path, overrides: &[Override]) -> anyhow::Result<Self> {
+        Self::load_with(path, overrides, &Families::default())
+    }
+
+    /// As [`load`](Self::load), of a recipe whose augmentations may be of `families` too.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load), or if the settings of such a family make no sense.
+    pub fn load_with(
+        path: &Path,
+        overrides: &[Override],
+        families: &Families,
+    ) -> anyhow::Result<Self> {
         let built_in = S::BUILT_IN.iter().find(|(name, _)| path.as_os_str() == *name);
         let text = match built_in {
             Some((_, text)) if !path.exists() => (*text).to_owned(),
             _ => std::fs::read_to_string(path).with_context(|| unreadable::<S>(path))?,
         };
-        Self::parse(&text, overrides).with_context(|| format!("in recipe {}", path.display()))
+        Self::parse_with(&text, overrides, families)
+            .with_context(|| format!("in recipe {}", path.display()))
     }
 
     /// Checks the recipe in `text` after `overrides`.
@@ -131,15 +160,31 @@ impl<S: Sections> Checked<S> {
     ///
     /// As [`load`](Self::load).
     pub fn parse(text: &str, overrides: &[Override]) -> anyhow::Result<Self> {
+        Self::parse_with(text, overrides, &Families::default())
+    }
+
+    /// As [`parse`](Self::parse), of a recipe whose augmentations may be of `families` too.
+    ///
+    /// # Errors
+    ///
+    /// As [`load_with`](Self::load_with).
+    pub fn parse_with(
+        text: &str,
+        overrides: &[Override],
+        families: &Families,
+    ) -> anyhow::Result<Self> {
         let mut table: Table = toml::from_str(text)?;
         aliases::rename(&mut table);
         for change in overrides {
             change.apply(&mut table)?;
         }
         inherit_profile(&mut table);
-        let settings: S = serde_path_to_error::deserialize(table).map_err(|error| {
+        let mut settings: S = serde_path_to_error::deserialize(table).map_err(|error| {
             suggest::explain(&error.path().to_string(), &error.inner().to_string())
         })?;
+        if let Some(augment) = settings.augment_mut() {
+            augment.resolve(families)?;
+        }
         settings.check()?;
         Ok(Self(settings))
     }
@@ -190,6 +235,10 @@ impl Sections for Settings {
             evaluate_every: self.evaluation.every,
             best: &self.evaluation.best,
         }
+    }
+
+    fn augment_mut(&mut self) -> Option<&mut Augment> {
+        Some(&mut self.augment)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context;
+use equiav_augment::Modality;
 use equiav_data::{
     Clips, DataError, Dataset, Labeled, LabeledLoader, Loader, LoaderOptions, Order, Pass, Sampler,
     Weights,
@@ -55,6 +56,14 @@ impl TrainClips {
         match self {
             Self::Unlabeled { dataset, .. } => dataset.clips(),
             Self::Labeled { labeled, .. } => labeled.dataset().clips(),
+        }
+    }
+
+    /// The modalities of their batches.
+    pub fn modalities(&self) -> Vec<Modality> {
+        match self {
+            Self::Unlabeled { .. } => Modality::ALL.to_vec(),
+            Self::Labeled { labeled, .. } => labeled.modalities().to_vec(),
         }
     }
 

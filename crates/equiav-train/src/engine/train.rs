@@ -5,7 +5,7 @@ mod run;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use tch::Device;
 
 use super::method::Method;
@@ -91,6 +91,10 @@ pub fn train<S: Sections, M: Method>(
 fn ensure_needs<M: Method>(method: &M, clips: &RunClips) -> anyhow::Result<()> {
     let needs = method.needs();
     let labeled = clips.train.are_labeled();
+    let present = clips.train.modalities();
+    if let Some(missing) = needs.modalities.iter().find(|modality| !present.contains(modality)) {
+        bail!("the method needs {missing} views, and the clips have none");
+    }
     ensure!(!needs.labels || labeled, "the method needs labels, and the clips have none");
     ensure!(!needs.augmented || !labeled, "the method needs augmented views with their vectors");
     Ok(())

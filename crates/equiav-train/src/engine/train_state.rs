@@ -13,7 +13,7 @@ use equiav_torch::{
 use tch::{Device, Tensor};
 
 use super::ema::Ema;
-use super::method::{Method, Named, StepContext};
+use super::method::{Method, StepContext};
 use crate::distributed::World;
 use crate::recipe::{Optimizer, Precision, Shared};
 use crate::run_dir::checkpoint::{self, EMA, Files, METHOD, MODEL, OPTIMIZER, SCALER};
@@ -191,7 +191,7 @@ impl<M: Method> TrainState<M> {
         if let Some(ema) = &mut self.ema {
             ema.load(&files[EMA]).context(EMA)?;
         }
-        self.method.load(files.remove(METHOD).unwrap_or_else(Named::new)).context(METHOD)
+        self.method.load(files.remove(METHOD).unwrap_or_default()).context(METHOD)
     }
 
     /// Does `work` with the method as it is to be evaluated: with the EMA of the weights where there is one.

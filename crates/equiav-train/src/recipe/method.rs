@@ -73,4 +73,8 @@ impl<S: Clone + DeserializeOwned + Serialize> Sections for MethodSettings<S> {
             best: &self.evaluation.best,
         }
     }
+
+    fn augment_mut(&mut self) -> Option<&mut Augment> {
+        Some(&mut self.augment)
+    }
 }

@@ -4,14 +4,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
-use equiav_augment::{
-    AudioAugment, ChainError, FamilyRegistry, Image, Modality, Profile, Spectrogram, VisualAugment,
-};
+use equiav_augment::{AudioAugment, ChainError, Modality, Profile, VisualAugment};
 use equiav_frontend::FrontEnd;
 use equiav_models::{BranchConfig, EncoderConfig, HeadConfig, InputConfig, PredictorConfig};
 use serde::{Deserialize, Serialize};
 
-use super::{Compute, Objective, Optimizer, RunConfig, Source, positive, suggest};
+use super::{Compute, Families, Objective, Optimizer, RunConfig, Source, positive, suggest};
 
 /// Everything that decides a run.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -147,13 +145,9 @@ impl Augment {
     /// # Errors
     ///
     /// As [`check`](Self::check), of tables that no registry knows; or if a family's settings make no sense.
-    pub fn resolve(
-        &mut self,
-        audio: &FamilyRegistry<Spectrogram>,
-        visual: &FamilyRegistry<Image>,
-    ) -> anyhow::Result<()> {
-        self.audio.resolve(audio).map_err(refused(Modality::Audio))?;
-        self.visual.resolve(visual).map_err(refused(Modality::Visual))
+    pub fn resolve(&mut self, families: &Families) -> anyhow::Result<()> {
+        self.audio.resolve(&families.audio).map_err(refused(Modality::Audio))?;
+        self.visual.resolve(&families.visual).map_err(refused(Modality::Visual))
     }
 }
 
