@@ -33,7 +33,7 @@ const FRONT_END: &str = "front_end";
 ///
 /// let [rows, columns] = sound.grid;
 /// assert_eq!(sound.tokens.size(), [1, rows * columns, model.width()]);
-/// let similarity = model.embed(&sound).cosine_similarity(&model.embed(&picture), 1, 1e-8);
+/// let similarity = tch::Tensor::cosine_similarity(&model.embed(&sound), &model.embed(&picture), 1, 1e-8);
 /// assert!(similarity.double_value(&[0]).abs() <= 1.0);
 /// # Ok::<(), anyhow::Error>(())
 /// ```

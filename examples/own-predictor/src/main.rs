@@ -3,8 +3,8 @@
 //! Everything else, clips, encoders, heads, losses, checkpoints, evaluation, is what `equiav pretrain` has.
 
 use equiav_models::{BranchConfig, Predict};
-use equiav_train::pretrain_with;
 use equiav_train::model::Network;
+use equiav_train::pretrain_with;
 use equiav_train::{NoOp, Override, Recipe, RunOptions, StopSignal, World};
 use tch::{Tensor, nn};
 
@@ -55,17 +55,18 @@ fn recipe() -> anyhow::Result<Recipe> {
 
 fn main() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
-    let options = RunOptions {
-        out: folder.path(),
-        world: &World::alone(),
-        stop: &StopSignal::on_signals()?,
-    };
+    let options =
+        RunOptions { out: folder.path(), world: &World::alone(), stop: &StopSignal::on_signals()? };
     let run = pretrain_with(&recipe()?, options, &mut NoOp, |recipe, device| {
         Network::with_predictors(recipe, device, ScaleAndShift::new)
     })?;
     let saved = Tensor::read_safetensors(run.checkpoint.join("model.safetensors"))?;
     let ours = saved.iter().filter(|(name, _)| name.starts_with("predictor_")).count();
     assert_eq!(ours, 8, "weight and bias of two maps for two modalities");
-    println!("{} steps, mean R@1 {:?}, {ours} tensors of our own", run.steps, run.metrics.score("r1"));
+    println!(
+        "{} steps, mean R@1 {:?}, {ours} tensors of our own",
+        run.steps,
+        run.metrics.score("r1")
+    );
     Ok(())
 }
