@@ -27,7 +27,8 @@ Every key with its type, its meaning and the file where it acts. Written by `car
 settings, and compared by `cargo xtask check`. \"Optional\" keys may be left out; of a table with a `kind`, a recipe has the keys
 of that kind. The last column names the first file, in the order of names, of the trainer or of the
 crate that declares the field, whose code reads it by its path (`.section.key`) or by its name beside that of its type; files that
-declare settings, which read them to check them, come last. Where none is found it is empty.
+declare settings, which read them to check them, come last. Where none is found, it is the file that
+declares the field or the table it holds, or empty where that is one of settings.
 ";
 
 /// The check itself, or the page written anew.
@@ -111,7 +112,12 @@ impl Rows<'_> {
             shown += "; optional";
         }
         let acts = self.readers.first(&key, of, &field.name);
-        let acts = acts.map_or(String::new(), |path| format!("[{}](../{path})", short(path)));
+        // Macros and patterns take fields without naming a path; then it acts where it, or what it holds, is declared.
+        let declared = [inner.map(|inner| inner.path.as_str()), Some(of.path.as_str())];
+        let declared = || declared.into_iter().flatten().find(|path| !acts::checks(path));
+        let acts = acts
+            .or_else(declared)
+            .map_or(String::new(), |path| format!("[{}](../{path})", short(path)));
         let _ = writeln!(self.text, "| `{key}` | {shown} | {} | {acts} |", field.meaning);
         if let Some(inner) = inner {
             self.of_type(&format!("{key}."), inner);
@@ -147,7 +153,7 @@ mod tests {
             "| `seed` | `u64` | The `seed`. | [equiav-train/settings.rs](../crates/equiav-train/src/settings.rs) |",
             "| `source` | kind: `lists`, `made`; optional | Clips. | [equiav-train/open.rs](../crates/equiav-train/src/open.rs) |",
             "| `source.train` | `PathBuf` | of kind `lists`: To train on. | [equiav-train/open.rs](../crates/equiav-train/src/open.rs) |",
-            "| `source.n` | `usize` | of kind `made`: How many. |  |",
+            "| `source.n` | `usize` | of kind `made`: How many. | [equiav-b/lib.rs](../crates/equiav-b/src/lib.rs) |",
             "| `kind` | `per-frame`, `whole` |  |  |",
         ] {
             assert!(page.contains(row), "{row}\n{page}");

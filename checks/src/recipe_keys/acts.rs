@@ -51,7 +51,7 @@ fn krate(path: &str) -> &str {
 }
 
 /// Whether a file declares settings, and so reads them only to check them.
-fn checks(path: &str) -> bool {
+pub(super) fn checks(path: &str) -> bool {
     path.contains("settings") || path.contains("/recipe")
 }
 
