@@ -1,13 +1,13 @@
 //! Trains encoders of sound and picture: one engine, many methods.
 //!
-//! A run is a [`Recipe`](recipe::Recipe), clips, and a [`Method`]. The method says what a batch becomes
+//! A run is a [`Recipe`], clips, and a [`Method`]. The method says what a batch becomes
 //! ([`Method::embed`]) and what that costs ([`Method::terms`]); the engine behind [`train`] does the rest:
 //! micro-batches, gathering over ranks, precision, clipping, AdamW, EMA, checkpoints, exact resuming, evaluation, logs.
 //! [`pretrain`] is that with [`EquiAV`](methods::equiav), [`finetune`] with a
 //! [classifier](methods::classification); `examples/own-method` brings a method of its own.
 //!
 //! Rooms, each of which knows those before it alone: [`recipe`], [`callback`] and [`metrics`], [`distributed`],
-//! [`run_dir`], [`clips`], [`engine`], [`model`], [`eval`], [`methods`], [`bench`].
+//! [`run_dir`], [`clips`], [`engine`], [`model`], [`eval`], [`methods`], [`bench`](mod@bench).
 
 pub mod bench;
 pub mod callback;
