@@ -15,7 +15,7 @@ const NUMERICAL: [&str; 5] =
 
 /// Tests of these crates that compare runs with runs under the same setting, to the bit, and take minutes; and
 /// those of memory, which other kernels use otherwise.
-const OF_NO_NUMBERS: [&str; 3] = ["runs", "embed_files", "memory"];
+const OF_NO_NUMBERS: [&str; 2] = ["runs", "memory"];
 
 /// Kernels without and with vectors, MKL's own choice of them and the one that is the same on all processors,
 /// and sums that threads share.
