@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Write as _;
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
@@ -17,8 +18,13 @@ pub(crate) fn write_between(
     begin: &str,
     text: &str,
 ) -> Result<()> {
-    let path = repository.root.join(page);
-    let old = fs::read_to_string(&path).with_context(|| format!("cannot read {page}"))?;
+    write_into(&repository.root.join(page), begin, text)
+}
+
+/// As [`write_between`], of the page at `path`.
+pub(crate) fn write_into(path: &Path, begin: &str, text: &str) -> Result<()> {
+    let page = path.display();
+    let old = fs::read_to_string(path).with_context(|| format!("cannot read {page}"))?;
     let whole = between_markers(&old, begin, text).with_context(|| {
         format!("{page} needs two lines, `{}` and `{}`", begin.trim(), END.trim())
     })?;
@@ -26,7 +32,7 @@ pub(crate) fn write_between(
     let wrote = File::create(&partial).and_then(|mut file| {
         file.write_all(whole.as_bytes())?;
         file.sync_all()?;
-        fs::rename(&partial, &path)
+        fs::rename(&partial, path)
     });
     wrote.with_context(|| format!("cannot write {page}"))
 }

@@ -3,6 +3,7 @@
 //! `cargo xtask evaluate`, `search-stamps`, `bench --peer`, `bench --scaling` and `gpu run` set the machine up, build
 //! what is measured, and start this program, which is why it depends on neither libtorch nor a crate of the workspace.
 
+mod claims;
 mod evaluate;
 mod generated_docs;
 mod gpu;
@@ -32,6 +33,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Claims(claims::Options),
     Evaluate(evaluate::Options),
     SearchStamps(search_stamps::Options),
     Bench(BenchOptions),
@@ -78,6 +80,7 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> anyhow::Result<()> {
     let repository = Repository::find()?;
     match cli.command {
+        Command::Claims(options) => claims::run(&repository, &options),
         Command::Evaluate(options) => evaluate::run(&repository, &options),
         Command::SearchStamps(options) => search_stamps::run(&repository, &options),
         Command::Bench(options) if options.scaling => scaling::run(&repository, options.peer.write),
@@ -99,6 +102,8 @@ mod tests {
     #[test]
     fn options_are_read_or_refused() {
         for line in [
+            "claims --only scratch/centroid --jobs 1 --minutes 30",
+            "claims --quick",
             "evaluate --run a --out b",
             "search-stamps --write --run runs/mine",
             "bench --peer",
@@ -110,6 +115,8 @@ mod tests {
             assert!(parsed(line).is_ok(), "{line}");
         }
         for (line, reason) in [
+            ("claims --quick --out a", "cannot be used with"),
+            ("claims --jobs 0", "1.."),
             ("evaluate --fast", "--fast"),
             ("search-stamps --run", "a value is required"),
             ("bench --peer --rounds 0", "1..=1000"),

@@ -10,6 +10,13 @@ use crate::setup::{self, peers};
 use crate::workspace::Workspace;
 use crate::{jpeg, process};
 
+pub(crate) const CLAIMS: &str = "\
+usage: cargo xtask claims [--only REGIME[/VARIANT]] [--jobs N] [--minutes M] [--quick] [--write]
+
+Sets libtorch up, builds with optimisation, trains the grid of experiments/claims.toml as far as it is not trained,
+and writes docs/claims.md. `cargo xtask claims --help` says more about the options.
+";
+
 pub(crate) const EVALUATE: &str = "\
 usage: cargo xtask evaluate [--run DIR] [--out DIR]
 
@@ -58,10 +65,15 @@ options of pack:
 /// Whether help about `command` with these arguments is that of the program which it starts.
 pub(crate) fn has_own_help(command: &str, arguments: &[String]) -> bool {
     match command {
-        "evaluate" | "search-stamps" | "bench" => true,
+        "claims" | "evaluate" | "search-stamps" | "bench" => true,
         "gpu" => arguments.first().is_some_and(|argument| argument == "run"),
         _ => false,
     }
+}
+
+/// `cargo xtask claims`.
+pub(crate) fn claims(workspace: &Workspace, arguments: &[String]) -> Result<()> {
+    measure(workspace, "claims", arguments)
 }
 
 /// `cargo xtask evaluate`.

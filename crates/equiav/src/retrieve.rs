@@ -46,6 +46,10 @@ pub(crate) struct Retrieve {
     #[arg(long)]
     json: bool,
 
+    /// With --json: the rank of every query's right answer too, in the order of the list
+    #[arg(long, requires = "json")]
+    ranks: bool,
+
     #[command(flatten)]
     device: OnDevice,
 }
@@ -79,8 +83,9 @@ impl Retrieve {
         let retrieved =
             lists.into_iter().map(measure).collect::<anyhow::Result<Vec<RetrievalMetrics>>>()?;
         if self.json {
-            for figures in &retrieved {
-                outln!("{}", serde_json::to_string(figures)?)?;
+            for figures in retrieved {
+                let figures = if self.ranks { figures } else { figures.without_ranks() };
+                outln!("{}", serde_json::to_string(&figures)?)?;
             }
         } else {
             outln!("{}, {epoch} finished epochs", checkpoint.display())?;

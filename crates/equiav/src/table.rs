@@ -103,6 +103,7 @@ mod tests {
             collapsed: None,
             visual_to_audio: with,
             audio_to_visual: figures,
+            ranks: None,
         }
     }
 

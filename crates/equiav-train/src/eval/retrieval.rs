@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, ensure};
 use equiav_augment::Modality;
 use equiav_data::{Clips, Dataset};
-use equiav_eval::{Bootstrap, ConfidenceInterval, Coverage, Relevance, Retrieval, UnitRows};
+use equiav_eval::{Bootstrap, ConfidenceInterval, Coverage, Rank, Relevance, Retrieval, UnitRows};
 use serde::{Deserialize, Serialize};
 use tch::Device;
 
@@ -41,6 +41,27 @@ pub struct RetrievalMetrics {
     pub visual_to_audio: Retrieval,
     /// Which picture fits a sound.
     pub audio_to_visual: Retrieval,
+    /// Where the right answer of every query stands; kept only where it was asked for, see
+    /// [`without_ranks`](Self::without_ranks).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranks: Option<QueryRanks>,
+}
+
+/// Where the right answer of every query stands, from 1, the mean over all orders of equal scores; in the order of
+/// the list's clips that were found.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct QueryRanks {
+    /// Of the sounds that fit a picture.
+    pub visual_to_audio: Vec<f64>,
+    /// Of the pictures that fit a sound.
+    pub audio_to_visual: Vec<f64>,
+}
+
+impl RetrievalMetrics {
+    /// The figures of all queries alone.
+    pub fn without_ranks(self) -> Self {
+        Self { ranks: None, ..self }
+    }
 }
 
 impl From<&RetrievalMetrics> for ListMetrics {
@@ -201,9 +222,14 @@ fn figures(
         // Where every answer is right, as of one picture with many sounds, nothing is to be told apart.
         let all_right = ranks.rows_to_columns.iter().all(|rank| rank.correct == found);
         let collapsed = if all_right { None } else { collapse([&visual, &audio], &ways) };
-        anyhow::Ok((collapsed, ways))
+        let each = |ranks: &[Rank]| ranks.iter().map(Rank::mean).collect();
+        let ranks = QueryRanks {
+            visual_to_audio: each(&ranks.rows_to_columns),
+            audio_to_visual: each(&ranks.columns_to_rows),
+        };
+        anyhow::Ok((collapsed, ways, ranks))
     };
-    let (collapsed, [visual_to_audio, audio_to_visual]) =
+    let (collapsed, [visual_to_audio, audio_to_visual], ranks) =
         measure(&mut embedded).with_context(|| format!("measuring `{list}`"))?;
     Ok(RetrievalMetrics {
         list: list.to_owned(),
@@ -213,6 +239,7 @@ fn figures(
         collapsed,
         visual_to_audio,
         audio_to_visual,
+        ranks: Some(ranks),
     })
 }
 
