@@ -2,10 +2,14 @@
 
 pub mod classification;
 pub mod embeddings;
+mod equivariance;
 pub mod gallery;
 pub mod localize;
 mod probe;
 pub mod ranking;
 pub mod retrieval;
 
+pub use equivariance::{
+    EquivarianceMetrics, EquivarianceProbe, QueryMetrics, SlotMetrics, equivariance,
+};
 pub use probe::{Probe, ProbeMetrics, probe};

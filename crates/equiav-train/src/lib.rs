@@ -28,7 +28,7 @@ pub use engine::{
     Gather, Gathered, Method, Named, Needs, RunOptions, StepContext, StopSignal, Term, TrainedRun,
     train,
 };
-pub use eval::{Probe, ProbeMetrics, probe};
+pub use eval::{EquivarianceMetrics, EquivarianceProbe, Probe, ProbeMetrics, equivariance, probe};
 pub use methods::classification::{FinetuneSummary, finetune};
 pub use methods::{PretrainSummary, pretrain, pretrain_with};
 pub use metrics::{ListMetrics, Metric, Metrics};

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use equiav_train::{LoadedModel, Probe as Options, ProbeMetrics};
+use equiav_train::{EquivarianceProbe, LoadedModel, Probe as Options, ProbeMetrics, equivariance};
 
 use crate::device::OnDevice;
 use crate::output::{out, outln};
 use crate::progress::Progress;
-use crate::{classes, metrics_text};
+use crate::{classes, metrics_text, table};
 
 /// Tell classes from a model's frozen features: a linear probe and nearest neighbors
 ///
@@ -49,6 +49,19 @@ pub(crate) struct Probe {
     #[arg(long)]
     random: bool,
 
+    /// Read the parameters of augmentations from the features of both views instead of classes: R2 of every
+    /// slot of the vectors by a ridge probe, beside a fresh network, and what augmented queries find
+    #[arg(long, conflicts_with_all = ["labels", "per_class", "random"])]
+    equivariance: bool,
+
+    /// With --equivariance: another run or export to put beside it, such as an invariant twin; may be repeated
+    #[arg(long, value_name = "RUN", requires = "equivariance")]
+    beside: Vec<PathBuf>,
+
+    /// With --equivariance: how many clips to learn from at most
+    #[arg(long, value_name = "CLIPS", default_value_t = 2000, requires = "equivariance")]
+    clips: usize,
+
     /// Print one JSON object a probe instead of a table
     #[arg(long)]
     json: bool,
@@ -60,6 +73,9 @@ pub(crate) struct Probe {
 impl Probe {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let mut progress = Progress::new();
+        if self.equivariance {
+            return self.equivariance(&mut progress);
+        }
         let trained = LoadedModel::open_on(&self.run, self.device.choice(), &mut progress)?;
         let options = Options {
             train: self.train,
@@ -85,6 +101,28 @@ impl Probe {
         }
         for one in &probed {
             out!("{}", block(one))?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// What features know of augmentations.
+    fn equivariance(&self, progress: &mut Progress) -> anyhow::Result<ExitCode> {
+        let open = |path: &PathBuf| {
+            let trained = LoadedModel::open_on(path, self.device.choice(), progress)?;
+            Ok((path.display().to_string(), trained))
+        };
+        let runs = [&self.run].into_iter().chain(&self.beside).map(open);
+        let runs = runs.collect::<anyhow::Result<Vec<_>>>()?;
+        let options = EquivarianceProbe {
+            train: self.train.clone(),
+            list: self.lists.first().cloned(),
+            clips: self.clips,
+        };
+        let metrics = equivariance(&runs, &options, progress)?;
+        if self.json {
+            outln!("{}", serde_json::to_string(&metrics)?)?;
+        } else {
+            out!("{}", table::equivariance(&metrics))?;
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -1,8 +1,9 @@
-//! Retrieval figures as text.
+//! Figures of retrieval and of equivariance as text.
 
 use std::fmt::Write;
 
 use equiav_eval::{ConfidenceInterval, Retrieval, RetrievalIntervals};
+use equiav_train::EquivarianceMetrics;
 use equiav_train::eval::embeddings::Variant;
 use equiav_train::eval::retrieval::RetrievalMetrics;
 
@@ -82,6 +83,35 @@ fn of_variant(variant: Variant) -> String {
 /// Both directions with their names.
 fn ways(figures: &RetrievalMetrics) -> [(&'static str, &Retrieval); 2] {
     [("visual to audio", &figures.visual_to_audio), ("audio to visual", &figures.audio_to_visual)]
+}
+
+/// R2 of every slot by network, and what plain and augmented queries find.
+pub(crate) fn equivariance(metrics: &EquivarianceMetrics) -> String {
+    let (train, test) = metrics.clips;
+    let mut table = String::new();
+    for (number, name) in metrics.networks.iter().enumerate() {
+        let _ = writeln!(table, "({}) {name}", number + 1);
+    }
+    let heads = (1..=metrics.networks.len()).map(|number| format!("{:>8}", format!("({number})")));
+    let heads = heads.collect::<String>();
+    let _ = writeln!(table, "R2 of slots, learned from {train} clips, tested on {test}");
+    let _ = writeln!(table, "  {:<8} {:<28}{heads}", "", "slot");
+    for slot in &metrics.slots {
+        let r2 = slot.r2.iter().map(|r2| match r2 {
+            Some(r2) => format!("{r2:>8.3}"),
+            None => format!("{:>8}", "-"),
+        });
+        let r2 = r2.collect::<String>();
+        let _ = writeln!(table, "  {:<8} {:<28}{r2}", slot.modality, slot.slot);
+    }
+    let _ = writeln!(table, "R@1 %, gallery of {test}");
+    for query in &metrics.queries {
+        for (how, r1) in [("plain", &query.plain_r1), ("augmented", &query.disturbed_r1)] {
+            let r1 = r1.iter().map(|r1| format!("{:>8.1}", 100.0 * r1)).collect::<String>();
+            let _ = writeln!(table, "  {:<8} {:<28}{r1}", query.query, format!("{how} queries"));
+        }
+    }
+    table
 }
 
 #[cfg(test)]

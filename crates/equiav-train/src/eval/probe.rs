@@ -25,6 +25,7 @@ use crate::model::Network;
 use crate::recipe::{ClassLoss, Settings};
 use cache::Cache;
 use features::Features;
+pub(crate) use features::array;
 
 /// What is probed, and on how much.
 #[derive(Clone, Debug)]

@@ -63,7 +63,7 @@ pub(crate) fn features(
 }
 
 /// A matrix as an array.
-pub(super) fn array(tensor: &Tensor) -> anyhow::Result<Array2<f32>> {
+pub(crate) fn array(tensor: &Tensor) -> anyhow::Result<Array2<f32>> {
     let tensor = tensor.to_kind(Kind::Float).to_device(Device::Cpu).contiguous();
     let array: ArrayD<f32> = (&tensor).try_into()?;
     Ok(array.into_dimensionality()?)

@@ -1,0 +1,275 @@
+//! Whether features are equivariant: what a linear map reads of an augmentation's parameters from the features of both
+//! views, and what a disturbed query still finds.
+//!
+//! An equivariant encoder keeps what an augmentation did, so that each slot of the parameter vector can be read from
+//! the features of the plain and of the augmented view; an invariant one loses it. (Probing of parameters: Devillers
+//! and Lefort, EquiMod, arXiv 2211.01244; Garrido et al., SIE, arXiv 2302.10283.)
+
+mod ridge;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::{Context, ensure};
+use equiav_augment::{Modality, Slot};
+use equiav_data::{Clips, Dataset, Order, Sampler};
+use equiav_eval::{Rank, Relevance, UnitRows};
+use equiav_models::View;
+use ndarray::{Array2, ArrayView2, Axis, concatenate};
+use serde::Serialize;
+use tch::{Kind, Tensor};
+
+use crate::callback::Callback;
+use crate::clips::{self, DeviceBatch, HostBatch, Input, TrainClips};
+use crate::engine::narrowed;
+use crate::eval::embeddings::{Variant, fixed_vectors};
+use crate::eval::probe::array;
+use crate::eval::ranking;
+use crate::model::{LoadedModel, Network};
+use crate::recipe::Settings;
+
+/// The epoch whose augmentations are probed: no training reaches it, so none of these draws was trained on.
+const EPOCH: u64 = 1 << 32;
+
+/// What is probed, and on how much.
+#[derive(Clone, Debug)]
+pub struct EquivarianceProbe {
+    /// Clips to learn from, a manifest or shards; none for the recipe's own.
+    pub train: Option<String>,
+    /// The list to test on, a manifest or shards; none for the recipe's first.
+    pub list: Option<String>,
+    /// How many of the clips to learn from, at most.
+    pub clips: usize,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct EquivarianceMetrics {
+    /// The names of the networks: those that were given, then `random`, the same network before any training.
+    pub networks: Vec<String>,
+    /// Clips learned from, clips tested on.
+    pub clips: (usize, usize),
+    /// Each slot of each modality's vector.
+    pub slots: Vec<SlotMetrics>,
+    /// What queries find that are augmented, beside what plain ones find.
+    pub queries: Vec<QueryMetrics>,
+}
+
+/// How well one slot is read.
+#[derive(Clone, Debug, Serialize)]
+pub struct SlotMetrics {
+    /// Of which modality's vector.
+    pub modality: Modality,
+    /// The slot's name.
+    pub slot: &'static str,
+    /// Of each network, the share of the slot's variance on the test clips that is explained, at most 1, and below 0
+    /// where the mean would do better; none where the slot never changes.
+    pub r2: Vec<Option<f64>>,
+}
+
+/// What queries of one modality find among plain clips of the other.
+#[derive(Clone, Debug, Serialize)]
+pub struct QueryMetrics {
+    /// What asks.
+    pub query: Modality,
+    /// Of each network: R@1 of plain queries, in [0, 1].
+    pub plain_r1: Vec<f64>,
+    /// Of each network: R@1 of the same queries after augmentation, embedded as a user's file is.
+    pub disturbed_r1: Vec<f64>,
+}
+
+/// What one network makes of the clips of one list.
+#[derive(Default)]
+struct Seen {
+    /// `[n, 2 width]`: the features of the plain and of the augmented view.
+    features: BTreeMap<Modality, Vec<Array2<f32>>>,
+    /// `[n, P]`
+    vectors: BTreeMap<Modality, Vec<Array2<f32>>>,
+    /// `[n, out]`: inter-modal embeddings of the plain views, of the augmented ones.
+    embeddings: [BTreeMap<Modality, Vec<Array2<f32>>>; 2],
+}
+
+/// Probes the networks of `runs`, each with a name; all on the clips and augmentations of the first one's recipe.
+///
+/// # Errors
+///
+/// If the clips cannot be had, networks take other inputs than the first one's, or libtorch fails.
+pub fn equivariance(
+    runs: &[(String, LoadedModel)],
+    options: &EquivarianceProbe,
+    callback: &mut dyn Callback,
+) -> anyhow::Result<EquivarianceMetrics> {
+    let (_, first) = runs.first().context("there is no run to probe")?;
+    let recipe = &*first.recipe;
+    let fresh = Network::new(recipe, first.network.store.device())?;
+    let mut networks: Vec<(&str, &Network)> = Vec::new();
+    for (name, run) in runs {
+        ensure!(
+            run.recipe.front_end == recipe.front_end
+                && serde_json::to_value(&run.recipe.augment)?
+                    == serde_json::to_value(&recipe.augment)?,
+            "{name} takes other inputs or augmentations than {}: they cannot be compared",
+            runs[0].0
+        );
+        networks.push((name, &run.network));
+    }
+    networks.push(("random", &fresh));
+    let [train, test] = options.datasets(recipe, callback)?;
+    let each = networks.iter().map(|(_, network)| {
+        Ok([
+            seen(&train, options.clips, network, recipe)?,
+            seen(&test, usize::MAX, network, recipe)?,
+        ])
+    });
+    let each = each.collect::<anyhow::Result<Vec<[Seen; 2]>>>()?;
+    let count = |seen: &Seen| {
+        let blocks = seen.vectors.values().next().into_iter().flatten();
+        blocks.map(Array2::nrows).sum()
+    };
+    Ok(EquivarianceMetrics {
+        networks: networks.iter().map(|(name, _)| (*name).to_owned()).collect(),
+        clips: (count(&each[0][0]), count(&each[0][1])),
+        slots: slots(recipe, &each)?,
+        queries: Modality::ALL
+            .into_iter()
+            .map(|query| queries(query, &each))
+            .collect::<anyhow::Result<_>>()?,
+    })
+}
+
+impl EquivarianceProbe {
+    /// The clips to learn from and to test on.
+    fn datasets(
+        &self,
+        recipe: &Settings,
+        callback: &mut dyn Callback,
+    ) -> anyhow::Result<[Arc<Dataset>; 2]> {
+        let open = |list: &String| Clips::open(list);
+        let own =
+            [self.train.as_ref().map(open).transpose()?, self.list.as_ref().map(open).transpose()?];
+        let lists = match own {
+            [Some(train), Some(list)] => [train, list],
+            [train, list] => {
+                let corpus = recipe.data.source.prepare(callback).context(
+                    "the recipe's own lists (help: an exported model names none; give --train and --list)",
+                )?;
+                let measured = corpus.evaluate.into_iter().next().map(|(_, list)| list);
+                let list = list.or(measured).context("there is no list to test on: give --list")?;
+                [train.unwrap_or(corpus.train), list]
+            }
+        };
+        let [train, list] = lists.map(|list| clips::dataset(recipe, list));
+        Ok([train?, list?])
+    }
+}
+
+/// What `network` makes of at most `most` clips of `dataset`, each with one augmentation.
+fn seen(
+    dataset: &Arc<Dataset>,
+    most: usize,
+    network: &Network,
+    recipe: &Settings,
+) -> anyhow::Result<Seen> {
+    let batch = recipe.evaluation.batch.min(dataset.len());
+    let clips = TrainClips::Unlabeled {
+        dataset: dataset.clone(),
+        order: Order::Shuffled,
+        options: clips::loader_options(&recipe.data),
+    };
+    let sampler = Sampler::new(recipe.seed, dataset.len(), batch);
+    let mut seen = Seen::default();
+    let wanted = most.div_ceil(batch).min(sampler.batches());
+    for host in clips.batches(sampler.pass(EPOCH, 0))?.take(wanted) {
+        let host: HostBatch = host?;
+        let device = host.to_device(EPOCH, network.store.device());
+        tch::no_grad(|| seen.add(&device, network, recipe))?;
+    }
+    ensure!(!seen.features.is_empty(), "fewer clips than a batch can be read");
+    Ok(seen)
+}
+
+impl Seen {
+    fn add(
+        &mut self,
+        batch: &DeviceBatch,
+        network: &Network,
+        recipe: &Settings,
+    ) -> anyhow::Result<()> {
+        let device = network.store.device();
+        let vectors = fixed_vectors(Variant::of(recipe), recipe, device);
+        for (modality, input) in &batch.inputs {
+            let Input { plain, augmented: Some(augmented), vectors: Some(drawn), .. } = input
+            else {
+                anyhow::bail!("{modality} has no augmented views");
+            };
+            let branch = &network.branches[modality];
+            let pooled = |values: &Tensor, view| {
+                branch.encode(values, view).mean_dim([1i64].as_slice(), false, Kind::Float)
+            };
+            let features = narrowed(device, recipe.compute.precision, || {
+                let views = [(plain, View::Plain), (augmented, View::Augmented)];
+                Tensor::cat(&views.map(|(input, view)| pooled(&input.values, view)), 1)
+            });
+            self.features.entry(*modality).or_default().push(array(&features)?);
+            self.vectors.entry(*modality).or_default().push(array(drawn)?);
+            for (embeddings, input) in self.embeddings.iter_mut().zip([plain, augmented]) {
+                let embed = || branch.embed(&input.values, vectors.get(modality), None);
+                let embedded = narrowed(device, recipe.compute.precision, embed);
+                embeddings.entry(*modality).or_default().push(array(&embedded)?);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How well each network tells each slot.
+fn slots(recipe: &Settings, each: &[[Seen; 2]]) -> anyhow::Result<Vec<SlotMetrics>> {
+    let (front_end, augment) = (&recipe.front_end, &recipe.augment);
+    let of = |modality: Modality| -> Vec<Slot> {
+        match modality {
+            Modality::Audio => augment.audio.slots_at(front_end.spectrogram_size()),
+            Modality::Visual => augment.visual.slots(),
+        }
+    };
+    let mut all = Vec::new();
+    for modality in Modality::ALL {
+        let read = each.iter().map(|[train, test]| {
+            let part = |seen: &Seen| {
+                anyhow::Ok((
+                    stacked(&seen.features[&modality])?,
+                    stacked(&seen.vectors[&modality])?,
+                ))
+            };
+            let (train, test) = (part(train)?, part(test)?);
+            ridge::r2((&train.0, &train.1), (&test.0, &test.1))
+        });
+        let read = read.collect::<anyhow::Result<Vec<Vec<Option<f64>>>>>()?;
+        all.extend(of(modality).into_iter().enumerate().map(|(at, slot)| SlotMetrics {
+            modality,
+            slot: slot.name,
+            r2: read.iter().map(|slots| slots.get(at).copied().flatten()).collect(),
+        }));
+    }
+    Ok(all)
+}
+
+/// What plain and augmented queries of one modality find, by each network.
+fn queries(query: Modality, each: &[[Seen; 2]]) -> anyhow::Result<QueryMetrics> {
+    let other = Modality::ALL.into_iter().find(|one| *one != query).context("one modality")?;
+    let r1 = |seen: &Seen, asked: usize| -> anyhow::Result<f64> {
+        let rows = |place: usize, modality| stacked(&seen.embeddings[place][&modality]);
+        let (queries, gallery) = (rows(asked, query)?, rows(0, other)?);
+        let unit = |rows: ArrayView2<'_, f32>| UnitRows::new("embeddings", rows);
+        let relevance = Relevance::same(queries.nrows());
+        let ranks = ranking::ranks(&unit(queries.view())?, &unit(gallery.view())?, &relevance)?;
+        let first = ranks.rows_to_columns.iter().map(|rank: &Rank| rank.within(1)).sum::<f64>();
+        Ok(first / ranks.rows_to_columns.len() as f64)
+    };
+    let all = |asked| each.iter().map(|[_, test]| r1(test, asked)).collect::<anyhow::Result<_>>();
+    Ok(QueryMetrics { query, plain_r1: all(0)?, disturbed_r1: all(1)? })
+}
+
+fn stacked(blocks: &[Array2<f32>]) -> anyhow::Result<Array2<f32>> {
+    let views: Vec<ArrayView2<'_, f32>> = blocks.iter().map(Array2::view).collect();
+    Ok(concatenate(Axis(0), &views)?)
+}
