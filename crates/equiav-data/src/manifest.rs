@@ -3,6 +3,7 @@
 pub(crate) mod clips;
 pub(crate) mod entry;
 pub(crate) mod labels;
+pub(crate) mod overlap;
 pub(crate) mod table;
 pub(crate) mod text;
 

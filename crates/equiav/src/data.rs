@@ -4,6 +4,7 @@ mod bench;
 mod cutting;
 mod ingest;
 mod listed;
+mod overlap;
 mod pack;
 mod preview;
 mod scan;
@@ -16,6 +17,7 @@ use std::process::ExitCode;
 
 use bench::Bench;
 use ingest::Ingest;
+use overlap::OverlapCommand;
 use pack::Pack;
 use preview::Preview;
 use scan::Scan;
@@ -36,6 +38,7 @@ pub(crate) enum Data {
     Bench(Bench),
     Pack(Pack),
     Verify(Verify),
+    Overlap(OverlapCommand),
 }
 
 impl Data {
@@ -50,6 +53,7 @@ impl Data {
             Data::Bench(command) => command.run(),
             Data::Pack(command) => command.run(),
             Data::Verify(command) => command.run(),
+            Data::Overlap(command) => command.run(),
         }
     }
 }

@@ -12,6 +12,7 @@ mod limits;
 mod loading;
 mod manifests;
 mod measuring;
+mod overlap;
 mod pictures;
 mod shards;
 mod sounds;

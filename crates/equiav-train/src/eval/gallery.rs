@@ -1,13 +1,17 @@
 //! What a retrieval finds, clip by clip: the best answers to a query and the rank of the right one.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use anyhow::ensure;
 use equiav_augment::Modality;
-use equiav_data::Clips;
+use equiav_data::{Clips, Dataset};
 use equiav_eval::{Rank, Relevance, UnitRows};
+use ndarray::{Array2, Axis, concatenate};
 
-use crate::eval::embeddings::Embedded;
+use crate::eval::embeddings::{Embedded, embed};
 use crate::eval::ranking;
+use crate::model::LoadedModel;
 
 /// A query with its answers; clips are positions in the list.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,6 +51,33 @@ pub fn answered(
         rank,
     };
     Ok(ranks.into_iter().enumerate().map(answered).collect())
+}
+
+/// For every readable clip of `list` the cosine of its nearest neighbor in `other`, by what `model` makes of sound and
+/// picture together: the unit embeddings of both, one after the other.
+///
+/// # Errors
+///
+/// If no clip of either can be read, an embedding is not finite, or libtorch fails.
+pub fn nearest_clips(
+    model: &LoadedModel,
+    list: Arc<Dataset>,
+    other: Arc<Dataset>,
+) -> anyhow::Result<Vec<(usize, f32)>> {
+    let embedded = |dataset| -> anyhow::Result<(Vec<usize>, UnitRows)> {
+        let all = embed(dataset, &model.network, &model.recipe)?;
+        ensure!(!all.clips.is_empty(), "no clip can be read");
+        let unit = |rows: &Array2<f32>| {
+            let norms = rows.map_axis(Axis(1), |row| row.dot(&row).sqrt().max(f32::MIN_POSITIVE));
+            rows / &norms.insert_axis(Axis(1))
+        };
+        let parts: Vec<Array2<f32>> = all.rows.values().map(unit).collect();
+        let views: Vec<_> = parts.iter().map(Array2::view).collect();
+        Ok((all.clips, UnitRows::new("embeddings", concatenate(Axis(1), &views)?.view())?))
+    };
+    let ((clips, rows), (_, others)) = (embedded(list)?, embedded(other)?);
+    let nearest = ranking::top_k(&rows, &others, 1)?;
+    Ok(clips.into_iter().zip(nearest.scores.column(0).iter().copied()).collect())
 }
 
 /// One class of a list.
