@@ -5,8 +5,8 @@ use std::hint::black_box;
 use criterion::{Criterion, criterion_group, criterion_main};
 use equiav_loss::{Keys, info_nce, nt_xent};
 use equiav_models::{
-    Branch, BranchConfig, EncoderConfig, HeadConfig, InputConfig, Inter, Intra, MlpConfig,
-    PredictorConfig, View, Views,
+    Branch, BranchConfig, BranchInput, EncoderConfig, HeadConfig, InputConfig, Inter, Intra,
+    MlpConfig, PoolConfig, PredictorConfig, ViewKind,
 };
 use equiav_torch::{AdamW, AdamWConfig, clip_grad_norm};
 use tch::{Device, Kind, Tensor, nn};
@@ -35,6 +35,7 @@ fn branch(store: &nn::VarStore, suffix: &str, input: InputConfig) -> Branch {
             patch: 16,
             mlp: MLP,
             mask_padding: false,
+            pool: PoolConfig::Mean,
         },
         predictor: attention(),
         intra_head: head.clone(),
@@ -47,9 +48,9 @@ fn random(shape: &[i64]) -> Tensor {
     Tensor::randn(shape, (Kind::Float, Device::Cpu))
 }
 
-fn views(channels: i64, input: InputConfig) -> Views {
+fn views(channels: i64, input: InputConfig) -> BranchInput {
     let view = || random(&[CLIPS, channels, input.height, input.width]);
-    Views {
+    BranchInput {
         plain: view(),
         augmented: view(),
         vectors: random(&[CLIPS, VECTOR]),
@@ -64,11 +65,12 @@ fn predictor(criterion: &mut Criterion) {
     let (tokens, vectors) = (random(&[CLIPS, 128, WIDTH]), random(&[CLIPS, 17, VECTOR]));
     let _no_grad = tch::no_grad_guard();
     criterion.bench_function("predictor, 1 + 16 vectors in one call", |bencher| {
-        bencher.iter(|| branch.predict(black_box(&tokens), black_box(&vectors)));
+        bencher.iter(|| branch.predict(black_box(&tokens), black_box(&vectors), None));
     });
     criterion.bench_function("predictor, 1 and 16 vectors in two calls", |bencher| {
         let (one, many) = (vectors.narrow(1, 0, 1), vectors.narrow(1, 1, 16));
-        bencher.iter(|| (branch.predict(&tokens, &one), branch.predict(&tokens, &many)));
+        bencher
+            .iter(|| (branch.predict(&tokens, &one, None), branch.predict(&tokens, &many, None)));
     });
 }
 
@@ -78,7 +80,7 @@ fn encoder(criterion: &mut Criterion) {
     let input = random(&[CLIPS, 1, AUDIO.height, AUDIO.width]);
     let _no_grad = tch::no_grad_guard();
     criterion.bench_function("encoder pass of 8 spectrograms, width 192, depth 4", |bencher| {
-        bencher.iter(|| branch.encode(black_box(&input), View::Plain));
+        bencher.iter(|| branch.encode(black_box(&input), ViewKind::Plain));
     });
 }
 

@@ -10,8 +10,8 @@ use std::{env, fs};
 
 use equiav_loss::{Keys, info_nce, nt_xent};
 use equiav_models::{
-    Branch, BranchConfig, Embeddings, EncoderConfig, HeadConfig, InputConfig, Inter, Intra,
-    MlpConfig, PredictorConfig, Views,
+    Branch, BranchConfig, BranchInput, Embeddings, EncoderConfig, HeadConfig, InputConfig, Inter,
+    Intra, MlpConfig, PoolConfig, PredictorConfig,
 };
 use equiav_torch::{
     AdamW, AdamWConfig, AutocastKind, MatmulPrecision, autocast, checkpoint, clip_grad_norm,
@@ -41,7 +41,8 @@ fn main() {
         [("a", 128, 1024, 1), ("v", 224, 224, 3)].map(|(suffix, height, width, channels)| {
             let input = InputConfig { height, width };
             let mut branch = config(suffix, input).build(&store.root());
-            branch.checkpoint_blocks((blocks == "checkpoint").then_some(checkpoint));
+            let blocks = (blocks == "checkpoint").then_some(checkpoint as _);
+            branch.checkpoint_blocks(blocks).expect("an encoder with blocks");
             (branch, views(clips, channels, input))
         });
     let mut optimizer = AdamW::of_store(&store, ADAMW);
@@ -50,7 +51,7 @@ fn main() {
     }
 }
 
-fn step(sides: &[(Branch, Views); 2], optimizer: &mut AdamW, narrow: bool, zeroed: bool) {
+fn step(sides: &[(Branch, BranchInput); 2], optimizer: &mut AdamW, narrow: bool, zeroed: bool) {
     let mut times = vec![seconds()];
     let forward = || sides.each_ref().map(|(branch, views)| embed(branch, views));
     let embeddings =
@@ -81,7 +82,7 @@ fn step(sides: &[(Branch, Views); 2], optimizer: &mut AdamW, narrow: bool, zeroe
     );
 }
 
-fn embed(branch: &Branch, views: &Views) -> Embeddings {
+fn embed(branch: &Branch, views: &BranchInput) -> Embeddings {
     branch.forward(views, Intra::Equivariant, Inter::Centroid)
 }
 
@@ -108,6 +109,7 @@ fn config(suffix: &str, input: InputConfig) -> BranchConfig {
             patch: 16,
             mlp: MLP,
             mask_padding: false,
+            pool: PoolConfig::Mean,
         },
         predictor: PredictorConfig::Attention { hidden: 256, heads: 8, head_width: 64, mlp: MLP },
         intra_head: head.clone(),
@@ -115,10 +117,10 @@ fn config(suffix: &str, input: InputConfig) -> BranchConfig {
     }
 }
 
-fn views(clips: i64, channels: i64, input: InputConfig) -> Views {
+fn views(clips: i64, channels: i64, input: InputConfig) -> BranchInput {
     let random = |shape: &[i64]| Tensor::randn(shape, (Kind::Float, Device::Cpu));
     let view = || random(&[clips, channels, input.height, input.width]);
-    Views {
+    BranchInput {
         plain: view(),
         augmented: view(),
         vectors: random(&[clips, VECTOR]),

@@ -12,7 +12,6 @@ pub(super) const WIDE: &[&str] = &[
     "crates/equiav-augment/src",
     "crates/equiav-data/src/shard",
     "crates/equiav-ingest/src",
-    "crates/equiav-models/src",
     "crates/equiav/src",
 ];
 
@@ -25,12 +24,9 @@ pub(super) const TWICE: &[&str] = &[
     "Files",
     "Found",
     "Kind",
-    "Material",
     "Settings",
     "Source",
     "State",
-    "View",
-    "Views",
     "Weights",
 ];
 

@@ -6,10 +6,12 @@ use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 use tch::{Tensor, nn};
 
-use crate::checkpoint::Checkpoint;
 use crate::config::{InputConfig, size};
-use crate::encoder::{Encoder, EncoderConfig, View, mean_token};
-use crate::init;
+use crate::encoder::checkpoint::Checkpoint;
+use crate::encoder::encode::{Encode, EncodeOptions, ViewKind};
+use crate::encoder::{Encoder, EncoderConfig};
+use crate::layers::init;
+use crate::pool::Pool;
 
 /// How the names of the last linear map's parameters begin.
 const HEAD: &str = "mlp_head";
@@ -49,6 +51,7 @@ pub struct Classifier {
 #[derive(Debug)]
 struct Trunk {
     encoder: Encoder,
+    pool: Box<dyn Pool>,
     projection: nn::Linear,
 }
 
@@ -88,6 +91,7 @@ impl ClassifierConfig {
             let projection = root / format!("pred_{suffix}_inter");
             let trunk = Trunk {
                 encoder: encoder.build(root, suffix, *input),
+                pool: encoder.pool.build(&(root / format!("pool_{suffix}")), encoder.width),
                 projection: init::linear(projection, encoder.width, self.projection),
             };
             (name.clone(), trunk)
@@ -105,13 +109,13 @@ impl Classifier {
         trunks.for_each(|trunk| trunk.encoder.checkpoint_blocks(checkpoint));
     }
 
-    /// The projection of one modality's plain views: of the mean of their tokens.
+    /// The projection of one modality's plain views: of the point that their tokens are pooled to.
     ///
     /// # Shapes
     ///
     /// - `input`: `[b, c, height, width]`, of 1 or 3 channels
     /// - `factors`: `[depth, 2, b]`, see [`Encoder::forward_scaled`]; absent, every branch counts
-    /// - `material`: `[b, width]`, see [`Encoder::counted`]
+    /// - `material`: `[b, width]`, see [`Encode::counted`]
     /// - returns: `[b, projection]`
     ///
     /// # Panics
@@ -131,10 +135,13 @@ impl Classifier {
         let counted = trunk.encoder.counted(material);
         let counted = counted.as_ref();
         let tokens = match factors {
-            None => trunk.encoder.forward_counted(input, View::Plain, counted),
+            None => {
+                let options = EncodeOptions { counted, ..EncodeOptions::of(ViewKind::Plain) };
+                trunk.encoder.encode(input, &options).tokens
+            }
             Some(factors) => trunk.encoder.forward_scaled(input, factors, counted),
         };
-        mean_token(&tokens, counted).apply(&trunk.projection)
+        trunk.pool.pool(&tokens, counted).point.apply(&trunk.projection)
     }
 
     /// The scores of the classes, from the projections of every modality.

@@ -9,7 +9,7 @@ use tch::nn;
 use crate::branch::Branch;
 use crate::encoder::EncoderConfig;
 use crate::head::HeadConfig;
-use crate::mlp::MlpConfig;
+use crate::layers::mlp::MlpConfig;
 use crate::predictor::PredictorConfig;
 
 /// The largest number that a size may be, so that no product of sizes overflows.
@@ -80,12 +80,13 @@ impl BranchConfig {
 
 impl EncoderConfig {
     pub(crate) fn check(&self, input: InputConfig) -> anyhow::Result<()> {
-        let Self { width, depth, heads, patch, mlp, mask_padding: _ } = *self;
+        let Self { width, depth, heads, patch, mlp, mask_padding: _, pool } = *self;
         size("width", width)?;
         size("depth", depth)?;
         size("heads", heads)?;
         size("patch", patch)?;
         mlp.check()?;
+        pool.check(width)?;
         ensure!(width % heads == 0, "heads = {heads} does not divide width = {width}");
         ensure!(width % 4 == 0, "width = {width}: the position table needs a multiple of 4");
         for (key, length) in [("input.height", input.height), ("input.width", input.width)] {

@@ -1,17 +1,27 @@
 //! One modality's vision transformer: patches, position, blocks, and a norm per kind of view.
 
+pub(crate) mod block;
+pub(crate) mod checkpoint;
+pub(crate) mod encode;
+pub(crate) mod patch;
+pub(crate) mod position;
+
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use tch::{Tensor, nn};
 
-use crate::block::{Block, Pass};
-use crate::checkpoint::Checkpoint;
 use crate::config::InputConfig;
-use crate::init;
-use crate::mlp::MlpConfig;
-use crate::norm::Norm;
-use crate::patch::PatchEmbedding;
-use crate::position::sine_cosine_table;
-use crate::share::Share;
+use crate::encoder::block::{Block, Pass};
+use crate::encoder::checkpoint::Checkpoint;
+use crate::encoder::encode::{Encode, EncodeOptions, Features, ViewKind};
+use crate::encoder::patch::PatchEmbedding;
+use crate::encoder::position::sine_cosine_table;
+use crate::layers::init;
+use crate::layers::mlp::MlpConfig;
+use crate::layers::norm::Norm;
+use crate::layers::share::Share;
+use crate::pool::PoolConfig;
 
 /// The shape of an [`Encoder`].
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
@@ -30,15 +40,9 @@ pub struct EncoderConfig {
     /// Whether tokens that hold padding alone are left out of attention and of means; as published, they are not.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub mask_padding: bool,
-}
-
-/// Which kind of view an input is; each has a final norm of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum View {
-    /// As it was recorded.
-    Plain,
-    /// Transformed by an augmentation.
-    Augmented,
+    /// What makes one point of the tokens; absent, their mean.
+    #[serde(default, skip_serializing_if = "PoolConfig::is_mean")]
+    pub pool: PoolConfig,
 }
 
 /// A vision transformer without class token (section 2 of the paper's appendix).
@@ -56,11 +60,15 @@ pub struct Encoder {
     mask_padding: bool,
 }
 
-/// The tokens of the views that were asked for, each `[b, n, width]`.
-#[derive(Debug)]
-pub(crate) struct Tokens {
-    pub(crate) plain: Option<Tensor>,
-    pub(crate) augmented: Option<Tensor>,
+/// What a pass of all blocks is told beside its input.
+#[derive(Clone, Copy, Debug, Default)]
+struct StackOptions<'a> {
+    /// What the residual branches of every block are multiplied by, `[depth, 2, b]`.
+    factors: Option<&'a Tensor>,
+    /// The tokens that are attended to, `[b, n]`; absent, all.
+    counted: Option<&'a Tensor>,
+    /// The blocks whose outputs are kept.
+    layers: &'a [usize],
 }
 
 impl EncoderConfig {
@@ -102,7 +110,7 @@ impl Encoder {
         self.checkpoint = checkpoint;
     }
 
-    /// The tokens of `input`, a view of kind `view`.
+    /// The tokens of `input`, a view of kind `view`; [`Encode::encode`] gives more.
     ///
     /// # Shapes
     ///
@@ -113,42 +121,123 @@ impl Encoder {
     ///
     /// If the sizes differ from those the encoder was made for.
     #[track_caller]
-    pub fn forward(&self, input: &Tensor, view: View) -> Tensor {
-        self.forward_counted(input, view, None)
+    pub fn forward(&self, input: &Tensor, view: ViewKind) -> Tensor {
+        self.encode(input, &EncodeOptions::of(view)).tokens
     }
 
-    /// As [`forward`](Self::forward), of whose tokens those `counted` alone are attended to; the others are of no
-    /// meaning afterwards.
+    /// The tokens of plain `input` with the residual branches of every block multiplied by `factors`,
+    /// which are 0 where a sample skips one: stochastic depth (arXiv 1603.09382).
     ///
     /// # Shapes
     ///
-    /// - `input`: `[b, c, height, width]`
-    /// - `counted`: `[b, n]`, as [`counted`](Self::counted) tells; absent, all
+    /// - `input`: `[b, c, height, width]`, of 1 or 3 channels
+    /// - `factors`: `[depth, 2, b]`, for attention and feed-forward network
+    /// - `counted`: `[b, n]`, see [`EncodeOptions::counted`]
     /// - returns: `[b, n, width]`, row by row
     ///
     /// # Panics
     ///
     /// If the sizes differ from those.
     #[track_caller]
-    pub fn forward_counted(&self, input: &Tensor, view: View, counted: Option<&Tensor>) -> Tensor {
-        self.norm_of(view, &self.before_norm(input, None, counted))
+    pub fn forward_scaled(
+        &self,
+        input: &Tensor,
+        factors: &Tensor,
+        counted: Option<&Tensor>,
+    ) -> Tensor {
+        let expected = [self.blocks.len() as i64, 2, input.size()[0]];
+        assert_eq!(factors.size(), expected, "factors are [depth, 2, b]");
+        let options = StackOptions { factors: Some(factors), counted, layers: &[] };
+        self.norm_of(ViewKind::Plain, &self.before_norm(input, options).0)
     }
 
-    /// Which tokens count where the columns of the input that hold `material` are known: those with a column of it.
-    /// None, for all, where the encoder masks no padding.
-    ///
-    /// An input without any material counts as a whole.
-    ///
-    /// # Shapes
-    ///
-    /// - `material`: `[b, width]` of the input, true where a column holds material
-    /// - returns: `[b, n]`, row by row
+    /// What the blocks make of `input`, and the outputs of those that are asked for.
+    #[track_caller]
+    fn before_norm(
+        &self,
+        input: &Tensor,
+        options: StackOptions<'_>,
+    ) -> (Tensor, BTreeMap<usize, Tensor>) {
+        let InputConfig { height, width } = self.input;
+        let size = input.size();
+        // Transposed input may have as many patches; it must not pass for the right one.
+        assert!(
+            matches!(size[..], [_, _, rows, columns] if (rows, columns) == (height, width)),
+            "this encoder's input is [b, c, {height}, {width}], not {size:?}"
+        );
+        let StackOptions { factors, counted, layers: asked } = options;
+        let depth = self.blocks.len();
+        let known = asked.iter().all(|layer| *layer < depth);
+        assert!(known, "this encoder has blocks 0 to {}, not {asked:?}", depth - 1);
+        let mut tokens = self.patches.forward(input) + &self.position + &self.modality;
+        let mut layers = BTreeMap::new();
+        for (number, block) in self.blocks.iter().enumerate() {
+            let pass = Pass {
+                factors: factors.map(|factors| factors.get(number as i64)),
+                counted: counted.map(Tensor::shallow_clone),
+            };
+            tokens = self.run(block, &tokens, pass);
+            if asked.contains(&number) {
+                layers.insert(number, tokens.shallow_clone());
+            }
+        }
+        (tokens, layers)
+    }
+
+    fn run(&self, block: &Block, tokens: &Tensor, pass: Pass) -> Tensor {
+        let Some(checkpoint) = self.checkpoint else { return block.forward(tokens, &pass) };
+        let block = block.share();
+        checkpoint(tokens, Box::new(move |tokens| block.forward(tokens, &pass)))
+    }
+
+    fn norm_of(&self, view: ViewKind, tokens: &Tensor) -> Tensor {
+        match view {
+            ViewKind::Plain => tokens.apply(&self.norm),
+            ViewKind::Augmented => tokens.apply(&self.norm_augmented),
+        }
+    }
+}
+
+impl Encode for Encoder {
+    fn width(&self) -> i64 {
+        self.modality.size()[2]
+    }
+
+    #[track_caller]
+    fn encode(&self, input: &Tensor, options: &EncodeOptions<'_>) -> Features {
+        let EncodeOptions { view, counted, layers } = *options;
+        let (tokens, layers) =
+            self.before_norm(input, StackOptions { factors: None, counted, layers });
+        Features {
+            grid: self.grid(),
+            layers,
+            counted: counted.map(Tensor::shallow_clone),
+            ..Features::new(self.norm_of(view, &tokens))
+        }
+    }
+
+    /// In one pass of the blocks: they treat each sample by itself, so this gives what two passes would, with matrix
+    /// products of twice the rows.
+    #[track_caller]
+    fn encode_pair(&self, views: [&Tensor; 2], counted: [Option<&Tensor>; 2]) -> [Tensor; 2] {
+        let [first, second] = views.map(|view| view.size()[0]);
+        let counted = counted[0].zip(counted[1]);
+        let counted = counted.map(|(plain, augmented)| Tensor::cat(&[plain, augmented], 0));
+        let options = StackOptions { counted: counted.as_ref(), ..StackOptions::default() };
+        let (tokens, _) = self.before_norm(&Tensor::cat(&views, 0), options);
+        [
+            self.norm_of(ViewKind::Plain, &tokens.narrow(0, 0, first)),
+            self.norm_of(ViewKind::Augmented, &tokens.narrow(0, first, second)),
+        ]
+    }
+
+    /// Those with a column of material; an input without any counts as a whole.
     ///
     /// # Panics
     ///
-    /// If the size differs from that.
+    /// If `material` is of another width than the encoder's input.
     #[track_caller]
-    pub fn counted(&self, material: Option<&Tensor>) -> Option<Tensor> {
+    fn counted(&self, material: Option<&Tensor>) -> Option<Tensor> {
         // PUBLISHED: padding-attended, the published code has no mask; here one is a setting.
         let material = material.filter(|_| self.mask_padding)?;
         let InputConfig { height, width } = self.input;
@@ -164,106 +253,19 @@ impl Encoder {
         Some(columns.unsqueeze(1).expand([-1, rows, -1], false).flatten(1, 2))
     }
 
-    /// The tokens of plain `input` with the residual branches of every block multiplied by `factors`,
-    /// which are 0 where a sample skips one: stochastic depth (arXiv 1603.09382).
-    ///
-    /// # Shapes
-    ///
-    /// - `input`: `[b, c, height, width]`, of 1 or 3 channels
-    /// - `factors`: `[depth, 2, b]`, for attention and feed-forward network
-    /// - `counted`: `[b, n]`, see [`forward_counted`](Self::forward_counted)
-    /// - returns: `[b, n, width]`, row by row
-    ///
-    /// # Panics
-    ///
-    /// If the sizes differ from those.
-    #[track_caller]
-    pub fn forward_scaled(
-        &self,
-        input: &Tensor,
-        factors: &Tensor,
-        counted: Option<&Tensor>,
-    ) -> Tensor {
-        let expected = [self.blocks.len() as i64, 2, input.size()[0]];
-        assert_eq!(factors.size(), expected, "factors are [depth, 2, b]");
-        self.norm_of(View::Plain, &self.before_norm(input, Some(factors), counted))
+    fn blocks(&self) -> usize {
+        self.blocks.len()
     }
 
-    /// The tokens of the given views, in one pass of the blocks.
-    ///
-    /// Blocks treat each sample by itself, so one pass over both views gives what two would, with
-    /// matrix products of twice the rows.
-    #[track_caller]
-    pub(crate) fn both(
-        &self,
-        plain: Option<&Tensor>,
-        augmented: Option<&Tensor>,
-        counted: [Option<&Tensor>; 2],
-    ) -> Tokens {
-        let (Some(clean), Some(changed)) = (plain, augmented) else {
-            let tokens = |input, view, counted| self.forward_counted(input, view, counted);
-            return Tokens {
-                plain: plain.map(|input| tokens(input, View::Plain, counted[0])),
-                augmented: augmented.map(|input| tokens(input, View::Augmented, counted[1])),
-            };
-        };
-        let (first, second) = (clean.size()[0], changed.size()[0]);
-        let counted = counted[0].zip(counted[1]);
-        let counted = counted.map(|(plain, augmented)| Tensor::cat(&[plain, augmented], 0));
-        let both = Tensor::cat(&[clean, changed], 0);
-        let tokens = self.before_norm(&both, None, counted.as_ref());
-        Tokens {
-            plain: Some(self.norm_of(View::Plain, &tokens.narrow(0, 0, first))),
-            augmented: Some(self.norm_of(View::Augmented, &tokens.narrow(0, first, second))),
-        }
-    }
-
-    #[track_caller]
-    fn before_norm(
-        &self,
-        input: &Tensor,
-        factors: Option<&Tensor>,
-        counted: Option<&Tensor>,
-    ) -> Tensor {
+    fn grid(&self) -> Option<[i64; 2]> {
         let InputConfig { height, width } = self.input;
-        let size = input.size();
-        // Transposed input may have as many patches; it must not pass for the right one.
-        assert!(
-            matches!(size[..], [_, _, rows, columns] if (rows, columns) == (height, width)),
-            "this encoder's input is [b, c, {height}, {width}], not {size:?}"
-        );
-        let tokens = self.patches.forward(input);
-        let tokens = tokens + &self.position + &self.modality;
-        let blocks = self.blocks.iter().zip(0..);
-        blocks.fold(tokens, |tokens, (block, number)| {
-            let pass = Pass {
-                factors: factors.map(|factors| factors.get(number)),
-                counted: counted.map(Tensor::shallow_clone),
-            };
-            self.run(block, &tokens, pass)
-        })
+        Some([height / self.patch, width / self.patch])
     }
 
-    fn run(&self, block: &Block, tokens: &Tensor, pass: Pass) -> Tensor {
-        let Some(checkpoint) = self.checkpoint else { return block.forward(tokens, &pass) };
-        let block = block.share();
-        checkpoint(tokens, Box::new(move |tokens| block.forward(tokens, &pass)))
+    fn checkpoint_blocks(&mut self, checkpoint: Option<Checkpoint>) -> anyhow::Result<()> {
+        self.checkpoint_blocks(checkpoint);
+        Ok(())
     }
-
-    fn norm_of(&self, view: View, tokens: &Tensor) -> Tensor {
-        match view {
-            View::Plain => tokens.apply(&self.norm),
-            View::Augmented => tokens.apply(&self.norm_augmented),
-        }
-    }
-}
-
-/// The mean over those of `tokens` `[b, n, width]` that are `counted`, `[b, n]`, or over all, to `[b, width]`.
-pub(crate) fn mean_token(tokens: &Tensor, counted: Option<&Tensor>) -> Tensor {
-    let Some(counted) = counted else { return tokens.mean_dim([1i64].as_slice(), false, None) };
-    let counted = counted.unsqueeze(-1); // [b, n, 1]
-    let sum = tokens.masked_fill(&counted.logical_not(), 0.0).sum_dim_intlist(1i64, false, None);
-    sum / counted.sum_dim_intlist(1i64, false, tokens.kind())
 }
 
 /// The table as a variable that is saved and moved with the others but not trained.

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use tch::{Tensor, nn};
 
-use crate::init;
-use crate::norm::Norm;
+use crate::layers::init;
+use crate::layers::norm::Norm;
 
 /// The shape of a [`Head`].
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]

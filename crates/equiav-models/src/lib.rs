@@ -1,13 +1,14 @@
-//! Encoders, transformation predictors and heads of EquiAV on libtorch: [`Views`] in, [`Embeddings`]
+//! Encoders, transformation predictors and heads of EquiAV on libtorch: [`BranchInput`] in, [`Embeddings`]
 //! out; nothing here samples, logs or knows a loss.
 //!
 //! A [`Branch`] is the network of one modality, and modalities never meet here. It is made from a
-//! [`BranchConfig`] under the published parameter names, so that weights travel both ways:
+//! [`BranchConfig`] under the published parameter names, so that weights travel both ways, and any of its parts
+//! may come from outside ([`BranchConfig::builder`]):
 //!
 //! ```
 //! use equiav_models::{
-//!     BranchConfig, EncoderConfig, HeadConfig, InputConfig, Inter, Intra, MlpConfig, PredictorConfig,
-//!     Views,
+//!     BranchConfig, BranchInput, EncoderConfig, HeadConfig, InputConfig, Inter, Intra, MlpConfig,
+//!     PoolConfig, PredictorConfig,
 //! };
 //! use tch::{Device, Kind, Tensor, nn};
 //!
@@ -16,7 +17,15 @@
 //!     suffix: "a".to_owned(),
 //!     input: InputConfig { height: 32, width: 64 },
 //!     vector: 24,
-//!     encoder: EncoderConfig { width: 48, depth: 2, heads: 3, patch: 16, mlp, mask_padding: false },
+//!     encoder: EncoderConfig {
+//!         width: 48,
+//!         depth: 2,
+//!         heads: 3,
+//!         patch: 16,
+//!         mlp,
+//!         mask_padding: false,
+//!         pool: PoolConfig::Mean,
+//!     },
 //!     predictor: PredictorConfig::Attention { hidden: 16, heads: 8, head_width: 64, mlp },
 //!     intra_head: HeadConfig { hidden: 64, out: 32 },
 //!     inter_head: HeadConfig { hidden: 64, out: 32 },
@@ -25,7 +34,7 @@
 //! let branch = config.build(&store.root());
 //!
 //! let random = |shape: &[i64]| Tensor::randn(shape, (Kind::Float, Device::Cpu));
-//! let views = Views {
+//! let views = BranchInput {
 //!     plain: random(&[2, 1, 32, 64]),
 //!     augmented: random(&[2, 1, 32, 64]),
 //!     vectors: random(&[2, 24]),
@@ -36,46 +45,34 @@
 //! assert_eq!(embeddings.inter.size(), [2, 32]);
 //! ```
 
-mod attention;
-mod block;
 mod branch;
-mod checkpoint;
 mod classifier;
 mod config;
 mod encoder;
-mod export;
 mod head;
-mod import;
-mod init;
-mod mlp;
-mod norm;
-mod patch;
-mod pickle;
-mod position;
+mod layers;
+mod pool;
 mod predictor;
 mod pretrained;
-mod report;
-mod safetensor;
-mod share;
-mod variant;
-mod vector_encoder;
-mod views;
 mod weights;
 
 pub use branch::Branch;
-pub use checkpoint::{Checkpoint, Segment};
+pub use branch::parts::BranchBuilder;
+pub use branch::variant::{Inter, Intra};
+pub use branch::views::{BranchInput, Embeddings, IntraPair, MaterialMasks};
 pub use classifier::{Classifier, ClassifierConfig, TrunkConfig, is_head};
 pub use config::{BranchConfig, InputConfig, ModelConfig};
-pub use encoder::{Encoder, EncoderConfig, View};
-pub use export::{Exported, export, model_card, read_export};
+pub use encoder::checkpoint::{Checkpoint, Segment};
+pub use encoder::encode::{Encode, EncodeOptions, Features, ViewKind};
+pub use encoder::position::sine_cosine_table;
+pub use encoder::{Encoder, EncoderConfig};
 pub use head::{Head, HeadConfig};
-pub use import::{import_start, import_weights, restore};
-pub use mlp::{Mlp, MlpConfig};
-pub use position::sine_cosine_table;
+pub use layers::mlp::{Mlp, MlpConfig};
+pub use pool::{AttentionPool, FirstToken, MeanPool, Pool, PoolConfig, PoolOutput};
 pub use predictor::{Predict, Predictor, PredictorConfig};
-pub use pretrained::{Features, Pretrained};
-pub use report::{ImportReport, WrongShape};
-pub use safetensor::to_safetensors;
-pub use variant::{Inter, Intra};
-pub use views::{Embeddings, IntraPair, Material, Views};
+pub use pretrained::Pretrained;
+pub use weights::export::{Exported, export, model_card, read_export};
+pub use weights::import::{import_start, import_weights, restore};
+pub use weights::report::{ImportReport, WrongShape};
+pub use weights::safetensor::to_safetensors;
 pub use weights::{Weights, read_weights};

@@ -1,15 +1,17 @@
 //! Transformation predictors: where would an augmented clip land, from the plain view's tokens and the
 //! parameter vector alone?
 
+pub(crate) mod vector_encoder;
+
 use serde::{Deserialize, Serialize};
 use tch::{Tensor, nn};
 
-use crate::attention::{CrossAttention, CrossAttentionSize};
-use crate::encoder::mean_token as mean_of;
-use crate::init;
-use crate::mlp::{Mlp, MlpConfig};
-use crate::norm::Norm;
-use crate::vector_encoder::VectorEncoder;
+use crate::layers::attention::{CrossAttention, CrossAttentionSize};
+use crate::layers::init;
+use crate::layers::mlp::{Mlp, MlpConfig};
+use crate::layers::norm::Norm;
+use crate::pool::mean_token as mean_of;
+use crate::predictor::vector_encoder::VectorEncoder;
 
 /// Anything that predicts where augmented clips land; a [`Branch`](crate::Branch) takes any.
 pub trait Predict: std::fmt::Debug + Send {
@@ -22,24 +24,10 @@ pub trait Predict: std::fmt::Debug + Send {
     ///
     /// - `tokens`: `[b, n, width]`, of the plain view
     /// - `vectors`: `[b, q, vector]`, `q` parameter vectors per clip
+    /// - `counted`: `[b, n]`, true where a token counts; absent, all, as wherever
+    ///   [`EncoderConfig::mask_padding`](crate::EncoderConfig::mask_padding) is not set. The others are of no meaning.
     /// - returns: `[b, q, width]`, one prediction per vector, not averaged
-    fn predict(&self, tokens: &Tensor, vectors: &Tensor) -> Tensor;
-
-    /// As [`predict`](Self::predict), from the tokens that are `counted`, `[b, n]`, alone; the others are of no
-    /// meaning. Needed where [`EncoderConfig::mask_padding`](crate::EncoderConfig::mask_padding) is set.
-    ///
-    /// # Panics
-    ///
-    /// Unless it is overridden, if there is such a choice.
-    fn predict_counted(
-        &self,
-        tokens: &Tensor,
-        vectors: &Tensor,
-        counted: Option<&Tensor>,
-    ) -> Tensor {
-        assert!(counted.is_none(), "mask_padding needs a predictor with `predict_counted`");
-        self.predict(tokens, vectors)
-    }
+    fn predict(&self, tokens: &Tensor, vectors: &Tensor, counted: Option<&Tensor>) -> Tensor;
 }
 
 /// Which predictor, and its shape; quality rises in the order linear, hypernetwork, attention.
@@ -146,35 +134,17 @@ impl PredictorConfig {
 }
 
 impl Predict for Predictor {
-    fn predict(&self, tokens: &Tensor, vectors: &Tensor) -> Tensor {
-        self.predict_counted(tokens, vectors, None)
-    }
-
-    fn predict_counted(
-        &self,
-        tokens: &Tensor,
-        vectors: &Tensor,
-        counted: Option<&Tensor>,
-    ) -> Tensor {
+    fn predict(&self, tokens: &Tensor, vectors: &Tensor, counted: Option<&Tensor>) -> Tensor {
         match self {
-            Self::Attention(predictor) => predictor.predict_counted(tokens, vectors, counted),
-            Self::Linear(predictor) => predictor.predict_counted(tokens, vectors, counted),
-            Self::Hypernetwork(predictor) => predictor.predict_counted(tokens, vectors, counted),
+            Self::Attention(predictor) => predictor.predict(tokens, vectors, counted),
+            Self::Linear(predictor) => predictor.predict(tokens, vectors, counted),
+            Self::Hypernetwork(predictor) => predictor.predict(tokens, vectors, counted),
         }
     }
 }
 
 impl Predict for AttentionPredictor {
-    fn predict(&self, tokens: &Tensor, vectors: &Tensor) -> Tensor {
-        self.predict_counted(tokens, vectors, None)
-    }
-
-    fn predict_counted(
-        &self,
-        tokens: &Tensor,
-        vectors: &Tensor,
-        counted: Option<&Tensor>,
-    ) -> Tensor {
+    fn predict(&self, tokens: &Tensor, vectors: &Tensor, counted: Option<&Tensor>) -> Tensor {
         let queries = vectors.apply(&self.encoder).apply(&self.norm_vector); // [b, q, hidden]
         let moved = mean_token(tokens, counted) + self.attention.forward(&queries, tokens, counted);
         let change = moved.apply(&self.norm).apply(&self.mlp);
@@ -183,16 +153,7 @@ impl Predict for AttentionPredictor {
 }
 
 impl Predict for LinearPredictor {
-    fn predict(&self, tokens: &Tensor, vectors: &Tensor) -> Tensor {
-        self.predict_counted(tokens, vectors, None)
-    }
-
-    fn predict_counted(
-        &self,
-        tokens: &Tensor,
-        vectors: &Tensor,
-        counted: Option<&Tensor>,
-    ) -> Tensor {
+    fn predict(&self, tokens: &Tensor, vectors: &Tensor, counted: Option<&Tensor>) -> Tensor {
         let queries = vectors.size()[1];
         let mean = mean_token(tokens, counted).expand([-1, queries, -1], false);
         Tensor::cat(&[&mean, vectors], -1).apply(&self.map)
@@ -200,16 +161,7 @@ impl Predict for LinearPredictor {
 }
 
 impl Predict for Hypernetwork {
-    fn predict(&self, tokens: &Tensor, vectors: &Tensor) -> Tensor {
-        self.predict_counted(tokens, vectors, None)
-    }
-
-    fn predict_counted(
-        &self,
-        tokens: &Tensor,
-        vectors: &Tensor,
-        counted: Option<&Tensor>,
-    ) -> Tensor {
+    fn predict(&self, tokens: &Tensor, vectors: &Tensor, counted: Option<&Tensor>) -> Tensor {
         let width = tokens.size()[2];
         let mean = mean_token(tokens, counted); // [b, 1, width]
         let generated = vectors.apply(&self.encoder).apply(&self.generate);

@@ -10,9 +10,10 @@ use ndarray::Array3;
 use tch::{Device, Tensor, nn};
 
 use crate::branch::Branch;
-use crate::encoder::{View, mean_token};
-use crate::export::read_export;
-use crate::import::restore;
+use crate::encoder::encode::Features;
+use crate::pool::PoolOutput;
+use crate::weights::export::read_export;
+use crate::weights::import::restore;
 
 /// The section of `config.json` that describes the front end.
 const FRONT_END: &str = "front_end";
@@ -31,30 +32,29 @@ const FRONT_END: &str = "front_end";
 /// let photo = equiav_augment::Image::new(ndarray::Array3::zeros((480, 640, 3)));
 /// let picture = model.image(&photo)?;
 ///
-/// let [rows, columns] = sound.grid;
+/// let [rows, columns] = sound.grid.expect("patches lie on a grid");
 /// assert_eq!(sound.tokens.size(), [1, rows * columns, model.width()]);
 /// let similarity = tch::Tensor::cosine_similarity(&model.embed(&sound), &model.embed(&picture), 1, 1e-8);
 /// assert!(similarity.double_value(&[0]).abs() <= 1.0);
 /// # Ok::<(), anyhow::Error>(())
 /// ```
+///
+/// Outputs of blocks in between are kept where they are asked for:
+///
+/// ```
+/// # use equiav_models::Pretrained;
+/// # let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/legacy/export").as_ref();
+/// let model = Pretrained::open(dir, tch::Device::Cpu)?.with_layers(&[0])?;
+/// let sound = model.audio(&[0.1; 16_000], 16_000)?;
+/// assert_eq!(sound.layers[&0].size(), sound.tokens.size());
+/// # Ok::<(), anyhow::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Pretrained {
     store: nn::VarStore,
-    branches: BTreeMap<Modality, Branch>,
+    branches: BTreeMap<String, Branch>,
+    layers: Vec<usize>,
     analyzer: Analyzer,
-}
-
-/// What an encoder makes of one sound or picture.
-#[derive(Debug)]
-pub struct Features {
-    /// Of what.
-    pub modality: Modality,
-    /// One token for each patch of the input, row by row, `[1, n, width]`.
-    pub tokens: Tensor,
-    /// How many rows and columns of tokens there are: of a sound, mel bins by time.
-    pub grid: [i64; 2],
-    /// Which tokens hold anything but padding, `[1, n]`; none for all.
-    counted: Option<Tensor>,
 }
 
 impl Pretrained {
@@ -78,10 +78,27 @@ impl Pretrained {
         for modality in Modality::ALL {
             let shape = exported.config.branches.get(modality.name());
             let shape = shape.with_context(|| format!("`branches` has no {modality}"));
-            branches.insert(modality, shape.with_context(context)?.build(&store.root()));
+            let branch = shape.with_context(context)?.build(&store.root());
+            branches.insert(modality.name().to_owned(), branch);
         }
         restore(&store, &exported.weights).with_context(|| format!("in {}", dir.display()))?;
-        Ok(Self { store, branches, analyzer })
+        Ok(Self { store, branches, layers: Vec::new(), analyzer })
+    }
+
+    /// Has all features hold the outputs of the blocks `layers`, counted from 0.
+    ///
+    /// # Errors
+    ///
+    /// If an encoder has no such block.
+    pub fn with_layers(mut self, layers: &[usize]) -> anyhow::Result<Self> {
+        for (name, branch) in &self.branches {
+            let blocks = branch.encoder().blocks();
+            if let Some(layer) = layers.iter().find(|layer| **layer >= blocks) {
+                bail!("the {name} encoder has no block {layer} (help: 0 to {})", blocks - 1);
+            }
+        }
+        self.layers = layers.to_vec();
+        Ok(self)
     }
 
     /// Where it computes.
@@ -91,7 +108,7 @@ impl Pretrained {
 
     /// Channels of a token.
     pub fn width(&self) -> i64 {
-        self.branches[&Modality::Audio].config().encoder.width
+        self.branches[Modality::Audio.name()].config().encoder.width
     }
 
     /// The features of one channel of sound, in [-1, 1], at `rate` Hz. What is longer than the front end's window is
@@ -125,26 +142,38 @@ impl Pretrained {
         input: &Array3<f32>,
         material: Option<&Tensor>,
     ) -> anyhow::Result<Features> {
-        let branch = &self.branches[&modality];
+        let name = modality.name();
         let input = Tensor::try_from(input)?.unsqueeze(0).to_device(self.device());
-        let encoder = branch.encoder();
-        let counted = encoder.counted(material);
-        let tokens =
-            tch::no_grad(|| encoder.forward_counted(&input, View::Plain, counted.as_ref()));
-        Ok(Features { modality, tokens, grid: branch.grid(), counted })
+        let features = || self.branches[name].features(&input, material, &self.layers);
+        Ok(Features { branch: Some(name.to_owned()), ..tch::no_grad(features) })
+    }
+
+    /// The point that stands for `features`, `[1, width]`: by default the mean of the tokens that hold anything but
+    /// padding, where the model tells them apart; with the attention of a pool that attends.
+    ///
+    /// # Panics
+    ///
+    /// If the features are of no [`audio`](Self::audio) or [`image`](Self::image).
+    #[track_caller]
+    pub fn pool(&self, features: &Features) -> PoolOutput {
+        tch::no_grad(|| self.branch(features).pool(features))
     }
 
     /// The embedding that retrieval compares between modalities, `[1, out]`, of any length: the inter-modal head on
-    /// the mean token.
+    /// the point that [`pool`](Self::pool) gives.
+    ///
+    /// # Panics
+    ///
+    /// As [`pool`](Self::pool).
+    #[track_caller]
     pub fn embed(&self, features: &Features) -> Tensor {
-        tch::no_grad(|| self.branches[&features.modality].project(&features.pooled()))
+        tch::no_grad(|| self.branch(features).project(&self.pool(features).point))
     }
-}
 
-impl Features {
-    /// The mean of the tokens that hold anything but padding, where the model tells them apart, `[1, width]`.
-    pub fn pooled(&self) -> Tensor {
-        mean_token(&self.tokens, self.counted.as_ref())
+    #[track_caller]
+    fn branch(&self, features: &Features) -> &Branch {
+        let branch = features.branch.as_ref().and_then(|name| self.branches.get(name));
+        branch.expect("features that this model made of a sound or a picture")
     }
 }
 
@@ -163,10 +192,30 @@ mod tests {
         let features = model.audio(&samples, 16_000).expect("features");
         let input = model.analyzer.audio(&samples, 16_000).expect("a spectrogram").spectrogram;
         let input = Tensor::try_from(&audio_input(&input)).expect("a tensor").unsqueeze(0);
-        let branch = &model.branches[&Modality::Audio];
+        let branch = &model.branches["audio"];
         let expected = tch::no_grad(|| branch.embed(&input, None, None));
         assert!(model.embed(&features).equal(&expected));
-        assert_eq!(features.pooled().size(), [1, model.width()]);
+        let point = model.pool(&features).point;
+        assert_eq!(point.size(), [1, model.width()]);
+        assert!(point.equal(&tch::no_grad(|| branch.pooled(&input, None))));
+    }
+
+    #[test]
+    fn layers_are_kept_where_they_are_asked_for_and_change_nothing() {
+        let open = || Pretrained::open(&export(), Device::Cpu).expect("a model");
+        let picture = Image::new(ndarray::Array3::from_elem((40, 30, 3), 60));
+        let plain = open().image(&picture).expect("features");
+        assert!(plain.layers.is_empty());
+        let blocks = open().branches["visual"].config().encoder.depth as usize;
+        let model = open().with_layers(&[blocks - 1]).expect("the last block");
+        let features = model.image(&picture).expect("features");
+        assert!(features.tokens.equal(&plain.tokens));
+        assert!(features.layers.keys().eq([&(blocks - 1)]));
+        let error = open().with_layers(&[blocks]).expect_err("no such block").to_string();
+        assert!(
+            error.contains(&format!("no block {blocks} (help: 0 to {})", blocks - 1)),
+            "{error}"
+        );
     }
 
     #[test]

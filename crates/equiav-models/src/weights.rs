@@ -1,4 +1,11 @@
-//! A weight file in memory: tensors by name, whatever format they came in.
+//! A weight file in memory: tensors by name, whatever format they came in. How they go into a model and out again is
+//! in the files below.
+
+pub(crate) mod export;
+pub(crate) mod import;
+mod pickle;
+pub(crate) mod report;
+pub(crate) mod safetensor;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -7,8 +14,6 @@ use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
 use tch::{Kind, Tensor};
-
-use crate::{pickle, safetensor};
 
 /// What wrapping modules and training programs put before every name they save: DistributedDataParallel and
 /// DataParallel, Lightning and its strategies. No parameter's own name begins so.

@@ -5,7 +5,7 @@ mod small;
 
 use std::sync::{Arc, Mutex};
 
-use equiav_models::{Branch, Inter, Intra, Predict, Predictor, View, Views};
+use equiav_models::{Branch, BranchInput, Inter, Intra, Predict, Predictor, ViewKind};
 use small::{assert_close, random, views};
 use tch::{Device, Kind, Tensor, nn};
 
@@ -23,13 +23,13 @@ fn one_call_of_a_predictor_equals_separate_calls() {
         let store = nn::VarStore::new(Device::Cpu);
         let predictor = config.build(&store.root(), "a", 8, 7);
         let (tokens, vectors) = (random(&[3, 6, 8]), random(&[3, 5, 7]));
-        let together = predictor.predict(&tokens, &vectors);
+        let together = predictor.predict(&tokens, &vectors, None);
         assert_eq!(together.size(), [3, 5, 8]);
         for query in 0..5 {
-            let alone = predictor.predict(&tokens, &vectors.narrow(1, query, 1));
+            let alone = predictor.predict(&tokens, &vectors.narrow(1, query, 1), None);
             assert_close(&together.narrow(1, query, 1), &alone);
         }
-        let other = predictor.predict(&tokens, &vectors.roll([1], [1]));
+        let other = predictor.predict(&tokens, &vectors.roll([1], [1]), None);
         assert!((together - other).abs().max().double_value(&[]) > 1e-3, "the vector matters");
     }
 }
@@ -40,7 +40,7 @@ fn a_hypernetwork_equals_its_formula() {
     let store = nn::VarStore::new(Device::Cpu);
     let predictor = small::PREDICTORS[2].build(&store.root(), "a", width, 7);
     let (tokens, vectors) = (random(&[1, 6, width]), random(&[1, 1, 7]));
-    let found = predictor.predict(&tokens, &vectors).view([width]);
+    let found = predictor.predict(&tokens, &vectors, None).view([width]);
 
     let variables = store.variables();
     let linear = |x: &Tensor, name: &str| {
@@ -67,7 +67,10 @@ fn the_linear_predictor_equals_its_formula() {
     let (tokens, vectors) = (random(&[2, 6, 8]), random(&[2, 1, 7]));
     let weight = &store.variables()["linear_pred_a.weight"];
     let input = Tensor::cat(&[mean(&tokens), vectors.select(1, 0)], 1);
-    assert_close(&predictor.predict(&tokens, &vectors).select(1, 0), &input.matmul(&weight.tr()));
+    assert_close(
+        &predictor.predict(&tokens, &vectors, None).select(1, 0),
+        &input.matmul(&weight.tr()),
+    );
 }
 
 #[test]
@@ -76,7 +79,10 @@ fn one_channel_stands_for_three_equal_ones() {
     let branch = small::branch("a", small::ATTENTION).build(&store.root());
     let input = random(&[2, 1, 8, 12]);
     let repeated = input.repeat([1, 3, 1, 1]);
-    assert_close(&branch.encode(&input, View::Plain), &branch.encode(&repeated, View::Plain));
+    assert_close(
+        &branch.encode(&input, ViewKind::Plain),
+        &branch.encode(&repeated, ViewKind::Plain),
+    );
 }
 
 #[test]
@@ -100,11 +106,11 @@ fn a_patch_is_mapped_as_by_a_convolution() {
         + &variables["pos_embed_a"]
         + &variables["modality_a"];
     let expected = tokens.layer_norm([8], None::<Tensor>, None::<Tensor>, 1e-5, true);
-    assert_close(&branch.encode(&input, View::Plain), &expected);
+    assert_close(&branch.encode(&input, ViewKind::Plain), &expected);
 }
 
 /// The embeddings of `views`, by as many passes as there are parts.
-fn one_by_one(branch: &Branch, store: &nn::VarStore, views: &Views) -> [Tensor; 3] {
+fn one_by_one(branch: &Branch, store: &nn::VarStore, views: &BranchInput) -> [Tensor; 3] {
     let heads = |kind: &str, width| {
         let other = nn::VarStore::new(Device::Cpu);
         let config = branch.config();
@@ -117,10 +123,10 @@ fn one_by_one(branch: &Branch, store: &nn::VarStore, views: &Views) -> [Tensor; 
         move |x: &Tensor| x.apply(&head)
     };
     let (intra, inter) = (heads("intra", 8), heads("inter", 8));
-    let plain = branch.encode(&views.plain, View::Plain);
-    let augmented = branch.encode(&views.augmented, View::Augmented);
-    let own = branch.predict(&plain, &views.vectors.unsqueeze(1)).select(1, 0);
-    let sampled = mean(&branch.predict(&plain, &views.centroid));
+    let plain = branch.encode(&views.plain, ViewKind::Plain);
+    let augmented = branch.encode(&views.augmented, ViewKind::Augmented);
+    let own = branch.predict(&plain, &views.vectors.unsqueeze(1), None).select(1, 0);
+    let sampled = mean(&branch.predict(&plain, &views.centroid, None));
     [intra(&own), intra(&mean(&augmented)), inter(&sampled)]
 }
 
@@ -145,9 +151,9 @@ struct Counting {
 }
 
 impl Predict for Counting {
-    fn predict(&self, tokens: &Tensor, vectors: &Tensor) -> Tensor {
+    fn predict(&self, tokens: &Tensor, vectors: &Tensor, counted: Option<&Tensor>) -> Tensor {
         self.calls.lock().expect("no test panics while it counts").push(vectors.size()[1]);
-        self.inner.predict(tokens, vectors)
+        self.inner.predict(tokens, vectors, counted)
     }
 }
 
@@ -156,10 +162,12 @@ fn each_variant_makes_the_passes_it_needs() {
     let store = nn::VarStore::new(Device::Cpu);
     let calls = Arc::new(Mutex::new(Vec::new()));
     let config = small::branch("a", small::ATTENTION);
-    let branch = config.build_with(&store.root(), |path| Counting {
+    let root = store.root();
+    let counting = |path: &nn::Path| Counting {
         inner: config.predictor.build(path, "a", 8, 7),
         calls: Arc::clone(&calls),
-    });
+    };
+    let branch = config.builder(&root).predictor(counting).build();
     // A view of a wrong size makes an encoder pass panic; so an unused view may have one.
     let unfit = || random(&[0]);
     for intra in INTRA {
@@ -198,7 +206,7 @@ fn each_variant_compares_what_it_names() {
     let first = views.centroid.narrow(0, 0, 1).narrow(1, 0, 1).squeeze_dim(0);
     let single = inter(Inter::SinglePrediction).narrow(0, 0, 1);
     assert_close(&single, &fixed(Some(&first)).narrow(0, 0, 1));
-    let swapped = Views {
+    let swapped = BranchInput {
         plain: views.augmented.shallow_clone(),
         augmented: views.plain.shallow_clone(),
         vectors: views.vectors.shallow_clone(),
@@ -312,7 +320,7 @@ fn a_transposed_input_does_not_pass() {
     let branch = small::branch("a", small::ATTENTION).build(&store.root());
     let encode = |shape: &[i64]| {
         let input = random(shape);
-        let call = std::panic::AssertUnwindSafe(|| branch.encode(&input, View::Plain));
+        let call = std::panic::AssertUnwindSafe(|| branch.encode(&input, ViewKind::Plain));
         std::panic::catch_unwind(call).map(|tokens| tokens.size())
     };
     assert_eq!(encode(&[2, 3, 8, 12]).ok(), Some(vec![2, 6, 8]));

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use equiav_models::{
-    Classifier, ClassifierConfig, EncoderConfig, InputConfig, MlpConfig, TrunkConfig, View, is_head,
+    Classifier, ClassifierConfig, EncoderConfig, InputConfig, MlpConfig, PoolConfig, TrunkConfig,
+    ViewKind, is_head,
 };
 use tch::{Device, Kind, Tensor, nn};
 
@@ -11,7 +12,15 @@ const INPUT: InputConfig = InputConfig { height: 8, width: 12 };
 
 fn encoder() -> EncoderConfig {
     let mlp = MlpConfig::Gelu { ratio: 2 };
-    EncoderConfig { width: 8, depth: 2, heads: 2, patch: 4, mlp, mask_padding: false }
+    EncoderConfig {
+        width: 8,
+        depth: 2,
+        heads: 2,
+        patch: 4,
+        mlp,
+        mask_padding: false,
+        pool: PoolConfig::Mean,
+    }
 }
 
 /// A classifier of five classes that sees the given modalities.
@@ -72,7 +81,7 @@ fn scores_equal_their_formula_and_so_do_the_gradients_of_the_linear_maps() {
             tch::no_grad(|| variable.copy_(&named[&name]));
         }
         let input = if suffix == "a" { &a } else { &v };
-        tch::no_grad(|| encoder.forward(input, View::Plain).mean_dim(1i64, false, None))
+        tch::no_grad(|| encoder.forward(input, ViewKind::Plain).mean_dim(1i64, false, None))
     });
     let affine = |x: &Tensor, name: &str| {
         x.matmul(&named[&format!("{name}.weight")].tr()) + &named[&format!("{name}.bias")]
@@ -99,7 +108,7 @@ fn a_sample_that_skips_every_branch_is_its_patches_and_kept_ones_are_scaled() {
     let store = nn::VarStore::new(Device::Cpu);
     let encoder = encoder().build(&store.root(), "a", INPUT);
     let input = random(&[2, 3, 8, 12]);
-    let plain = encoder.forward(&input, View::Plain);
+    let plain = encoder.forward(&input, ViewKind::Plain);
     let ones = Tensor::ones([2, 2, 2], (Kind::Float, Device::Cpu));
     assert!(encoder.forward_scaled(&input, &ones, None).equal(&plain));
 
@@ -113,7 +122,7 @@ fn a_sample_that_skips_every_branch_is_its_patches_and_kept_ones_are_scaled() {
             let _ = tch::no_grad(|| variable.zero_());
         }
     }
-    let bare = encoder.forward(&input, View::Plain);
+    let bare = encoder.forward(&input, ViewKind::Plain);
     assert!((skipped.get(1) - bare.get(1)).abs().max().double_value(&[]) < 1e-6);
     assert!((skipped.get(0) - bare.get(0)).abs().max().double_value(&[]) > 1e-2);
 }

@@ -5,7 +5,7 @@
 #[path = "small/model.rs"]
 mod small;
 
-use equiav_models::{EncoderConfig, InputConfig, View};
+use equiav_models::{EncoderConfig, InputConfig, PoolConfig, ViewKind};
 use equiav_torch::{checkpoint, peak_resident};
 use tch::{Device, Kind, nn};
 
@@ -22,6 +22,7 @@ fn checkpointed_blocks_remember_little_more_than_their_inputs() {
         patch: 4,
         mlp: small::MLP,
         mask_padding: false,
+        pool: PoolConfig::Mean,
     };
     let store = nn::VarStore::new(Device::Cpu);
     let mut encoder = encoder.build(&store.root(), "a", InputConfig { height: 64, width: 64 });
@@ -29,7 +30,7 @@ fn checkpointed_blocks_remember_little_more_than_their_inputs() {
         let input = small::random(&[clips, 3, 64, 64]);
         encoder.checkpoint_blocks(checkpointed.then_some(checkpoint));
         let before = peak_resident().expect("Linux tells");
-        encoder.forward(&input, View::Plain).square().mean(Kind::Float).backward();
+        encoder.forward(&input, ViewKind::Plain).square().mean(Kind::Float).backward();
         (peak_resident().expect("Linux tells") - before) / MEBIBYTE
     };
     growth(1, true); // libtorch's own code and buffers

@@ -4,7 +4,8 @@
 mod small;
 
 use equiav_models::{
-    BranchConfig, ClassifierConfig, Inter, Intra, Material, PredictorConfig, TrunkConfig, Views,
+    BranchConfig, BranchInput, ClassifierConfig, Inter, Intra, MaterialMasks, PredictorConfig,
+    TrunkConfig,
 };
 use equiav_torch::{AutocastKind, autocast};
 use small::{ATTENTION, PREDICTORS, assert_close, branch, random, views};
@@ -27,15 +28,15 @@ fn columns(valid: &[i64]) -> Tensor {
 
 /// The views of two clips: of the plain ones 8 and 5 columns of 12 hold material, of the augmented ones the last 4
 /// and all. Tokens are of 4 columns, so 5 columns are two of them.
-fn padded() -> Views {
+fn padded() -> BranchInput {
     let mut views = views(2, 3);
     let last = columns(&[8, 0]).logical_not();
-    views.material = Some(Material { plain: columns(&[8, 5]), augmented: last });
+    views.material = Some(MaterialMasks { plain: columns(&[8, 5]), augmented: last });
     views
 }
 
 /// Other numbers in the place of tokens without material.
-fn refilled(views: &Views) -> Views {
+fn refilled(views: &BranchInput) -> BranchInput {
     let plain = columns(&[8, 8]).logical_not();
     let augmented = Tensor::cat(&[columns(&[8]), columns(&[0])], 0);
     let refill = |view: &Tensor, padding: Tensor| {
@@ -43,12 +44,12 @@ fn refilled(views: &Views) -> Views {
         (random(&view.size()) * 7.0).where_self(&padding, view)
     };
     let material = views.material.as_ref().expect("padded views");
-    Views {
+    BranchInput {
         plain: refill(&views.plain, plain),
         augmented: refill(&views.augmented, augmented),
         vectors: views.vectors.shallow_clone(),
         centroid: views.centroid.shallow_clone(),
-        material: Some(Material {
+        material: Some(MaterialMasks {
             plain: material.plain.shallow_clone(),
             augmented: material.augmented.shallow_clone(),
         }),
@@ -56,7 +57,12 @@ fn refilled(views: &Views) -> Views {
 }
 
 /// Every embedding of `views`, side by side.
-fn embeddings(branch: &equiav_models::Branch, views: &Views, intra: Intra, inter: Inter) -> Tensor {
+fn embeddings(
+    branch: &equiav_models::Branch,
+    views: &BranchInput,
+    intra: Intra,
+    inter: Inter,
+) -> Tensor {
     let found = branch.forward(views, intra, inter);
     let mut all: Vec<Tensor> =
         found.intra.map(|pair| vec![pair.predicted, pair.augmented]).unwrap_or_default();
@@ -77,7 +83,7 @@ fn neither_embeddings_nor_gradients_depend_on_what_padding_holds() {
             .into_iter()
             .chain([(Intra::Invariant, Inter::CleanPair), (Intra::None, Inter::Centroid)])
         {
-            let gradients = |views: &Views| {
+            let gradients = |views: &BranchInput| {
                 store.variables().into_values().for_each(|mut variable| variable.zero_grad());
                 let found = embeddings(&branch, views, intra, inter);
                 found.sin().sum(Kind::Float).backward();
@@ -96,7 +102,7 @@ fn neither_embeddings_nor_gradients_depend_on_what_padding_holds() {
         let vectors = random(&[3, 7]);
         let columns = &views.material.as_ref().expect("material").plain;
         for vectors in [None, Some(&vectors)] {
-            let embed = |views: &Views| branch.embed(&views.plain, vectors, Some(columns));
+            let embed = |views: &BranchInput| branch.embed(&views.plain, vectors, Some(columns));
             assert_close(&embed(&views), &embed(&other));
         }
         assert_close(
@@ -137,13 +143,16 @@ fn without_padding_or_without_the_setting_nothing_changes() {
         tch::no_grad(|| variable.copy_(&without.variables()[&name]));
     }
     let mut views = views(2, 3);
-    let bare = |views: &Views| embeddings(&plain, views, Intra::Equivariant, Inter::Centroid);
-    let own = |views: &Views| embeddings(&masking, views, Intra::Equivariant, Inter::Centroid);
+    let bare = |views: &BranchInput| embeddings(&plain, views, Intra::Equivariant, Inter::Centroid);
+    let own =
+        |views: &BranchInput| embeddings(&masking, views, Intra::Equivariant, Inter::Centroid);
     let expected = bare(&views);
     assert!(own(&views).equal(&expected), "no material is told");
-    views.material = Some(Material { plain: columns(&[12, 12]), augmented: columns(&[12, 12]) });
+    views.material =
+        Some(MaterialMasks { plain: columns(&[12, 12]), augmented: columns(&[12, 12]) });
     assert_close(&own(&views), &expected);
-    views.material = Some(Material { plain: columns(&[4, 12]), augmented: columns(&[12, 12]) });
+    views.material =
+        Some(MaterialMasks { plain: columns(&[4, 12]), augmented: columns(&[12, 12]) });
     assert!(bare(&views).equal(&expected), "the setting is off");
     let masked = own(&views);
     assert_close(&masked.narrow(0, 1, 1), &expected.narrow(0, 1, 1));

@@ -3,12 +3,12 @@
 #[path = "small/model.rs"]
 mod small;
 
-use equiav_models::{Branch, Embeddings, Inter, Intra, View, Views};
+use equiav_models::{Branch, BranchInput, Embeddings, Inter, Intra, ViewKind};
 use equiav_torch::{AutocastKind, autocast, checkpoint};
 use small::views;
 use tch::{Device, Kind, Tensor, nn};
 
-fn forward(branch: &Branch, views: &Views) -> Embeddings {
+fn forward(branch: &Branch, views: &BranchInput) -> Embeddings {
     branch.forward(views, Intra::Equivariant, Inter::Centroid)
 }
 
@@ -38,13 +38,13 @@ fn checkpointed_blocks_give_the_same_to_the_bit_under_the_same_names() {
         let (names, views) = (store.variables().len(), views(3, 4));
         let plain = all(&forward(&branch, &views));
         let plain_gradients = gradients(&store, &plain.square().sum(Kind::Float));
-        branch.checkpoint_blocks(Some(checkpoint));
+        branch.checkpoint_blocks(Some(checkpoint)).expect("blocks");
         let ours = all(&forward(&branch, &views));
         assert_eq!(ours, plain);
         assert_eq!(gradients(&store, &ours.square().sum(Kind::Float)), plain_gradients);
         assert_eq!(store.variables().len(), names);
 
-        branch.checkpoint_blocks(None);
+        branch.checkpoint_blocks(None).expect("blocks");
         let again = all(&forward(&branch, &views));
         assert_eq!(gradients(&store, &again.square().sum(Kind::Float)), plain_gradients);
     }
@@ -57,10 +57,12 @@ fn every_block_goes_through_the_given_function() {
     let store = nn::VarStore::new(Device::Cpu);
     let config = small::branch("a", small::ATTENTION);
     let mut branch = config.build(&store.root());
-    branch.checkpoint_blocks(Some(|tokens, segment| {
-        BLOCKS.fetch_add(1, Ordering::SeqCst);
-        segment(tokens)
-    }));
+    branch
+        .checkpoint_blocks(Some(|tokens, segment| {
+            BLOCKS.fetch_add(1, Ordering::SeqCst);
+            segment(tokens)
+        }))
+        .expect("blocks");
     forward(&branch, &views(2, 1));
     assert_eq!(BLOCKS.load(Ordering::SeqCst), config.encoder.depth, "one pass for both views");
 }
@@ -72,11 +74,11 @@ fn a_narrowed_branch_stays_close_and_keeps_its_stream_in_32_bits() {
             for checkpointed in [false, true] {
                 let store = nn::VarStore::new(Device::Cpu);
                 let mut branch = small::branch("a", predictor.clone()).build(&store.root());
-                branch.checkpoint_blocks(checkpointed.then_some(checkpoint));
+                branch.checkpoint_blocks(checkpointed.then_some(checkpoint)).expect("blocks");
                 let views = views(3, 4);
                 let exact = all(&forward(&branch, &views));
                 let (tokens, ours) = autocast(Device::Cpu, kind, || {
-                    (branch.encode(&views.plain, View::Plain), all(&forward(&branch, &views)))
+                    (branch.encode(&views.plain, ViewKind::Plain), all(&forward(&branch, &views)))
                 });
                 assert_eq!((tokens.kind(), ours.kind()), (Kind::Float, Kind::Float));
                 let error = (&ours - &exact).abs().max().double_value(&[]);

@@ -15,8 +15,8 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 use equiav_loss::{Contrast, Keys, info_nce, nt_xent};
 use equiav_models::{
-    Branch, BranchConfig, Embeddings, InputConfig, Inter, Intra, Views, Weights, import_weights,
-    read_weights,
+    Branch, BranchConfig, BranchInput, Embeddings, InputConfig, Inter, Intra, Weights,
+    import_weights, read_weights,
 };
 use equiav_torch::{AdamW, clip_grad_norm};
 use tch::{Device, Tensor, nn};
@@ -107,7 +107,7 @@ impl Network {
     }
 
     /// The inputs of one modality, from the integer hash.
-    fn views(&self, trajectory: &Trajectory, input: (&str, i64, i64, i64)) -> Views {
+    fn views(&self, trajectory: &Trajectory, input: (&str, i64, i64, i64)) -> BranchInput {
         let (suffix, height, width, channels) = input;
         let (batch, vector) = (trajectory.batch, self.branches[suffix].config().vector);
         let visual = u64::from(suffix == "v");
@@ -119,7 +119,7 @@ impl Network {
             1 => hashed(seed, &[batch, 1, width, height]).transpose(2, 3),
             _ => hashed(seed, &[batch, channels, height, width]),
         };
-        Views {
+        BranchInput {
             plain: view(1 + 2 * visual),
             augmented: view(2 + 2 * visual),
             vectors: hashed(5 + visual, &[batch, vector]),
@@ -128,7 +128,7 @@ impl Network {
         }
     }
 
-    fn forward(&self, views: &BTreeMap<&str, Views>) -> BTreeMap<&'static str, Embeddings> {
+    fn forward(&self, views: &BTreeMap<&str, BranchInput>) -> BTreeMap<&'static str, Embeddings> {
         let forward = |(suffix, branch): (&&'static str, &Branch)| {
             (*suffix, branch.forward(&views[suffix], Intra::Equivariant, Inter::Centroid))
         };

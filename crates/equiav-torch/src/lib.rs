@@ -39,7 +39,8 @@ pub use memory::{
     peak_on_gpu, peak_resident,
 };
 pub use optim::{
-    AdamW, AdamWConfig, LossScaler, LossScalerConfig, StateError, clip_grad_norm, found_inf,
+    AdamW, AdamWConfig, GroupConfig, LossScaler, LossScalerConfig, StateError, clip_grad_norm,
+    found_inf,
 };
 pub use precision::{FullPrecision, MatmulPrecision, matmul_precision, set_matmul_precision};
 pub use product::{Multiplier, MultiplierGuard};

@@ -5,7 +5,7 @@ mod gradients;
 mod scaler;
 mod state;
 
-pub use adamw::{AdamW, AdamWConfig};
+pub use adamw::{AdamW, AdamWConfig, GroupConfig};
 pub use gradients::{clip_grad_norm, found_inf};
 pub use scaler::{LossScaler, LossScalerConfig};
 pub use state::StateError;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use equiav_torch::{AdamW, AdamWConfig, StateError};
+use equiav_torch::{AdamW, AdamWConfig, GroupConfig, StateError};
 use tch::{Device, Kind, Tensor, nn};
 
 const CONFIG: AdamWConfig = AdamWConfig { betas: (0.9, 0.95), eps: 1e-8, weight_decay: 0.01 };
@@ -238,7 +238,10 @@ fn a_factor_multiplies_the_learning_rate_of_its_parameters() {
         let named = named.map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone()));
         let mut optimizer = AdamW::new(named, CONFIG);
         if let Some(factor) = factor {
-            optimizer = optimizer.with_factors(|name| if name == "head" { factor } else { 1.0 });
+            optimizer = optimizer.with_groups(|name| {
+                let factor = if name == "head" { factor } else { 1.0 };
+                GroupConfig { factor, weight_decay: CONFIG.weight_decay }
+            });
         }
         for step in 0..3 {
             optimizer.zero_grad();
@@ -255,4 +258,35 @@ fn a_factor_multiplies_the_learning_rate_of_its_parameters() {
     assert_eq!(body, plain.0, "the others learn as without factors");
     assert_eq!(head, moved(None, 0.5).1, "as at 50 times the learning rate");
     assert_eq!(moved(Some(0.0), 0.01).1, start, "a factor of 0 keeps them");
+}
+
+#[test]
+fn a_group_has_a_decay_of_its_own() {
+    let start = [0.5, -1.5, 2.0];
+    let moved = |config: AdamWConfig, own: Option<f64>| {
+        let [body, head] = [parameter(&start, Kind::Double), parameter(&start, Kind::Double)];
+        let named = [("body", &body), ("head", &head)];
+        let named = named.map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone()));
+        let mut optimizer = AdamW::new(named, config);
+        if let Some(own) = own {
+            optimizer = optimizer.with_groups(|name| {
+                let weight_decay = if name == "head" { own } else { config.weight_decay };
+                GroupConfig { factor: 1.0, weight_decay }
+            });
+        }
+        for step in 0..3 {
+            optimizer.zero_grad();
+            [&body, &head].into_iter().for_each(|tensor| differentiate(tensor, step));
+            optimizer.step(0.01).expect("a step");
+        }
+        (values(&body), values(&head))
+    };
+    let plain = moved(CONFIG, None);
+    for decay in [0.0, 0.7] {
+        let (body, head) = moved(CONFIG, Some(decay));
+        assert_eq!(body, plain.0, "the others decay as before");
+        let all = moved(AdamWConfig { weight_decay: decay, ..CONFIG }, None);
+        assert_eq!(head, all.1, "as where all decay by {decay}");
+        assert_ne!(head, plain.1);
+    }
 }

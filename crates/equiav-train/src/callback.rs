@@ -117,3 +117,15 @@ pub struct NoOp;
 impl Callback for NoOp {
     fn on_event(&mut self, _event: &Event) {}
 }
+
+/// Keeps warnings, in their order, and ignores all other events.
+#[derive(Clone, Debug, Default)]
+pub struct Warnings(pub Vec<String>);
+
+impl Callback for Warnings {
+    fn on_event(&mut self, event: &Event) {
+        if let Event::Warning(message) = event {
+            self.0.push(message.clone());
+        }
+    }
+}

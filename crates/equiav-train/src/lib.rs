@@ -21,7 +21,7 @@ pub mod model;
 pub mod recipe;
 pub mod run_dir;
 
-pub use callback::{Callback, Event, Figures, NoOp, StepReport};
+pub use callback::{Callback, Event, Figures, NoOp, StepReport, Warnings};
 pub use clips::dataset;
 pub use distributed::{DeviceChoice, World, device};
 pub use engine::{

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use equiav_augment::Modality;
 use equiav_data::{Clips, Manifest, read_picture, read_sound};
 use equiav_eval::localization::{Rule, Truth, center_map, overlap, pointing};
-use equiav_models::View;
+use equiav_models::{Encode, EncodeOptions, Features, ViewKind};
 use equiav_train::eval::embeddings::Variant;
 use equiav_train::eval::localize::{
     Compared, Heard, Localizer, MapOptions, PlaceMap, Truths, localize,
@@ -22,8 +22,8 @@ use tiny::tiny;
 const CENTROID: Variant = Variant::Centroid { vectors: 3, seed: 0 };
 
 /// A network that has learned nothing, and the list of its held-out clips.
-fn fresh(folder: &Path) -> (LoadedModel, PathBuf) {
-    let recipe: Recipe = tiny(folder, &[]);
+fn fresh(folder: &Path, changes: &[&str]) -> (LoadedModel, PathBuf) {
+    let recipe: Recipe = tiny(folder, changes);
     let network = Network::new(&recipe, Device::Cpu).expect("a network");
     let trained = LoadedModel { recipe, network, checkpoint: PathBuf::new(), epoch: 0 };
     (trained, folder.join("corpus/valid.json"))
@@ -53,8 +53,9 @@ fn naive(trained: &LoadedModel, clip: &equiav_data::Clip, variant: Variant) -> (
     let embed = |modality, tokens: &Tensor| {
         let branch = &trained.network.branches[&modality];
         let point = match vectors(modality) {
-            None => tokens.mean_dim([1i64].as_slice(), false, None),
-            Some(vectors) => branch.predict(tokens, &vectors.unsqueeze(0)).mean_dim(
+            None if branch.pools_by_mean() => tokens.mean_dim([1i64].as_slice(), false, None),
+            None => branch.pool(&Features::new(tokens.shallow_clone())).point,
+            Some(vectors) => branch.predict(tokens, &vectors.unsqueeze(0), None).mean_dim(
                 [1i64].as_slice(),
                 false,
                 None,
@@ -63,7 +64,7 @@ fn naive(trained: &LoadedModel, clip: &equiav_data::Clip, variant: Variant) -> (
         branch.project(&point)
     };
     let tokens =
-        |modality| trained.network.branches[&modality].encode(&input(modality), View::Plain);
+        |modality| trained.network.branches[&modality].encode(&input(modality), ViewKind::Plain);
     let (heard, seen) = (tokens(Modality::Audio), tokens(Modality::Visual));
     let heard = embed(Modality::Audio, &heard);
     let cosine = |tokens: &Tensor| {
@@ -80,8 +81,18 @@ fn naive(trained: &LoadedModel, clip: &equiav_data::Clip, variant: Variant) -> (
 
 #[test]
 fn a_map_is_what_each_token_is_worth() {
+    each_token_is_worth(&[]);
+}
+
+#[test]
+fn with_a_pool_that_attends_too() {
+    each_token_is_worth(&["model.encoder.pool={ kind = \"attention\", heads = 2 }"]);
+}
+
+/// Holds the maps of a network with `changes` to the naive ones.
+fn each_token_is_worth(changes: &[&str]) {
     let folder = tempfile::tempdir().expect("a folder");
-    let (trained, list) = fresh(folder.path());
+    let (trained, list) = fresh(folder.path(), changes);
     let manifest = Manifest::read(&list).expect("a list");
     let clip = &manifest.clips[3];
     let sound = read_sound(&clip.sound).expect("a sound");
@@ -113,10 +124,39 @@ fn a_map_is_what_each_token_is_worth() {
     }
 }
 
+/// An encoder whose tokens lie on no grid.
+#[derive(Debug)]
+struct Rows;
+
+impl Encode for Rows {
+    fn width(&self) -> i64 {
+        48
+    }
+
+    fn encode(&self, input: &Tensor, _: &EncodeOptions<'_>) -> Features {
+        Features::new(input.mean_dim([1i64].as_slice(), false, None))
+    }
+}
+
+#[test]
+fn an_encoder_without_a_grid_has_no_maps() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mut trained, _) = fresh(folder.path(), &[]);
+    trained.network = Network::with_branches(&trained.recipe, Device::Cpu, |config, root| {
+        config.builder(root).encoder(|_| Rows).build()
+    })
+    .expect("a network");
+    let options = MapOptions { variant: Variant::Clean, finer: 1, blur: 0.0, dark: -1.0 };
+    let error = Localizer::new(&trained, options).expect_err("no grid").to_string();
+    assert!(error.contains("lie on a grid of 3 x 3 patches"), "{error}");
+    let error = trained.network.sharing(&trained.recipe).expect_err("not the recipe's").to_string();
+    assert!(error.contains("not the recipe's own"), "{error}");
+}
+
 #[test]
 fn a_list_is_scored_beside_what_must_do_worse() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (trained, list) = fresh(folder.path());
+    let (trained, list) = fresh(folder.path(), &[]);
     let truths = Truths::of_corpus(&list).expect("the corpus knows");
     let options = MapOptions { variant: Variant::Clean, finer: 2, blur: 0.5, dark: -1.0 };
     let localizer = Localizer::new(&trained, options).expect("a localizer");
@@ -149,7 +189,7 @@ fn a_list_is_scored_beside_what_must_do_worse() {
 #[test]
 fn one_clip_has_figures_without_intervals_and_no_other_sound() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (trained, list) = fresh(folder.path());
+    let (trained, list) = fresh(folder.path(), &[]);
     let truths = Truths::of_corpus(&list).expect("the corpus knows");
     let options = MapOptions { variant: Variant::Clean, finer: 1, blur: 0.0, dark: -1.0 };
     let localizer = Localizer::new(&trained, options).expect("a localizer");
@@ -202,7 +242,7 @@ fn wide_clips(folder: &Path, list: &Path) -> (PathBuf, Truths) {
 #[test]
 fn figures_are_those_of_one_clip_after_the_other() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (mut trained, list) = fresh(folder.path());
+    let (mut trained, list) = fresh(folder.path(), &[]);
     trained.recipe = tiny(folder.path(), &["evaluation.batch=3"]);
     let (list, truths) = wide_clips(folder.path(), &list);
     let options = MapOptions { variant: Variant::Clean, finer: 2, blur: 0.5, dark: -1.0 };
@@ -304,7 +344,7 @@ fn figures_are_those_of_one_clip_after_the_other() {
 #[test]
 fn what_cannot_be_measured_says_why() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (trained, list) = fresh(folder.path());
+    let (trained, list) = fresh(folder.path(), &[]);
     let options = MapOptions { variant: Variant::Clean, finer: 3, blur: 0.0, dark: -1.0 };
     let error = Localizer::new(&trained, options).expect_err("3 does not divide 8").to_string();
     assert!(error.contains("3 times finer"), "{error}");

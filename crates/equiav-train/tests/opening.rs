@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use equiav_train::model::Network;
-use equiav_train::{Callback, DeviceChoice, Event, LoadedModel, NoOp, StopSignal};
+use equiav_train::{Callback, DeviceChoice, Event, LoadedModel, NoOp, StopSignal, Warnings};
 use tch::{Device, Tensor};
 use tiny::{assert_same_run, checkpoint, run, tiny};
 
@@ -62,18 +62,6 @@ fn start_weights_are_read_before_the_first_step_only() {
     assert_eq!(trained.epoch, 1);
     let message = run(&recipe, &folder.path().join("another")).expect_err("nothing to start from");
     assert!(format!("{message:#}").contains("start.safetensors"), "{message:#}");
-}
-
-/// Collects warnings.
-#[derive(Default)]
-struct Warnings(Vec<String>);
-
-impl Callback for Warnings {
-    fn on_event(&mut self, event: &Event) {
-        if let Event::Warning(message) = event {
-            self.0.push(message.clone());
-        }
-    }
 }
 
 #[test]

@@ -5,25 +5,14 @@ mod tiny;
 
 use std::fs;
 
-use equiav_train::{Callback, DeviceChoice, Event, LoadedModel, Probe, probe};
-
-/// A watcher that keeps warnings.
-struct Warnings(Vec<String>);
-
-impl Callback for Warnings {
-    fn on_event(&mut self, event: &Event) {
-        if let Event::Warning(message) = event {
-            self.0.push(message.clone());
-        }
-    }
-}
+use equiav_train::{DeviceChoice, LoadedModel, Probe, Warnings, probe};
 
 #[test]
 fn probes_tell_classes_and_keep_their_features() {
     let folder = tempfile::tempdir().expect("a folder");
     let run = folder.path().join("run");
     tiny::run(&tiny::tiny(folder.path(), &["run.epochs=2"]), &run).expect("a run");
-    let mut warnings = Warnings(Vec::new());
+    let mut warnings = Warnings::default();
     let trained = LoadedModel::open_on(&run, DeviceChoice::Cpu, &mut warnings).expect("a run");
     let options = Probe {
         train: None,

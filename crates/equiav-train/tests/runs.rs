@@ -10,6 +10,7 @@ use equiav_train::recipe::{Checked, Sections};
 use equiav_train::recipe::{Finetune, Settings};
 use equiav_train::{
     Callback, DeviceChoice, Event, ListMetrics, LoadedModel, NoOp, PretrainSummary, StopSignal,
+    Warnings,
 };
 use tiny::{STEPS, assert_same_run, checkpoint, records, run, tiny};
 
@@ -237,15 +238,7 @@ fn a_damaged_checkpoint_gives_way_to_the_one_before() {
     bytes[middle] ^= 1;
     fs::write(&file, bytes).expect("a flipped bit");
 
-    struct Warnings(Vec<String>);
-    impl Callback for Warnings {
-        fn on_event(&mut self, event: &Event) {
-            if let Event::Warning(message) = event {
-                self.0.push(message.clone());
-            }
-        }
-    }
-    let mut warnings = Warnings(Vec::new());
+    let mut warnings = Warnings::default();
     tiny::pretrain(&recipe, &damaged, &StopSignal::never(), &mut warnings)
         .expect("the run goes on from epoch 2");
     assert!(

@@ -2,7 +2,7 @@
 use std::{collections::BTreeMap, env::args, path::Path};
 
 use equiav_augment::Modality;
-use equiav_models::{Encoder, EncoderConfig, View};
+use equiav_models::{Encoder, EncoderConfig, ViewKind};
 use equiav_train::clips::{DeviceBatch, EvaluationLists};
 use equiav_train::recipe::{Checked, Evaluation, MethodSettings};
 use equiav_train::{Gathered, Method, Metrics, Named, Needs, NoOp, RunOptions, StepContext};
@@ -20,7 +20,7 @@ impl Method for VicReg {
     }
     fn embed(&self, batch: &DeviceBatch) -> anyhow::Result<Named> {
         let embed = |(modality, encoder): (&Modality, &Encoder)| {
-            let tokens = encoder.forward(&batch.inputs[modality].plain.values, View::Plain);
+            let tokens = encoder.forward(&batch.inputs[modality].plain.values, ViewKind::Plain);
             (modality.to_string(), tokens.mean_dim([1i64].as_slice(), false, None))
         };
         Ok(self.1.iter().map(embed).collect())

@@ -27,8 +27,9 @@ impl ScaleAndShift {
 }
 
 impl Predict for ScaleAndShift {
-    /// `tokens` `[b, n, width]` and `vectors` `[b, q, vector]` to `[b, q, width]`.
-    fn predict(&self, tokens: &Tensor, vectors: &Tensor) -> Tensor {
+    /// `tokens` `[b, n, width]` and `vectors` `[b, q, vector]` to `[b, q, width]`; all tokens count, since the recipe
+    /// masks no padding.
+    fn predict(&self, tokens: &Tensor, vectors: &Tensor, _: Option<&Tensor>) -> Tensor {
         let mean = tokens.mean_dim([1i64].as_slice(), true, None); // [b, 1, width]
         mean * (vectors.apply(&self.scale) + 1.0) + vectors.apply(&self.shift)
     }

@@ -2,7 +2,8 @@
 #![allow(dead_code)] // Each test file uses its part.
 
 use equiav_models::{
-    BranchConfig, EncoderConfig, HeadConfig, InputConfig, MlpConfig, PredictorConfig, Views,
+    BranchConfig, BranchInput, EncoderConfig, HeadConfig, InputConfig, MlpConfig, PoolConfig,
+    PredictorConfig,
 };
 use tch::{Device, Kind, Tensor};
 
@@ -27,6 +28,7 @@ pub(crate) fn branch(suffix: &str, predictor: PredictorConfig) -> BranchConfig {
             patch: 4,
             mlp: MLP,
             mask_padding: false,
+            pool: PoolConfig::Mean,
         },
         predictor,
         intra_head: HeadConfig { hidden: 9, out: 5 },
@@ -38,9 +40,9 @@ pub(crate) fn random(shape: &[i64]) -> Tensor {
     Tensor::randn(shape, (Kind::Float, Device::Cpu))
 }
 
-/// Views of `b` clips for [`branch`], with `s` sampled vectors each.
-pub(crate) fn views(b: i64, s: i64) -> Views {
-    Views {
+/// BranchInput of `b` clips for [`branch`], with `s` sampled vectors each.
+pub(crate) fn views(b: i64, s: i64) -> BranchInput {
+    BranchInput {
         plain: random(&[b, 3, 8, 12]),
         augmented: random(&[b, 3, 8, 12]),
         vectors: random(&[b, 7]),

@@ -1,7 +1,7 @@
 //! The description of a dump: configuration, optimiser, schedule, and what was logged of each step.
 
 use equiav_models::{
-    BranchConfig, EncoderConfig, HeadConfig, InputConfig, MlpConfig, PredictorConfig,
+    BranchConfig, EncoderConfig, HeadConfig, InputConfig, MlpConfig, PoolConfig, PredictorConfig,
 };
 use equiav_torch::AdamWConfig;
 use serde::Deserialize;
@@ -83,6 +83,7 @@ impl Model {
                 patch: 16,
                 mlp,
                 mask_padding: false,
+                pool: PoolConfig::Mean,
             },
             predictor: PredictorConfig::Attention { hidden, heads: 8, head_width: 64, mlp },
             intra_head: head(self.intra_proj_out_dim),

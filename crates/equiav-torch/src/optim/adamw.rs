@@ -29,7 +29,7 @@ pub struct AdamWConfig {
 /// ```
 ///
 /// A parameter without a gradient is left alone, decay included, and its `t` stands still. Parameters may
-/// learn at a multiple of the learning rate, see [`with_factors`](Self::with_factors).
+/// learn at a multiple of the learning rate, or with a decay of their own, see [`with_groups`](Self::with_groups).
 #[derive(Debug)]
 pub struct AdamW {
     config: AdamWConfig,
@@ -41,10 +41,19 @@ pub struct AdamW {
     groups: Vec<Group>,
 }
 
-/// Parameters that learn at one multiple of the learning rate; its tensors are those of the optimiser.
+/// How parameters are trained that need not be trained as the rest.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GroupConfig {
+    /// What the learning rate is multiplied by, that of the decay included, at least 0.
+    pub factor: f64,
+    /// The decoupled weight decay, at least 0.
+    pub weight_decay: f64,
+}
+
+/// Parameters that learn alike; its tensors are those of the optimiser.
 #[derive(Debug)]
 struct Group {
-    factor: f64,
+    config: GroupConfig,
     parameters: Vec<Tensor>,
     exp_avgs: Vec<Tensor>,
     exp_avg_sqs: Vec<Tensor>,
@@ -76,39 +85,36 @@ impl AdamW {
         let steps = parameters.iter().map(step).collect();
         let groups = Vec::new();
         let all = Self { config, names, parameters, exp_avgs, exp_avg_sqs, steps, groups };
-        all.with_factors(|_| 1.0)
+        all.with_groups(|_| GroupConfig { factor: 1.0, weight_decay: config.weight_decay })
     }
 
-    /// Has each parameter learn at `factor` of its name times the learning rate, decay included.
+    /// Has each parameter learn as `config` of its name says; those of equal configurations are updated together.
     ///
-    /// Factors are no part of the state.
+    /// Configurations of groups are no part of the state.
     ///
     /// # Panics
     ///
-    /// If a factor is below 0 or not finite.
+    /// If a factor or a weight decay is below 0 or not finite.
     #[track_caller]
-    pub fn with_factors(mut self, factor: impl Fn(&str) -> f64) -> Self {
-        let mut places: Vec<(f64, Vec<usize>)> = Vec::new();
+    pub fn with_groups(mut self, config: impl Fn(&str) -> GroupConfig) -> Self {
+        let mut places: Vec<(GroupConfig, Vec<usize>)> = Vec::new();
         for (place, name) in self.names.iter().enumerate() {
-            let factor = factor(name);
-            assert!(
-                factor.is_finite() && factor >= 0.0,
-                "AdamW: {factor} is no factor of `{name}`"
-            );
-            match places.iter_mut().find(|(known, _)| *known == factor) {
+            let config = config(name);
+            config.check(name);
+            match places.iter_mut().find(|(known, _)| *known == config) {
                 Some((_, places)) => places.push(place),
-                None => places.push((factor, vec![place])),
+                None => places.push((config, vec![place])),
             }
         }
         self.groups =
-            places.into_iter().map(|(factor, places)| self.group(factor, &places)).collect();
+            places.into_iter().map(|(config, places)| self.group(config, &places)).collect();
         self
     }
 
-    fn group(&self, factor: f64, places: &[usize]) -> Group {
+    fn group(&self, config: GroupConfig, places: &[usize]) -> Group {
         let take = |list: &[Tensor]| places.iter().map(|at| list[*at].shallow_clone()).collect();
         Group {
-            factor,
+            config,
             parameters: take(&self.parameters),
             exp_avgs: take(&self.exp_avgs),
             exp_avg_sqs: take(&self.exp_avg_sqs),
@@ -170,7 +176,7 @@ impl AdamW {
     }
 
     fn update(&mut self, lr: f64, found_inf: Option<&Tensor>) -> Result<(), TorchError> {
-        let AdamWConfig { betas: (beta1, beta2), eps, weight_decay } = self.config;
+        let AdamWConfig { betas: (beta1, beta2), eps, .. } = self.config;
         for group in &self.groups {
             let lists = ffi::Lists {
                 parameters: &group.parameters,
@@ -178,7 +184,8 @@ impl AdamW {
                 exp_avg_sqs: &group.exp_avg_sqs,
                 steps: &group.steps,
             };
-            let lr = lr * group.factor;
+            let GroupConfig { factor, weight_decay } = group.config;
+            let lr = lr * factor;
             let settings = ffi::Settings { lr, beta1, beta2, eps, weight_decay };
             ffi::adamw_step(&lists, &settings, found_inf)?;
         }
@@ -214,6 +221,16 @@ impl AdamW {
             ("exp_avg_sq", &self.exp_avg_sqs[place]),
             ("step", &self.steps[place]),
         ]
+    }
+}
+
+impl GroupConfig {
+    #[track_caller]
+    fn check(self, name: &str) {
+        let Self { factor, weight_decay } = self;
+        assert!(factor.is_finite() && factor >= 0.0, "AdamW: {factor} is no factor of `{name}`");
+        let decays = weight_decay.is_finite() && weight_decay >= 0.0;
+        assert!(decays, "AdamW: {weight_decay} is no weight decay of `{name}`");
     }
 }
 

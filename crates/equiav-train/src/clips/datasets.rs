@@ -9,7 +9,7 @@ use super::evaluation_lists::EvaluationLists;
 use super::train_clips::TrainClips;
 use crate::callback::Callback;
 use crate::distributed::World;
-use crate::recipe::{Augment, Data, Evaluation, LabeledData, MethodSettings, Settings};
+use crate::recipe::{Augment, Data, Evaluation, LabeledData, MethodSettings, Precision, Settings};
 
 /// The sections of a recipe that decide what unlabeled clips are trained on, and how they are fed.
 #[derive(Clone, Copy, Debug)]
@@ -43,9 +43,13 @@ pub struct RunClips {
 
 impl RunClips {
     /// The lists to evaluate, with the ranks that share the work.
-    pub(crate) fn evaluation<'a>(&'a self, world: &'a World) -> EvaluationLists<'a> {
+    pub(crate) fn evaluation<'a>(
+        &'a self,
+        world: &'a World,
+        precision: Precision,
+    ) -> EvaluationLists<'a> {
         let Self { train, lists, batch, options } = self;
-        EvaluationLists { lists, train, world, batch: *batch, options: *options }
+        EvaluationLists { lists, train, world, batch: *batch, options: *options, precision }
     }
 
     /// Makes sure that all ranks see the same clips in every list.

@@ -32,9 +32,9 @@ pub struct DeviceBatch {
 #[derive(Debug)]
 pub struct Input {
     /// The view as recorded; of a labeled batch, the one to be classified.
-    pub plain: View,
+    pub plain: InputView,
     /// The transformed view.
-    pub augmented: Option<View>,
+    pub augmented: Option<InputView>,
     /// The parameter vectors of its transformations, `[b, vector]`.
     pub vectors: Option<Tensor>,
     /// Sampled parameter vectors of which no view was made, `[b, S, vector]`.
@@ -43,7 +43,7 @@ pub struct Input {
 
 /// One view of a modality.
 #[derive(Debug)]
-pub struct View {
+pub struct InputView {
     /// Its values, `[b, c, height, width]`, of 1 or 3 channels.
     pub values: Tensor,
     /// Which columns hold material, `[b, width]`, true where they do; absent, all. The others hold padding alone.
@@ -97,7 +97,7 @@ impl DeviceBatch {
     /// The `rows` clips from `first` on.
     fn part(&self, first: i64, rows: i64) -> Self {
         let cut = |tensor: &Tensor| tensor.narrow(0, first, rows);
-        let view = |view: &View| View {
+        let view = |view: &InputView| InputView {
             values: cut(&view.values),
             material: view.material.as_ref().map(cut),
         };
@@ -124,8 +124,8 @@ fn input(part: &Part, device: Device) -> Input {
     let padded = both.iter().any(|columns| columns.iter().any(|holds| !holds));
     let [plain, augmented] = both.map(|columns| padded.then(|| flags(columns, device)));
     Input {
-        plain: View { values: tensor(&part.plain, device), material: plain },
-        augmented: Some(View { values: tensor(&part.augmented, device), material: augmented }),
+        plain: InputView { values: tensor(&part.plain, device), material: plain },
+        augmented: Some(InputView { values: tensor(&part.augmented, device), material: augmented }),
         vectors: Some(tensor(&part.vectors, device)),
         centroid: Some(tensor(&part.centroid, device)),
     }
@@ -137,7 +137,7 @@ fn labeled(batch: &LabeledBatch, device: Device) -> DeviceBatch {
             Modality::Audio => material(&batch.material, device),
             Modality::Visual => None,
         };
-        let plain = View { values: tensor(view, device), material };
+        let plain = InputView { values: tensor(view, device), material };
         (*modality, Input { plain, augmented: None, vectors: None, centroid: None })
     };
     DeviceBatch {

@@ -9,9 +9,10 @@ use equiav_data::{Dataset, Evaluation, LoaderOptions, PlainBatch, Visit};
 use ndarray::{Array2, Array4, ArrayD, ArrayView2, Axis, concatenate};
 use tch::{Device, Kind, Tensor};
 
-use super::device_batch::{DeviceBatch, Input, View, plain_material, tensor};
+use super::device_batch::{DeviceBatch, Input, InputView, plain_material, tensor};
 use super::train_clips::TrainClips;
 use crate::distributed::{ShardedRows, World, own_positions};
+use crate::recipe::Precision;
 
 /// The lists of clips that are measured while training.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +27,8 @@ pub struct EvaluationLists<'a> {
     pub batch: usize,
     /// How clips are fed.
     pub options: LoaderOptions,
+    /// What the recipe has networks compute in.
+    pub precision: Precision,
 }
 
 impl EvaluationLists<'_> {
@@ -42,37 +45,49 @@ impl EvaluationLists<'_> {
         embed: impl Fn(&DeviceBatch) -> anyhow::Result<BTreeMap<String, Tensor>>,
     ) -> anyhow::Result<ShardedRows> {
         let mine = own_positions(dataset.len(), self.batch, self.world);
-        let mut batches = Evaluation::new(dataset.clone(), mine, self.batch, self.options)?;
-        let mut clips = Vec::new();
-        let mut blocks: BTreeMap<String, Vec<Array2<f32>>> = BTreeMap::new();
-        for batch in batches.by_ref() {
-            let batch = batch?;
-            let rows = tch::no_grad(|| embed(&plain(&batch, device)))?;
-            for (name, rows) in rows {
-                let rows: ArrayD<f32> =
-                    (&rows.to_kind(Kind::Float).to_device(Device::Cpu)).try_into()?;
-                blocks.entry(name).or_default().push(rows.into_dimensionality()?);
-            }
-            clips.extend(batch.clips);
-        }
-        let stack = |(name, blocks): (String, Vec<Array2<f32>>)| {
-            let views: Vec<ArrayView2<'_, f32>> = blocks.iter().map(Array2::view).collect();
-            Ok((name, concatenate(Axis(0), &views)?))
-        };
-        let rows = blocks.into_iter().map(stack).collect::<anyhow::Result<BTreeMap<_, _>>>()?;
-        let skipped = batches.skipped();
-        let skipped = skipped.iter().map(|error| (error.clip, error.to_string())).collect();
-        let all = ShardedRows { clips, skipped, rows }.gather(self.world)?;
+        let batches = Evaluation::new(dataset.clone(), mine, self.batch, self.options)?;
+        let all = embed_batches(batches, device, embed)?.gather(self.world)?;
         ensure!(!all.clips.is_empty(), "no clip can be read");
         Ok(all)
     }
+}
+
+/// What `embed` makes of the plain views of every readable clip of `batches`, by name, in their order.
+///
+/// # Errors
+///
+/// If the data set's folder is gone, `embed` fails, or its rows are no `[b, width]`.
+pub(crate) fn embed_batches(
+    mut batches: Evaluation,
+    device: Device,
+    embed: impl Fn(&DeviceBatch) -> anyhow::Result<BTreeMap<String, Tensor>>,
+) -> anyhow::Result<ShardedRows> {
+    let mut clips = Vec::new();
+    let mut blocks: BTreeMap<String, Vec<Array2<f32>>> = BTreeMap::new();
+    for batch in batches.by_ref() {
+        let batch = batch?;
+        let rows = tch::no_grad(|| embed(&plain(&batch, device)))?;
+        for (name, rows) in rows {
+            let rows: ArrayD<f32> =
+                (&rows.to_kind(Kind::Float).to_device(Device::Cpu)).try_into()?;
+            blocks.entry(name).or_default().push(rows.into_dimensionality()?);
+        }
+        clips.extend(batch.clips);
+    }
+    let stack = |(name, blocks): (String, Vec<Array2<f32>>)| {
+        let views: Vec<ArrayView2<'_, f32>> = blocks.iter().map(Array2::view).collect();
+        Ok((name, concatenate(Axis(0), &views)?))
+    };
+    let rows = blocks.into_iter().map(stack).collect::<anyhow::Result<_>>()?;
+    let skipped = batches.skipped().iter().map(|error| (error.clip, error.to_string())).collect();
+    Ok(ShardedRows { clips, skipped, rows })
 }
 
 /// The plain views of `batch` on `device`.
 fn plain(batch: &PlainBatch, device: Device) -> DeviceBatch {
     let input = |(modality, values): (&Modality, &Array4<f32>)| {
         let material = plain_material(batch, *modality, device);
-        let plain = View { values: tensor(values, device), material };
+        let plain = InputView { values: tensor(values, device), material };
         (*modality, Input { plain, augmented: None, vectors: None, centroid: None })
     };
     let visit = |clip: &usize| Visit { epoch: 0, repetition: 0, clip: *clip };

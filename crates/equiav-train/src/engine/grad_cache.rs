@@ -7,7 +7,7 @@
 mod independent;
 
 use anyhow::Context;
-use equiav_torch::{FullPrecision, GradientAverage, GroupError, LossScaler};
+use equiav_torch::{FullPrecision, GradientAverage, GroupError};
 use tch::{Kind, Tensor};
 
 use super::compute::narrowed;
@@ -124,7 +124,7 @@ fn terms<M: Method>(
         Terms::new(each, recipe.weights, measures)
     })?;
     let loss = if share == 1.0 { terms.total.shallow_clone() } else { &terms.total * share };
-    let scaled = scaled(&loss, state.scaler.as_ref());
+    let scaled = state.scaler.as_ref().map_or_else(|| loss.shallow_clone(), |all| all.scale(&loss));
     backward(state, |gradients| gradients.accumulate(&scaled))?;
     Ok(terms)
 }
@@ -142,14 +142,6 @@ fn backward<M: Method>(
 ) -> Result<(), GroupError> {
     let device = state.device();
     profiler::at(Phase::Backward, device, || work(&mut state.gradients))
-}
-
-/// What is differentiated: `loss`, times the scale where there is one.
-fn scaled(loss: &Tensor, scaler: Option<&LossScaler>) -> Tensor {
-    match scaler {
-        Some(scaler) => scaler.scale(loss),
-        None => loss.shallow_clone(),
-    }
 }
 
 /// The rows of all parts by name, as variables of their own, in fp32 but for those that count.

@@ -76,6 +76,8 @@ pub struct ParamGroup {
     pub matches: Box<dyn Fn(&str) -> bool>,
     /// What the learning rate is multiplied by.
     pub lr_factor: f64,
+    /// The decoupled weight decay; none for the recipe's `optimizer.weight_decay`.
+    pub weight_decay: Option<f64>,
     /// Whether it is not trained at all, and absent from the optimizer's state.
     pub frozen: bool,
 }
@@ -119,6 +121,12 @@ pub trait Method {
         all: &Gathered,
         step: &StepContext<'_>,
     ) -> anyhow::Result<Vec<Term>>;
+
+    /// The names of all terms that there may be, which `[objective.weights]` of the recipe may weigh: a weight of any
+    /// other is refused before the first step. Empty where any name will do.
+    fn term_names(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// Numbers that are logged beside the terms, each `[]`; computed without gradient.
     fn measures(&self, own: &Named) -> Named {

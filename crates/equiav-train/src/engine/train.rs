@@ -14,7 +14,7 @@ use super::train_state::TrainState;
 use crate::callback::{Callback, Event};
 use crate::clips::RunClips;
 use crate::distributed::{World, device};
-use crate::recipe::{Checked, Sections};
+use crate::recipe::{Checked, Sections, Shared};
 use crate::run_dir::{State, lock};
 use run::Run;
 
@@ -73,6 +73,7 @@ pub fn train<S: Sections, M: Method>(
         let (method, clips) = build(device, callback)?;
         clips.ensure_same(world)?;
         ensure_needs(&method, &clips)?;
+        ensure_terms(&method, shared)?;
         let state = TrainState::new(method, shared, world)?;
         let mut run = Run::open(state, &clips, shared, (out, &recipe.to_toml()), callback)?;
         let stopped = run.train(stop, callback)?;
@@ -98,4 +99,16 @@ fn ensure_needs<M: Method>(method: &M, clips: &RunClips) -> anyhow::Result<()> {
     ensure!(!needs.labels || labeled, "the method needs labels, and the clips have none");
     ensure!(!needs.augmented || !labeled, "the method needs augmented views with their vectors");
     Ok(())
+}
+
+/// Refuses weights of terms that `method` does not have.
+fn ensure_terms<M: Method>(method: &M, recipe: Shared<'_>) -> anyhow::Result<()> {
+    let known = method.term_names();
+    let mut weighed = recipe.weights.into_iter().flatten().map(|(name, _)| name);
+    match weighed.find(|name| !known.is_empty() && !known.contains(name)) {
+        Some(name) => {
+            bail!("objective.weights.{name}: unknown term, expected one of {}", known.join(", "))
+        }
+        None => Ok(()),
+    }
 }

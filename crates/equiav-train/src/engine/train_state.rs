@@ -1,5 +1,8 @@
 //! What an update changes: the weights, their moments, the loss scale, the EMA, and the method's own state.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -7,8 +10,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use equiav_models::{read_weights, restore};
 use equiav_torch::{
-    AdamW, AdamWConfig, GradientAverage, GroupError, LossScaler, LossScalerConfig, Reduce,
-    UnusedParameters, clip_grad_norm, found_inf,
+    AdamW, AdamWConfig, GradientAverage, GroupConfig, GroupError, LossScaler, LossScalerConfig,
+    Reduce, UnusedParameters, clip_grad_norm, found_inf,
 };
 use tch::{Device, Tensor};
 
@@ -52,7 +55,11 @@ impl<M: Method> TrainState<M> {
             }
         }
         let optimizer = AdamW::of_store(store, AdamWConfig { betas, eps, weight_decay })
-            .with_factors(|name| group(name).map_or(1.0, |group| group.lr_factor));
+            .with_groups(|name| {
+                let (factor, own) =
+                    group(name).map_or((1.0, None), |group| (group.lr_factor, group.weight_decay));
+                GroupConfig { factor, weight_decay: own.unwrap_or(weight_decay) }
+            });
         let ema = average.map(|decay| Ema::new(store, decay));
         let narrow = recipe.compute.precision == Precision::Fp16;
         let scaler = narrow.then(|| LossScaler::new(LossScalerConfig::PYTORCH, store.device()));

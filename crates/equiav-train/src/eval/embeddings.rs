@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use equiav_augment::{Modality, Purpose, stream};
-use equiav_data::{Dataset, Evaluation, PlainBatch};
+use equiav_data::{Dataset, Evaluation};
 use equiav_models::Inter;
-use ndarray::{Array2, Array4, ArrayD, ArrayView2, Axis, concatenate};
+use ndarray::Array2;
 use serde::{Deserialize, Serialize};
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
-use crate::clips;
+use crate::clips::{self, Input, InputView};
 use crate::distributed::World;
 use crate::distributed::{ShardedRows, own_positions};
 use crate::engine::narrowed;
@@ -80,7 +80,7 @@ pub fn embed_as(
     recipe: &Settings,
 ) -> anyhow::Result<Embedded> {
     let all = (0..dataset.len()).collect();
-    embed_clips(variant, dataset, all, network, recipe)
+    Ok(embed_clips(variant, dataset, all, network, recipe)?.into())
 }
 
 /// As [`embed`], each of `processes` embedding every so many batches of the list; all get the whole.
@@ -96,15 +96,15 @@ pub(crate) fn embed_sharded(
 ) -> anyhow::Result<Embedded> {
     let mine = own_positions(dataset.len(), recipe.evaluation.batch, world);
     let own = embed_clips(Variant::of(recipe), dataset, mine, network, recipe)?;
-    let rows = own.rows.into_iter().map(|(modality, rows)| (modality.to_string(), rows));
-    let own = ShardedRows { clips: own.clips, skipped: own.skipped, rows: rows.collect() };
-    let mut all = own.gather(world)?;
-    let rows = network
-        .branches
-        .keys()
-        .filter_map(|modality| Some((*modality, all.rows.remove(&modality.to_string())?)));
-    let rows = rows.collect();
-    Ok(Embedded { clips: all.clips, skipped: all.skipped, rows })
+    Ok(own.gather(world)?.into())
+}
+
+impl From<ShardedRows> for Embedded {
+    fn from(mut all: ShardedRows) -> Self {
+        let named = |modality: Modality| Some((modality, all.rows.remove(modality.name())?));
+        let rows = Modality::ALL.into_iter().filter_map(named).collect();
+        Self { clips: all.clips, skipped: all.skipped, rows }
+    }
 }
 
 /// Embeds the readable ones of `clips`.
@@ -114,48 +114,19 @@ fn embed_clips(
     clips: Vec<usize>,
     network: &Network,
     recipe: &Settings,
-) -> anyhow::Result<Embedded> {
-    let vectors = fixed_vectors(variant, recipe, network.store.device());
-    let batch = recipe.evaluation.batch;
-    let mut loader = Evaluation::new(dataset, clips, batch, clips::loader_options(&recipe.data))?;
-    let mut clips = Vec::new();
-    let mut rows: BTreeMap<Modality, Vec<Array2<f32>>> = BTreeMap::new();
-    for batch in loader.by_ref() {
-        let batch: PlainBatch = batch?;
-        for (modality, embedding) in embed_batch(&batch, network, &vectors, recipe)? {
-            rows.entry(modality).or_default().push(embedding);
-        }
-        clips.extend(batch.clips);
-    }
-    let stack = |(modality, blocks): (Modality, Vec<Array2<f32>>)| {
-        let views: Vec<ArrayView2<'_, f32>> = blocks.iter().map(Array2::view).collect();
-        Ok((modality, concatenate(Axis(0), &views)?))
-    };
-    let rows = rows.into_iter().map(stack).collect::<anyhow::Result<_>>()?;
-    let skipped = loader.skipped().iter().map(|error| (error.clip, error.to_string())).collect();
-    Ok(Embedded { clips, skipped, rows })
-}
-
-/// The embeddings of one batch, `[b, width]` per modality.
-fn embed_batch(
-    batch: &PlainBatch,
-    network: &Network,
-    vectors: &BTreeMap<Modality, Tensor>,
-    recipe: &Settings,
-) -> anyhow::Result<BTreeMap<Modality, Array2<f32>>> {
+) -> anyhow::Result<ShardedRows> {
     let device = network.store.device();
-    let embed = |(modality, plain): (&Modality, &Array4<f32>)| {
-        let material = clips::plain_material(batch, *modality, device);
-        let plain = clips::tensor(plain, device);
-        let embed =
-            || network.branches[modality].embed(&plain, vectors.get(modality), material.as_ref());
-        let embedding =
-            tch::no_grad(|| narrowed(network.store.device(), recipe.compute.precision, embed));
-        let embedding = embedding.to_kind(Kind::Float).to_device(Device::Cpu);
-        let rows: ArrayD<f32> = (&embedding).try_into()?;
-        Ok((*modality, rows.into_dimensionality()?))
-    };
-    batch.parts.iter().map(embed).collect()
+    let vectors = fixed_vectors(variant, recipe, device);
+    let (batch, options) = (recipe.evaluation.batch, clips::loader_options(&recipe.data));
+    clips::embed_batches(Evaluation::new(dataset, clips, batch, options)?, device, |batch| {
+        let embed = |(modality, input): (&Modality, &Input)| {
+            let InputView { values, material } = &input.plain;
+            let vectors = vectors.get(modality);
+            let embed = || network.branches[modality].embed(values, vectors, material.as_ref());
+            (modality.to_string(), narrowed(device, recipe.compute.precision, embed))
+        };
+        Ok(batch.inputs.iter().map(embed).collect())
+    })
 }
 
 /// The fixed set of parameter vectors that every clip is embedded with, `[S, P]` per modality; none

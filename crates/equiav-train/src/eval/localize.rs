@@ -1,12 +1,12 @@
 //! Where in pictures a sound is seen: what its picture's similarity to it owes to every token.
 //!
 //! Retrieval compares one point of each modality's token space, `c`, after the head of the inter-modal
-//! loss: the mean of the tokens, or the mean of the predictions from them. A token is as much a place of
+//! loss: what the tokens are pooled to, by default their mean, or the mean of the predictions from them. A token is as much a place of
 //! the sound as the similarity falls when the token is left out; the factor makes maps of grids of other
 //! sizes comparable:
 //!
 //! ```text
-//! s(h, x) = cos(head_v(c_v(h)), head_a(c_a(x)))       c(h) = mean(h), or mean over k of u(h, t_k)
+//! s(h, x) = cos(head_v(c_v(h)), head_a(c_a(x)))       c(h) = pool(h), or mean over k of u(h, t_k)
 //! map(i)  = (n − 1) (s(h, x) − s(h without h_i, x))
 //! ```
 //!
@@ -30,7 +30,7 @@ use anyhow::ensure;
 use equiav_augment::{Image, Modality, Spectrogram};
 use equiav_data::Orientation;
 use equiav_frontend::{Analyzer, Waveform};
-use equiav_models::{Branch, View};
+use equiav_models::{Branch, Features, ViewKind};
 use equiav_torch::FullPrecision;
 use ndarray::{Array3, Axis};
 use tch::{Device, Kind, Tensor};
@@ -75,10 +75,17 @@ impl<'a> Localizer<'a> {
     ///
     /// # Errors
     ///
-    /// If the patches cannot be moved so finely, or the variant has no vectors.
+    /// If the tokens of pictures lie on no grid of patches, these cannot be moved so finely, or the variant has no
+    /// vectors.
     pub fn new(trained: &'a LoadedModel, options: MapOptions) -> anyhow::Result<Self> {
         let (network, recipe) = (&trained.network, &*trained.recipe);
         let patch = recipe.model.encoder.patch;
+        let side = recipe.front_end.image as i64 / patch;
+        ensure!(
+            network.branches[&Modality::Visual].grid() == Some([side, side]),
+            "maps of places need an encoder of pictures whose tokens lie on a grid of {side} x {side} patches, as \
+             model.encoder.patch says (help: implement `Encode::grid`)"
+        );
         ensure!(
             options.finer == 1 || options.finer > 1 && patch % (2 * options.finer) == 0,
             "a grid {} times finer: 1, or what divides half a patch of {patch} pixels",
@@ -209,7 +216,7 @@ impl<'a> Localizer<'a> {
     /// to the unit embedding itself, `[b, out]`.
     fn places(&self, inputs: &Tensor) -> [Tensor; 2] {
         let branch = &self.network.branches[&Modality::Visual];
-        let [rows, columns] = branch.grid();
+        let [rows, columns] = branch.grid().expect("as the localizer was made for");
         let whole = self.run(|| {
             let vectors = self.vectors.get(&Modality::Visual);
             unit(&branch.embed(inputs, vectors, None))
@@ -217,7 +224,7 @@ impl<'a> Localizer<'a> {
         let (patch, finer) = (self.recipe.model.encoder.patch, self.options.finer);
         let moved = moves(inputs, patch, finer);
         let each = moved.iter().map(|input| {
-            let shares = self.run(|| self.shares(branch, &branch.encode(input, View::Plain)));
+            let shares = self.run(|| self.shares(branch, &branch.encode(input, ViewKind::Plain)));
             shares.unflatten(1, [rows, columns])
         });
         [interleaved(&each.collect::<Vec<_>>(), finer), whole]
@@ -228,11 +235,11 @@ impl<'a> Localizer<'a> {
         let count = tokens.size()[1];
         let all = unit(&branch.project(&self.center(branch, tokens))).unsqueeze(1);
         let without = match self.options.variant {
-            Variant::Clean => {
+            Variant::Clean if branch.pools_by_mean() => {
                 let mean = tokens.mean_dim([1i64].as_slice(), true, None);
                 &mean - (tokens - &mean) / (count - 1) as f64
             }
-            Variant::Centroid { .. } => {
+            _ => {
                 let others = |left_out: i64| {
                     let (before, after) = (left_out, count - left_out - 1);
                     let parts =
@@ -247,14 +254,11 @@ impl<'a> Localizer<'a> {
 
     /// The point that stands for `tokens` `[b, n, width]`, `[b, width]`.
     fn center(&self, branch: &Branch, tokens: &Tensor) -> Tensor {
-        let points = match self.vectors.get(&Modality::Visual) {
-            None => tokens.shallow_clone(),
-            Some(vectors) => {
-                let queries = vectors.unsqueeze(0).expand([tokens.size()[0], -1, -1], false);
-                branch.predict(tokens, &queries)
-            }
+        let Some(vectors) = self.vectors.get(&Modality::Visual) else {
+            return branch.pool(&Features::new(tokens.shallow_clone())).point;
         };
-        points.mean_dim([1i64].as_slice(), false, None)
+        let queries = vectors.unsqueeze(0).expand([tokens.size()[0], -1, -1], false);
+        branch.predict(tokens, &queries, None).mean_dim([1i64].as_slice(), false, None)
     }
 
     fn run(&self, work: impl FnOnce() -> Tensor) -> Tensor {

@@ -12,7 +12,7 @@ use tch::Device;
 use crate::callback::Callback;
 use crate::clips::{self, DeviceBatch, EvaluationLists};
 use crate::distributed::World;
-use crate::engine::Named;
+use crate::engine::{Named, narrowed};
 use crate::eval::embeddings::{Embedded, Variant, embed_as, embed_sharded};
 use crate::eval::ranking;
 use crate::metrics::{ListMetrics, Metric, Metrics};
@@ -135,7 +135,7 @@ pub(crate) fn retrieve_sharded(
 }
 
 /// Measures, on every list of `lists`, how well the rows of either modality find the other's: `embed` makes of a batch
-/// of plain views `[b, width]` under the name of each modality, `audio` and `visual`.
+/// of plain views `[b, width]` under the name of each modality, `audio` and `visual`, in the precision of the recipe.
 ///
 /// # Errors
 ///
@@ -147,10 +147,8 @@ pub fn retrieve_lists(
     embed: impl Fn(&DeviceBatch) -> anyhow::Result<Named>,
 ) -> anyhow::Result<Metrics> {
     let one = |(name, dataset): &(String, Arc<Dataset>)| {
-        let mut all = lists.embed(dataset, device, &embed)?;
-        let named = |modality: Modality| Some((modality, all.rows.remove(modality.name())?));
-        let rows = Modality::ALL.into_iter().filter_map(named).collect();
-        let embedded = Embedded { clips: all.clips, skipped: all.skipped, rows };
+        let embed = |batch: &_| narrowed(device, lists.precision, || embed(batch));
+        let embedded = lists.embed(dataset, device, embed)?.into();
         let figures = || figures(None, name, dataset, embedded, evaluation);
         Ok((&lists.world.rank0_then_broadcast("retrieval", figures)?).into())
     };

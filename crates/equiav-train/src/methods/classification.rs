@@ -66,7 +66,12 @@ impl Method for Classification {
         // PUBLISHED: head-rate-overwritten, the published schedule sets all groups to the base rate;
         // here the head's factor acts.
         let lr_factor = self.recipe.objective.head_factor;
-        vec![ParamGroup { matches: Box::new(is_head), lr_factor, frozen: false }]
+        vec![ParamGroup {
+            matches: Box::new(is_head),
+            lr_factor,
+            weight_decay: None,
+            frozen: false,
+        }]
     }
 
     fn embed(&self, batch: &DeviceBatch) -> anyhow::Result<Named> {

@@ -14,7 +14,7 @@ mod measures;
 
 use equiav_augment::{Modality, Profile};
 use equiav_loss::{Temperature, info_nce, nt_xent};
-use equiav_models::{Intra, Material, Views};
+use equiav_models::{BranchInput, Intra, MaterialMasks};
 use tch::{Device, Tensor, nn};
 
 use crate::callback::Callback;
@@ -121,6 +121,11 @@ impl Method for EquiAv {
         Ok(terms)
     }
 
+    fn term_names(&self) -> Vec<String> {
+        let intra = self.network.branches.keys().map(|modality| format!("intra_{modality}"));
+        intra.chain(["inter".to_owned()]).collect()
+    }
+
     fn measures(&self, own: &Named) -> Named {
         measures::measures(own)
     }
@@ -135,19 +140,16 @@ impl Method for EquiAv {
 }
 
 /// The inputs of one modality as its branch takes them.
-fn views(input: &Input) -> anyhow::Result<Views> {
+fn views(input: &Input) -> anyhow::Result<BranchInput> {
     let missing = || anyhow::anyhow!("EquiAV needs augmented views with their parameter vectors");
     let augmented = input.augmented.as_ref().ok_or_else(missing)?;
-    let material = input.plain.material.as_ref().zip(augmented.material.as_ref());
     let shared = |tensor: &Option<Tensor>| tensor.as_ref().map(Tensor::shallow_clone);
-    Ok(Views {
+    let masks = shared(&input.plain.material).zip(shared(&augmented.material));
+    Ok(BranchInput {
         plain: input.plain.values.shallow_clone(),
         augmented: augmented.values.shallow_clone(),
         vectors: shared(&input.vectors).ok_or_else(missing)?,
         centroid: shared(&input.centroid).ok_or_else(missing)?,
-        material: material.map(|(plain, augmented)| Material {
-            plain: plain.shallow_clone(),
-            augmented: augmented.shallow_clone(),
-        }),
+        material: masks.map(|(plain, augmented)| MaterialMasks { plain, augmented }),
     })
 }

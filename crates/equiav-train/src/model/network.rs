@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow, ensure};
 use equiav_augment::Modality;
 use equiav_models::{Branch, BranchConfig, Predict};
 use equiav_torch::checkpoint;
@@ -30,7 +30,7 @@ impl Network {
     ///
     /// If libtorch fails.
     pub fn new(recipe: &Settings, device: Device) -> anyhow::Result<Self> {
-        Self::built(recipe, device, |config, root| config.build(root))
+        Self::with_branches(recipe, device, |config, root| config.build(root))
     }
 
     /// As [`new`](Self::new), with predictors of the caller's own instead of the recipe's `model.predictor`: `make` gets
@@ -44,12 +44,18 @@ impl Network {
         device: Device,
         make: impl Fn(&nn::Path, &BranchConfig) -> P,
     ) -> anyhow::Result<Self> {
-        Self::built(recipe, device, |config, root| {
-            config.build_with(root, |path| make(path, config))
+        Self::with_branches(recipe, device, |config, root| {
+            config.builder(root).predictor(|path| make(path, config)).build()
         })
     }
 
-    fn built(
+    /// As [`new`](Self::new), with branches of the caller's own making: `build` gets what the branch is made from, and
+    /// the root of the store. [`BranchConfig::builder`] swaps any part of one, such as the encoder.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new); also if the recipe wants blocks computed twice, and an encoder offers none.
+    pub fn with_branches(
         recipe: &Settings,
         device: Device,
         build: impl Fn(&BranchConfig, &nn::Path) -> Branch,
@@ -59,8 +65,11 @@ impl Network {
         let one = |(modality, config): (Modality, BranchConfig)| (modality, build(&config, &root));
         let mut branches: BTreeMap<Modality, Branch> =
             seeded(recipe.seed, || recipe.branches().into_iter().map(one).collect());
-        if recipe.compute.recompute_blocks {
-            branches.values_mut().for_each(|branch| branch.checkpoint_blocks(Some(checkpoint)));
+        for (modality, branch) in &mut branches {
+            let blocks = recipe.compute.recompute_blocks.then_some(checkpoint as _);
+            branch
+                .checkpoint_blocks(blocks)
+                .with_context(|| format!("in the {modality} network"))?;
         }
         let objective = &recipe.objective;
         let log_temperature = objective.learn_temperature.then(|| {
@@ -85,12 +94,20 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new).
+    /// As [`new`](Self::new); also if a part of this network is from outside, so that the recipe does not tell how to
+    /// make another.
     pub fn sharing(&self, recipe: &Settings) -> anyhow::Result<Self> {
         let other = Self::new(recipe, self.store.device())?;
         let own = self.store.variables();
-        for (name, mut variable) in other.store.variables() {
-            tch::no_grad(|| variable.f_set_data(&own[&name]))?;
+        let others = other.store.variables();
+        ensure!(
+            own.len() == others.len(),
+            "the network is not the recipe's own: it cannot be shared"
+        );
+        for (name, mut variable) in others {
+            let shared =
+                own.get(&name).ok_or_else(|| anyhow!("the network has no `{name}` to share"))?;
+            tch::no_grad(|| variable.f_set_data(shared))?;
         }
         Ok(other)
     }

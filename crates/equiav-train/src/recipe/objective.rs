@@ -8,9 +8,6 @@ use serde::{Deserialize, Serialize};
 
 use super::positive;
 
-/// The names of the terms.
-const TERMS: [&str; 3] = ["inter", "intra_audio", "intra_visual"];
-
 /// The losses.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -40,16 +37,9 @@ impl Objective {
         positive("objective.loss_chunk_size", self.loss_chunk_size.unwrap_or(1))?;
         let tau = self.temperature;
         ensure!(tau > 0.0 && tau.is_finite(), "objective.temperature = {tau}: expected above 0");
+        // Which terms there are is the method's affair: see `Method::term_names`.
         for (name, weight) in &self.weights {
-            ensure!(
-                TERMS.contains(&name.as_str()),
-                "objective.weights.{name}: unknown term, expected one of {}",
-                TERMS.join(", ")
-            );
             ensure!(weight.is_finite(), "objective.weights.{name} = {weight}: expected a number");
-        }
-        for term in TERMS {
-            ensure!(self.weights.contains_key(term), "objective.weights: missing `{term}`");
         }
         Ok(())
     }

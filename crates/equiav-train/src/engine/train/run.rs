@@ -114,7 +114,7 @@ impl<'a, M: Method> Run<'a, M> {
     ) -> anyhow::Result<Option<i32>> {
         let world = self.state.world.clone();
         let State { epoch: number, used, .. } = self.progress;
-        let lists = self.clips.evaluation(&world);
+        let lists = self.clips.evaluation(&world, self.recipe.compute.precision);
         self.state.method.epoch_start(&mut Epoch { number, used, lists })?;
         let pass = self.sampler.pass(number, world.share(used));
         let mut batches = self.clips.train.batches(pass)?;
@@ -221,7 +221,7 @@ impl<'a, M: Method> Run<'a, M> {
     /// Measures every list.
     fn evaluate(&mut self, callback: &mut dyn Callback) -> anyhow::Result<()> {
         let world = self.state.world.clone();
-        let lists = self.clips.evaluation(&world);
+        let lists = self.clips.evaluation(&world, self.recipe.compute.precision);
         let metrics = self.state.with_ema(|method| method.evaluate(&lists))?;
         let State { step, epoch, .. } = self.progress;
         if let Some(loggers) = &mut self.loggers {

@@ -157,16 +157,7 @@ mod tests {
     use std::cell::Cell;
 
     use super::*;
-
-    struct Warnings(Vec<String>);
-
-    impl Callback for Warnings {
-        fn on_event(&mut self, event: &Event) {
-            if let Event::Warning(message) = event {
-                self.0.push(message.clone());
-            }
-        }
-    }
+    use crate::callback::Warnings;
 
     #[test]
     fn features_come_from_the_disk_unless_they_are_others_or_damaged() {
@@ -182,7 +173,7 @@ mod tests {
             network: network.to_owned(),
         };
         let made = Cell::new(0);
-        let mut warnings = Warnings(Vec::new());
+        let mut warnings = Warnings::default();
         let mut get = |network: &str, digest: &str| {
             let make = || {
                 made.set(made.get() + 1);

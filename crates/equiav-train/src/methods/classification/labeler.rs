@@ -14,7 +14,7 @@ use serde_json::Value;
 use tch::{Device, Tensor, nn};
 
 use crate::callback::{Callback, Event};
-use crate::clips::{Input, View};
+use crate::clips::{Input, InputView};
 use crate::engine::seeded;
 use crate::recipe::{Finetune, Recipe};
 use crate::run_dir::checkpoint::{self as saved, weights_for_use};
@@ -100,7 +100,7 @@ impl Labeler {
         factors: impl Fn(Modality, &Tensor) -> Option<Tensor>,
     ) -> Tensor {
         let project = |(modality, input): (&Modality, &Input)| {
-            let (name, View { values, material }) = (modality.to_string(), &input.plain);
+            let (name, InputView { values, material }) = (modality.to_string(), &input.plain);
             let factors = factors(*modality, values);
             let project =
                 |factors| self.classifier.project(&name, values, factors, material.as_ref());

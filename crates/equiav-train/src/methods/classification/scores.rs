@@ -11,7 +11,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::SCORES;
 use super::labeler::Labeler;
-use crate::clips::{Input, View, labeled_loader_options, tensor, valid_frames};
+use crate::clips::{Input, InputView, labeled_loader_options, tensor, valid_frames};
 use crate::distributed::{ShardedRows, World, own_positions};
 use crate::engine::narrowed;
 use crate::eval::classification::ClassScores;
@@ -88,7 +88,7 @@ fn probabilities(
     let input = |(modality, values): (&Modality, &Array4<f32>)| {
         let material = heard.as_ref().filter(|_| *modality == Modality::Audio);
         let material = material.map(Tensor::shallow_clone);
-        let plain = View { values: tensor(values, device), material };
+        let plain = InputView { values: tensor(values, device), material };
         (*modality, Input { plain, augmented: None, vectors: None, centroid: None })
     };
     let inputs = batch.parts.iter().map(input).collect();

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use tch::{Tensor, nn};
 
-use crate::init;
-use crate::share::Share;
+use crate::layers::init;
+use crate::layers::share::Share;
 
 /// Which feed-forward network follows an attention.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]

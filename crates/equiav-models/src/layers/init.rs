@@ -2,7 +2,7 @@
 
 use tch::{Tensor, nn};
 
-use crate::norm::Norm;
+use crate::layers::norm::Norm;
 
 /// A linear map from `from` to `to` channels, with bias.
 pub(crate) fn linear(path: nn::Path, from: i64, to: i64) -> nn::Linear {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use anyhow::{bail, ensure};
 use tch::{Tensor, nn};
 
-use crate::report::{ImportReport, WrongShape};
 use crate::weights::Weights;
+use crate::weights::report::{ImportReport, WrongShape};
 
 /// Names of a masked autoencoder's checkpoint that no encoder here has a place for.
 const UNUSED_OF_AUTOENCODER: [&str; 9] = [

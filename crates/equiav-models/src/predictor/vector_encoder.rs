@@ -2,7 +2,7 @@
 
 use tch::{Tensor, nn};
 
-use crate::init;
+use crate::layers::init;
 
 /// Three linear maps with QuickGELU between them.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use tch::{Tensor, nn};
 
-use crate::init;
+use crate::layers::init;
 
 /// Channels that the patch map expects; an input of one channel stands for three equal ones.
 pub(crate) const CHANNELS: i64 = 3;

@@ -2,7 +2,7 @@
 
 use tch::{Kind, Tensor, nn};
 
-use crate::share::Share;
+use crate::layers::share::Share;
 
 /// What the variance is raised by before its root is divided by.
 const EPS: f64 = 1e-5;

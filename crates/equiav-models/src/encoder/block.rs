@@ -3,12 +3,12 @@
 
 use tch::{Tensor, nn};
 
-use crate::attention::SelfAttention;
 use crate::encoder::EncoderConfig;
-use crate::init;
-use crate::mlp::Mlp;
-use crate::norm::Norm;
-use crate::share::Share;
+use crate::layers::attention::SelfAttention;
+use crate::layers::init;
+use crate::layers::mlp::Mlp;
+use crate::layers::norm::Norm;
+use crate::layers::share::Share;
 
 /// A pre-norm block of a vision transformer.
 #[derive(Debug)]

@@ -9,8 +9,8 @@ use anyhow::{Context, bail, ensure};
 use tch::nn;
 
 use crate::config::ModelConfig;
-use crate::import::named_variables;
-use crate::safetensor::to_safetensors;
+use crate::weights::import::named_variables;
+use crate::weights::safetensor::to_safetensors;
 use crate::weights::{Weights, read_weights};
 
 const WEIGHTS: &str = "model.safetensors";

@@ -2,8 +2,8 @@
 
 use tch::{Device, Kind, Tensor, nn};
 
-use crate::init;
-use crate::share::Share;
+use crate::layers::init;
+use crate::layers::share::Share;
 
 /// Attention of tokens to themselves.
 #[derive(Debug)]
@@ -112,11 +112,11 @@ fn attend(q: &Tensor, k: &Tensor, v: &Tensor, counted: Option<&Tensor>) -> Tenso
 }
 
 /// `[b, n, heads · d]` to `[b, heads, n, d]`.
-fn split_heads(x: &Tensor, heads: i64) -> Tensor {
+pub(crate) fn split_heads(x: &Tensor, heads: i64) -> Tensor {
     x.unflatten(-1, [heads, -1]).transpose(1, 2)
 }
 
 /// `[b, heads, n, d]` to `[b, n, heads · d]`.
-fn join_heads(x: &Tensor) -> Tensor {
+pub(crate) fn join_heads(x: &Tensor) -> Tensor {
     x.transpose(1, 2).flatten(2, 3)
 }

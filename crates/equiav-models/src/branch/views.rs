@@ -4,7 +4,7 @@ use tch::Tensor;
 
 /// The views of one modality of a batch.
 #[derive(Debug)]
-pub struct Views {
+pub struct BranchInput {
     /// As recorded, `[b, c, height, width]`, of 1 or 3 channels.
     pub plain: Tensor,
     /// Transformed, the same shape.
@@ -14,12 +14,12 @@ pub struct Views {
     /// Sampled parameter vectors of which no view was made, `[b, S, vector]`.
     pub centroid: Tensor,
     /// Which columns of the views hold material; absent, all. An encoder that masks no padding does not ask.
-    pub material: Option<Material>,
+    pub material: Option<MaterialMasks>,
 }
 
 /// Which columns of both views hold material, `[b, width]`, true where they do; the others hold padding alone.
 #[derive(Debug)]
-pub struct Material {
+pub struct MaterialMasks {
     /// Of the plain views.
     pub plain: Tensor,
     /// Of the augmented views.
