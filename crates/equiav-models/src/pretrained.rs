@@ -75,7 +75,7 @@ impl Pretrained {
         let analyzer = Analyzer::new(front_end).with_context(context)?;
         let store = nn::VarStore::new(device);
         let mut branches = BTreeMap::new();
-        for modality in Modality::ALL {
+        for modality in Modality::AUDIO_VISUAL {
             let shape = exported.config.branches.get(modality.name());
             let shape = shape.with_context(|| format!("`branches` has no {modality}"));
             branches.insert(modality, shape.with_context(context)?.build(&store.root()));
@@ -91,7 +91,7 @@ impl Pretrained {
 
     /// Channels of a token.
     pub fn width(&self) -> i64 {
-        self.branches[&Modality::Audio].config().encoder.width
+        self.branches[&Modality::AUDIO].config().encoder.width
     }
 
     /// The features of one channel of sound, in [-1, 1], at `rate` Hz. What is longer than the front end's window is
@@ -107,7 +107,7 @@ impl Pretrained {
         let material = (sound.valid < frames).then(|| {
             Tensor::from_slice(&material).view([1, frames as i64]).to_device(self.device())
         });
-        self.features(Modality::Audio, &audio_input(&sound.spectrogram), material.as_ref())
+        self.features(Modality::AUDIO, &audio_input(&sound.spectrogram), material.as_ref())
     }
 
     /// The features of a picture of any size.
@@ -116,7 +116,7 @@ impl Pretrained {
     ///
     /// If libtorch fails.
     pub fn image(&self, image: &Image) -> anyhow::Result<Features> {
-        self.features(Modality::Visual, &image_input(&self.analyzer.image(image)), None)
+        self.features(Modality::VISUAL, &image_input(&self.analyzer.image(image)), None)
     }
 
     fn features(
@@ -163,7 +163,7 @@ mod tests {
         let features = model.audio(&samples, 16_000).expect("features");
         let input = model.analyzer.audio(&samples, 16_000).expect("a spectrogram").spectrogram;
         let input = Tensor::try_from(&audio_input(&input)).expect("a tensor").unsqueeze(0);
-        let branch = &model.branches[&Modality::Audio];
+        let branch = &model.branches[&Modality::AUDIO];
         let expected = tch::no_grad(|| branch.embed(&input, None, None));
         assert!(model.embed(&features).equal(&expected));
         assert_eq!(features.pooled().size(), [1, model.width()]);

@@ -199,8 +199,8 @@ impl<'a> Localizer<'a> {
     /// `[b, 1, mels, frames]`, of which the frames that hold `material` count, to unit embeddings `[b, out]`.
     fn sounds(&self, inputs: &Tensor, material: Option<&Tensor>) -> Tensor {
         let embed = || {
-            let branch = &self.network.branches[&Modality::Audio];
-            unit(&branch.embed(inputs, self.vectors.get(&Modality::Audio), material))
+            let branch = &self.network.branches[&Modality::AUDIO];
+            unit(&branch.embed(inputs, self.vectors.get(&Modality::AUDIO), material))
         };
         self.run(embed)
     }
@@ -208,10 +208,10 @@ impl<'a> Localizer<'a> {
     /// `[b, 3, side, side]` to what places add to the picture's embedding, `[b, rows, columns, out]`, and
     /// to the unit embedding itself, `[b, out]`.
     fn places(&self, inputs: &Tensor) -> [Tensor; 2] {
-        let branch = &self.network.branches[&Modality::Visual];
+        let branch = &self.network.branches[&Modality::VISUAL];
         let [rows, columns] = branch.grid();
         let whole = self.run(|| {
-            let vectors = self.vectors.get(&Modality::Visual);
+            let vectors = self.vectors.get(&Modality::VISUAL);
             unit(&branch.embed(inputs, vectors, None))
         });
         let (patch, finer) = (self.recipe.model.encoder.patch, self.options.finer);
@@ -247,7 +247,7 @@ impl<'a> Localizer<'a> {
 
     /// The point that stands for `tokens` `[b, n, width]`, `[b, width]`.
     fn center(&self, branch: &Branch, tokens: &Tensor) -> Tensor {
-        let points = match self.vectors.get(&Modality::Visual) {
+        let points = match self.vectors.get(&Modality::VISUAL) {
             None => tokens.shallow_clone(),
             Some(vectors) => {
                 let queries = vectors.unsqueeze(0).expand([tokens.size()[0], -1, -1], false);

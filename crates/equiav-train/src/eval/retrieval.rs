@@ -128,7 +128,7 @@ pub fn retrieve_lists(
     let one = |(name, dataset): &(String, Arc<Dataset>)| {
         let mut all = lists.embed(dataset, device, &embed)?;
         let named = |modality: Modality| Some((modality, all.rows.remove(modality.name())?));
-        let rows = Modality::ALL.into_iter().filter_map(named).collect();
+        let rows = Modality::AUDIO_VISUAL.into_iter().filter_map(named).collect();
         let embedded = Embedded { clips: all.clips, skipped: all.skipped, rows };
         let figures = || figures(None, name, dataset, embedded, evaluation);
         Ok((&lists.world.rank0_then_broadcast("retrieval", figures)?).into())
@@ -192,8 +192,8 @@ fn figures(
     ensure!(found > 0, "no clip of `{list}` can be read");
     let answers = answers(dataset, &embedded.clips, evaluation)?;
     let measure = |embedded: &mut Embedded| {
-        let visual = unit_rows(embedded, Modality::Visual)?;
-        let audio = unit_rows(embedded, Modality::Audio)?;
+        let visual = unit_rows(embedded, Modality::VISUAL)?;
+        let audio = unit_rows(embedded, Modality::AUDIO)?;
         let ranks = ranking::ranks(&visual, &audio, &answers)?;
         let how = Bootstrap::usual(evaluation.seed);
         let sum_up = |ranks: &[_]| Retrieval::of_ranks(ranks, found).with_intervals(ranks, &how);
@@ -251,8 +251,9 @@ fn unit_rows(embedded: &mut Embedded, modality: Modality) -> anyhow::Result<Unit
     let rows = embedded.rows.remove(&modality);
     let rows = rows.with_context(|| format!("there are no {modality} embeddings"))?;
     let what = match modality {
-        Modality::Audio => "audio embeddings",
-        Modality::Visual => "visual embeddings",
+        Modality::AUDIO => "audio embeddings",
+        Modality::VISUAL => "visual embeddings",
+        other => other.name(),
     };
     Ok(UnitRows::new(what, rows.view())?)
 }
@@ -273,7 +274,7 @@ fn answers(
         let keys = rows.iter().map(key).collect::<anyhow::Result<Vec<u64>>>()?;
         anyhow::Ok(Relevance::of_equal_keys(&keys, &keys))
     };
-    Ok(same.or(equal(Modality::Audio)?).or(equal(Modality::Visual)?))
+    Ok(same.or(equal(Modality::AUDIO)?).or(equal(Modality::VISUAL)?))
 }
 
 #[cfg(test)]
