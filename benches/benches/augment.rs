@@ -105,7 +105,7 @@ fn views(criterion: &mut Criterion) {
     for profile in Profile::ALL {
         let name = format!("{profile:?}").to_lowercase();
         let augment = AudioAugment::new(profile, AudioVector::P26);
-        let mut rng = stream(0, 0, 0, Purpose::Augmentation(Modality::Audio));
+        let mut rng = stream(0, 0, 0, Purpose::Augmentation(Modality::AUDIO));
         criterion.bench_function(&format!("augment/audio/views_{name}"), |bencher| {
             let copy = || plain.clone();
             bencher.iter_batched(copy, |x| augment.views(x, &mut rng), BatchSize::LargeInput);
@@ -115,7 +115,7 @@ fn views(criterion: &mut Criterion) {
         });
 
         let augment = VisualAugment::new(profile, VisualVector::P21);
-        let mut rng = stream(0, 0, 0, Purpose::Augmentation(Modality::Visual));
+        let mut rng = stream(0, 0, 0, Purpose::Augmentation(Modality::VISUAL));
         criterion.bench_function(&format!("augment/visual/views_{name}"), |bencher| {
             bencher.iter(|| augment.views(black_box(&file), &file, OUTPUT, &mut rng));
         });

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use equiav_augment::{AudioAugment, AudioVector, VisualAugment, VisualVector};
 use equiav_data::{
-    Clip, Dataset, DatasetConfig, Loader, LoaderOptions, Manifest, Pictures, read_picture,
-    read_sound,
+    Clip, Dataset, DatasetConfig, Loader, LoaderOptions, Manifest, Pictures, audio_visual,
+    read_picture, read_sound,
 };
 use equiav_frontend::{Filterbank, FrontEnd, Resampler};
 use image::{Rgb, RgbImage};
@@ -63,8 +63,10 @@ fn dataset(clips: &[Clip], cache_bytes: usize) -> Arc<Dataset> {
     let config = DatasetConfig {
         clips: Manifest { clips: clips.to_vec() }.into(),
         front_end,
-        audio: AudioAugment::corrected(AudioVector::P24),
-        visual: VisualAugment::corrected(VisualVector::P18),
+        views: audio_visual(
+            AudioAugment::corrected(AudioVector::P24),
+            VisualAugment::corrected(VisualVector::P18),
+        ),
         centroid: 16,
         seed: 1,
         cache_bytes,

@@ -46,7 +46,7 @@ impl AudioVector {
 }
 
 impl Ladder for Spectrogram {
-    const MODALITY: Modality = Modality::Audio;
+    const MODALITY: Modality = Modality::AUDIO;
     const LENGTHS: &'static [AudioVector] = AudioVector::ALL;
     const SPEC: AudioVector = AudioVector::P24;
 
@@ -153,7 +153,7 @@ mod tests {
             let mut augment = AudioAugment::new(profile, AudioVector::P26);
             // What follows moves no frame, but reads all: contrast turns about the mean of the whole.
             augment.family_mut::<Jitter>().chance = Chance::NEVER;
-            let mut rng = stream(seed, 0, 0, Purpose::Augmentation(Modality::Audio));
+            let mut rng = stream(seed, 0, 0, Purpose::Augmentation(Modality::AUDIO));
             let drawn = augment.draw(size, &mut rng);
             let sound = |add: f32| {
                 let values = (0..64 * 16).map(|at| {

@@ -123,7 +123,7 @@ pub fn check_material(
 
 /// The stream of one test case.
 fn rng(seed: u64) -> rand::rngs::ChaCha8Rng {
-    stream(seed, 0, 0, Purpose::Augmentation(Modality::Audio))
+    stream(seed, 0, 0, Purpose::Augmentation(Modality::AUDIO))
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@
 //! augment.family_mut::<Jitter>().chance = "0.5".parse::<f64>()?.try_into()?;
 //!
 //! // Seed, epoch and clip decide the draw: no thread, no order, no restart changes it.
-//! let mut rng = stream(7, 0, 42, Purpose::Augmentation(Modality::Audio));
+//! let mut rng = stream(7, 0, 42, Purpose::Augmentation(Modality::AUDIO));
 //! let views = augment.views(plain, &mut rng);
 //! assert_eq!(views.augmented.size(), size);
 //! assert_eq!(views.vector.len(), augment.slots().len());
@@ -85,7 +85,7 @@ pub use audio::{AudioAugment, AudioDraw, AudioVector};
 pub use chain::{Chain, ChainDraw, ChainError, FamilyRegistry, Link};
 pub use family::{Context, Draw, Family, View, Views};
 pub use image::{Image, ImageSize};
-pub use modality::Modality;
+pub use modality::{Modality, ModalityError};
 pub use profile::Profile;
 pub use random::{Purpose, stream};
 pub use setting::{Chance, Interval, Positive, Setting, SettingError, Share};

@@ -11,8 +11,8 @@ use crate::Modality;
 /// What a stream of random numbers decides.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Purpose {
-    /// Which frame of a clip is seen.
-    Frame,
+    /// Which frame of a clip is seen as that modality.
+    Frame(Modality),
     /// The augmentation of a view.
     Augmentation(Modality),
     /// The parameter vectors whose predictions make a training clip's centroid.
@@ -36,21 +36,33 @@ pub enum Purpose {
 impl Purpose {
     /// A number of its own for every purpose; changing one changes every run.
     fn number(self) -> u64 {
-        let of = |modality| match modality {
-            Modality::Audio => 0,
-            Modality::Visual => 1,
-        };
         match self {
-            Self::Frame => 0,
+            // The first modality of which there were frames.
+            Self::Frame(Modality::VISUAL) => 0,
             Self::Order => 1,
             Self::Replacement => 2,
             Self::Synthesis => 3,
             Self::Mix => 4,
             Self::Split => 5,
-            Self::Augmentation(modality) => 0x100 + of(modality),
-            Self::Centroid(modality) => 0x200 + of(modality),
-            Self::Retrieval(modality) => 0x300 + of(modality),
-            Self::DropPath(modality) => 0x400 + of(modality),
+            Self::Augmentation(modality) => 0x100 + number(modality),
+            Self::Centroid(modality) => 0x200 + number(modality),
+            Self::Retrieval(modality) => 0x300 + number(modality),
+            Self::DropPath(modality) => 0x400 + number(modality),
+            Self::Frame(modality) => 0x500 + number(modality),
+        }
+    }
+}
+
+/// A number of its own for every modality, the same in every program whatever other modalities there are: a hash
+/// (FNV-1a) of its name in the upper 48 bits, but for the two that were there first.
+fn number(modality: Modality) -> u64 {
+    match modality {
+        Modality::AUDIO => 0,
+        Modality::VISUAL => 1,
+        other => {
+            let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+            let hash = other.name().bytes().fold(0xcbf2_9ce4_8422_2325, mix);
+            (hash << 16) | 2
         }
     }
 }
@@ -137,20 +149,26 @@ mod tests {
     #[test]
     fn streams_differ_in_every_part_of_their_key() {
         let plain = [
-            Purpose::Frame,
+            Purpose::Frame(Modality::VISUAL),
             Purpose::Order,
             Purpose::Replacement,
             Purpose::Synthesis,
             Purpose::Mix,
             Purpose::Split,
         ];
-        let purposes = plain.into_iter().chain(Modality::ALL.into_iter().flat_map(|modality| {
+        let others = ["context", "text"].map(|name| Modality::new(name).expect("a name"));
+        let purposes = plain.into_iter().chain(others.map(Purpose::Frame));
+        let modalities = Modality::AUDIO_VISUAL.into_iter().chain(others);
+        let purposes = purposes.chain(modalities.flat_map(|modality| {
             [Purpose::Augmentation, Purpose::Centroid, Purpose::Retrieval, Purpose::DropPath]
                 .map(|purpose| purpose(modality))
         }));
         let mut keys: Vec<_> = purposes.map(|purpose| (1, 2, 3, purpose)).collect();
-        keys.extend([(9, 2, 3, Purpose::Frame), (1, 9, 3, Purpose::Frame)]);
-        keys.push((1, 2, 9, Purpose::Frame));
+        keys.extend([
+            (9, 2, 3, Purpose::Frame(Modality::VISUAL)),
+            (1, 9, 3, Purpose::Frame(Modality::VISUAL)),
+        ]);
+        keys.push((1, 2, 9, Purpose::Frame(Modality::VISUAL)));
         let firsts: BTreeSet<u64> = keys
             .iter()
             .map(|&(seed, epoch, clip, purpose)| stream(seed, epoch, clip, purpose).next_u64())
@@ -160,9 +178,13 @@ mod tests {
 
     #[test]
     fn the_stream_is_the_same_in_every_version() {
-        let mut rng = stream(1, 2, 3, Purpose::Augmentation(Modality::Visual));
+        let mut rng = stream(1, 2, 3, Purpose::Augmentation(Modality::VISUAL));
         let numbers = [(); 3].map(|()| below(1000, &mut rng));
         assert_eq!(numbers, [586, 263, 456]);
+        let context = Modality::new("context").expect("a name");
+        let mut rng = stream(1, 2, 3, Purpose::Augmentation(context));
+        let numbers = [(); 3].map(|()| below(1000, &mut rng));
+        assert_eq!(numbers, [0, 0, 0]);
     }
 
     #[test]

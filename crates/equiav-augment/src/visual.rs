@@ -41,7 +41,7 @@ impl VisualVector {
 }
 
 impl Ladder for Image {
-    const MODALITY: Modality = Modality::Visual;
+    const MODALITY: Modality = Modality::VISUAL;
     const LENGTHS: &'static [VisualVector] = VisualVector::ALL;
     const SPEC: VisualVector = VisualVector::P18;
 

@@ -37,7 +37,7 @@ fn audio(profile: Profile, length: AudioVector) -> [u64; 4] {
     for clip in 0..40 {
         let value = |(t, m): (usize, usize)| ((t * 32 + m) as f32 * 0.37 + clip as f32).sin();
         let plain = Spectrogram::new(Array2::from_shape_fn((size.frames, size.mels), value));
-        let mut rng = stream(7, 1, clip, Purpose::Augmentation(Modality::Audio));
+        let mut rng = stream(7, 1, clip, Purpose::Augmentation(Modality::AUDIO));
         let drawn = augment.draw(size, &mut rng);
         for marks in drawn.material(1 + 2 * clip as usize) {
             material.add(marks.into_iter().map(u8::from));
@@ -61,7 +61,7 @@ fn visual(profile: Profile, length: VisualVector) -> [u64; 3] {
         let level = |(y, x, c): (usize, usize, usize)| (y * 5 + x * 3 + c * 70) as u8 ^ clip as u8;
         let [plain, other] =
             [40, 56].map(|height| Image::new(Array3::from_shape_fn((height, 48, 3), level)));
-        let mut rng = stream(7, 1, clip, Purpose::Augmentation(Modality::Visual));
+        let mut rng = stream(7, 1, clip, Purpose::Augmentation(Modality::VISUAL));
         let both = augment.views(&plain, &other, output, &mut rng);
         vectors.add_numbers(both.vector.as_slice());
         views.add(both.plain.as_slice().iter().copied());

@@ -26,7 +26,7 @@ use crate::error::{ClipError, DataError, MediaError};
 use crate::features::cache::Cache;
 use crate::features::dataset::Dataset;
 use augment::Partner;
-use equiav_frontend::{Analyzer, PaddedSpectrogram, Waveform, audio_input, image_input};
+use equiav_frontend::{Analyzer, InputKind, PaddedSpectrogram, Waveform, audio_input, image_input};
 
 /// What a [`Labeled`] is made from.
 #[derive(Clone, Debug)]
@@ -72,8 +72,8 @@ pub struct LabeledExample {
     pub clip: usize,
     /// Its views, `[1, mels, frames]` or `[3, height, width]`.
     pub parts: BTreeMap<Modality, Array3<f32>>,
-    /// Which frames of the sound's view hold any of it, the others being padding; empty where no sound is heard.
-    pub material: Vec<bool>,
+    /// Which columns of a view hold any of the clip, the others being padding, of those modalities that may be padded.
+    pub material: BTreeMap<Modality, Vec<bool>>,
     /// How much of each class is in it, in [0, 1].
     pub target: Vec<f32>,
 }
@@ -144,18 +144,19 @@ impl Labeled {
             |purpose| stream(config.dataset.seed(), visit.key(), visit.clip as u64, purpose);
         let clips = config.dataset.clips();
         let partner = config.augment.partner(&config.train, clips, &mut random(Purpose::Mix));
-        let mut material = Vec::new();
+        let mut material = BTreeMap::new();
         let part = |modality: &Modality| {
-            let view = match modality {
-                Modality::Audio => {
+            let view = match config.dataset.kind(*modality) {
+                InputKind::Spectrogram => {
                     let sound = self.mixed_sound(visit.clip, partner)?;
-                    let mut rng = random(Purpose::Augmentation(Modality::Audio));
+                    let mut rng = random(Purpose::Augmentation(*modality));
                     let (sound, heard) = config.augment.masked(sound, &mut rng);
-                    material = heard;
+                    material.insert(*modality, heard);
                     audio_input(&sound)
                 }
-                Modality::Visual => {
-                    let frame = below(clips.frames(visit.clip), &mut random(Purpose::Frame));
+                InputKind::Image => {
+                    let mut rng = random(Purpose::Frame(*modality));
+                    let frame = below(clips.frames(visit.clip), &mut rng);
                     self.mixed_picture(visit.clip, frame, partner)?
                 }
             };
@@ -182,8 +183,7 @@ impl Labeled {
         let make = || dataset.clips().picture(clip, frame, dataset.orientation());
         let picture: Arc<Image> =
             self.cache.picture(clip, frame, make).map_err(|error| self.clip_error(clip, error))?;
-        let plain = dataset.visual().plain(&picture, dataset.front_end().image_size());
-        Ok(image_input(&plain))
+        Ok(image_input(&self.analyzer.image(&picture)))
     }
 
     /// The spectrogram of `clip`, mixed with the partner's as sounds.

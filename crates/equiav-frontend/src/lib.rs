@@ -26,6 +26,7 @@ mod error;
 mod filterbank;
 mod front_end;
 mod input;
+mod kind;
 mod resample;
 mod waveform;
 
@@ -36,5 +37,6 @@ pub use front_end::FrontEnd;
 pub use input::{
     IMAGE_MEAN, IMAGE_STD, audio_input, image_input, write_audio_input, write_image_input,
 };
+pub use kind::{InputAugment, InputKind};
 pub use resample::{Resampler, resample};
 pub use waveform::Waveform;

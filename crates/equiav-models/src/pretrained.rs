@@ -75,7 +75,7 @@ impl Pretrained {
         let analyzer = Analyzer::new(front_end).with_context(context)?;
         let store = nn::VarStore::new(device);
         let mut branches = BTreeMap::new();
-        for modality in Modality::ALL {
+        for modality in Modality::AUDIO_VISUAL {
             let shape = exported.config.branches.get(modality.name());
             let shape = shape.with_context(|| format!("`branches` has no {modality}"));
             let branch = shape.with_context(context)?.build(&store.root());
@@ -108,7 +108,7 @@ impl Pretrained {
 
     /// Channels of a token.
     pub fn width(&self) -> i64 {
-        self.branches[Modality::Audio.name()].config().encoder.width
+        self.branches[Modality::AUDIO.name()].config().encoder.width
     }
 
     /// The features of one channel of sound, in [-1, 1], at `rate` Hz. What is longer than the front end's window is
@@ -124,7 +124,7 @@ impl Pretrained {
         let material = (sound.valid < frames).then(|| {
             Tensor::from_slice(&material).view([1, frames as i64]).to_device(self.device())
         });
-        self.features(Modality::Audio, &audio_input(&sound.spectrogram), material.as_ref())
+        self.features(Modality::AUDIO, &audio_input(&sound.spectrogram), material.as_ref())
     }
 
     /// The features of a picture of any size.
@@ -133,7 +133,7 @@ impl Pretrained {
     ///
     /// If libtorch fails.
     pub fn image(&self, image: &Image) -> anyhow::Result<Features> {
-        self.features(Modality::Visual, &image_input(&self.analyzer.image(image)), None)
+        self.features(Modality::VISUAL, &image_input(&self.analyzer.image(image)), None)
     }
 
     fn features(

@@ -188,9 +188,10 @@ impl Embedder {
         }
         Ok(match per {
             Per::Window => rows,
-            Per::File => {
-                Modality::ALL.iter().filter_map(|modality| whole(&rows, *modality)).collect()
-            }
+            Per::File => Modality::AUDIO_VISUAL
+                .iter()
+                .filter_map(|modality| whole(&rows, *modality))
+                .collect(),
         })
     }
 
@@ -268,17 +269,17 @@ mod tests {
     #[test]
     fn the_whole_is_the_mean_direction_of_its_windows() {
         let row = |start, vector: [f32; 2]| Row {
-            modality: Modality::Audio,
+            modality: Modality::AUDIO,
             span: Some(Span { start, end: start + 10 }),
             vector: vector.to_vec(),
         };
         let rows = [row(0, [1.0, 0.0]), row(10, [0.0, 1.0])];
-        let mean = whole(&rows, Modality::Audio).expect("two rows");
+        let mean = whole(&rows, Modality::AUDIO).expect("two rows");
         assert_eq!(mean.span, Some(Span { start: 0, end: 20 }));
         assert_eq!(mean.vector, [0.5_f32.sqrt(); 2]);
-        assert_eq!(whole(&rows, Modality::Visual), None);
+        assert_eq!(whole(&rows, Modality::VISUAL), None);
         let opposite = [row(0, [1.0, 0.0]), row(10, [-1.0, 0.0])];
-        assert_eq!(whole(&opposite, Modality::Audio).expect("rows").vector, [1.0, 0.0]);
+        assert_eq!(whole(&opposite, Modality::AUDIO).expect("rows").vector, [1.0, 0.0]);
     }
 
     #[test]

@@ -239,8 +239,8 @@ mod tests {
                 let content = Content { medium, digest };
                 let rows = (0..if medium == Medium::Sound { 3 } else { 1 }).map(|window| Row {
                     modality: match medium {
-                        Medium::Sound => Modality::Audio,
-                        _ => Modality::Visual,
+                        Medium::Sound => Modality::AUDIO,
+                        _ => Modality::VISUAL,
                     },
                     span: (medium == Medium::Sound)
                         .then_some(Span { start: 100 * window, end: 100 * (window + 1) }),
@@ -256,25 +256,25 @@ mod tests {
     #[test]
     fn search_is_what_a_loop_over_all_pairs_finds() {
         let contents = contents(40);
-        let gallery = Gallery::new(&contents, Modality::Audio, Device::Cpu);
+        let gallery = Gallery::new(&contents, Modality::AUDIO, Device::Cpu);
         assert_eq!(gallery.len(), 40);
         let query: Vec<Row> = (0..2)
             .map(|number| Row {
-                modality: Modality::Visual,
+                modality: Modality::VISUAL,
                 span: Some(Span { start: number, end: number + 1 }),
                 vector: equiav_train::clips::hash_noise(1_000 + number, 4),
             })
             .collect();
-        let hits = gallery.search(&lookers(&query, Modality::Audio), 5);
+        let hits = gallery.search(&lookers(&query, Modality::AUDIO), 5);
         let mut expected: Vec<Hit> = Vec::new();
         for (path, content) in &contents.files {
-            let rows = contents.rows[content].iter().filter(|row| row.modality == Modality::Audio);
+            let rows = contents.rows[content].iter().filter(|row| row.modality == Modality::AUDIO);
             let pairs = rows.flat_map(|row| query.iter().map(move |query| (row, query)));
             let hit = |(row, query): (&Row, &Row)| {
                 let products = row.vector.iter().zip(&query.vector).map(|(a, b)| a * b);
                 Hit {
                     files: vec![path.clone()],
-                    modality: Modality::Audio,
+                    modality: Modality::AUDIO,
                     time: row.span.map(Span::seconds),
                     query_time: query.span.map(Span::seconds),
                     score: products.sum(),
@@ -296,9 +296,9 @@ mod tests {
         for rows in contents.rows.values_mut() {
             rows.iter_mut().for_each(|row| row.vector = equiav_train::clips::hash_noise(1, 4));
         }
-        let gallery = Gallery::new(&contents, Modality::Visual, Device::Cpu);
+        let gallery = Gallery::new(&contents, Modality::VISUAL, Device::Cpu);
         let query = Row {
-            modality: Modality::Audio,
+            modality: Modality::AUDIO,
             span: None,
             vector: equiav_train::clips::hash_noise(2, 4),
         };
@@ -314,9 +314,9 @@ mod tests {
             let vector = equiav_train::clips::hash_noise(if number % 4 < 2 { 1 } else { 3 }, 4);
             rows.iter_mut().for_each(|row| row.vector.clone_from(&vector));
         }
-        let gallery = Gallery::new(&contents, Modality::Visual, Device::Cpu);
+        let gallery = Gallery::new(&contents, Modality::VISUAL, Device::Cpu);
         let query = Row {
-            modality: Modality::Audio,
+            modality: Modality::AUDIO,
             span: None,
             vector: equiav_train::clips::hash_noise(3, 4),
         };
@@ -344,14 +344,14 @@ mod tests {
         contents.about.model.width = 512;
         for (seed, (content, rows)) in (0..).zip(&mut contents.rows) {
             let modality =
-                if content.medium == Medium::Sound { Modality::Audio } else { Modality::Visual };
+                if content.medium == Medium::Sound { Modality::AUDIO } else { Modality::VISUAL };
             *rows = (0..20).map(|window| row(seed * 20 + window, modality)).collect();
         }
-        let gallery = Gallery::new(&contents, Modality::Visual, Device::Cpu);
-        let query: Vec<Row> = (0..64).map(|seed| row(9_000 + seed, Modality::Audio)).collect();
+        let gallery = Gallery::new(&contents, Modality::VISUAL, Device::Cpu);
+        let query: Vec<Row> = (0..64).map(|seed| row(9_000 + seed, Modality::AUDIO)).collect();
         let found = |precision| {
             set_matmul_precision(precision).expect("libtorch takes it");
-            gallery.search(&lookers(&query, Modality::Visual), 40)
+            gallery.search(&lookers(&query, Modality::VISUAL), 40)
         };
         let low = found(MatmulPrecision::Medium);
         assert_eq!(low, found(MatmulPrecision::Highest));
@@ -360,10 +360,10 @@ mod tests {
     #[test]
     fn a_query_looks_into_the_other_modality_first() {
         let row = |modality| Row { modality, span: None, vector: vec![1.0] };
-        let both = [row(Modality::Audio), row(Modality::Visual)];
-        assert_eq!(lookers(&both, Modality::Audio), [&both[1]]);
-        assert_eq!(lookers(&both[..1], Modality::Audio), [&both[0]]);
-        let empty = Gallery::new(&contents(0), Modality::Audio, Device::Cpu);
+        let both = [row(Modality::AUDIO), row(Modality::VISUAL)];
+        assert_eq!(lookers(&both, Modality::AUDIO), [&both[1]]);
+        assert_eq!(lookers(&both[..1], Modality::AUDIO), [&both[0]]);
+        let empty = Gallery::new(&contents(0), Modality::AUDIO, Device::Cpu);
         assert!(empty.is_empty() && empty.search(&[&both[0]], 3).is_empty());
     }
 }

@@ -244,7 +244,7 @@ fn embeddings_are_those_of_retrieval(changes: &[&str]) {
     let embedded =
         equiav_train::eval::embeddings::embed(dataset, &trained.network, &trained.recipe)
             .expect("embeddings");
-    for modality in Modality::ALL {
+    for modality in Modality::AUDIO_VISUAL {
         let tensor = &tensors[modality.name()];
         let own = lines.iter().filter(|line| line["modality"] == modality.name());
         let first = own.filter(|line| line["start"].as_f64().unwrap_or(0.0) == 0.0);
@@ -338,12 +338,12 @@ fn an_index_grows_skips_what_it_has_and_refuses_another_model() {
     add(&pictures);
     let contents = search::open(&path, embedder_of_run.fingerprint()).expect("an index");
     let found = measure(&embedder_of_run, &contents, &list).expect("figures");
-    let gallery = Gallery::new(&contents, Modality::Visual, Device::Cpu);
+    let gallery = Gallery::new(&contents, Modality::VISUAL, Device::Cpu);
     let mut ranks = Vec::new();
     for clip in &equiav_data::Manifest::read(&list).expect("a list").clips {
         let sound = [MediumFile::new(clip.sound.clone())];
         let rows = embed(&embedder_of_run, &sound, Per::Window).remove(0).expect("rows");
-        let hits = gallery.search(&lookers(&rows, Modality::Visual), gallery.len());
+        let hits = gallery.search(&lookers(&rows, Modality::VISUAL), gallery.len());
         let own = clip.frame_path(clip.frames() / 2).canonicalize().expect("a path");
         let is_own = |file: &String| Path::new(file) == own;
         let rank = hits.iter().position(|hit| hit.files.iter().any(is_own));

@@ -25,7 +25,7 @@ fn a_run_an_export_and_an_index_are_of_one_model() {
     let index = Contents::read(&legacy("index.equiav")).expect("an index");
     assert!(index.about.model.is(&fingerprint), "{:?}, {fingerprint}", index.about);
     assert_eq!(index.rows.len(), 2);
-    assert!(index.rows.values().flatten().all(|row| row.modality == Modality::Audio));
+    assert!(index.rows.values().flatten().all(|row| row.modality == Modality::AUDIO));
 }
 
 #[test]

@@ -22,6 +22,7 @@ pub use method::{MethodSettings, TermWeights};
 pub use objective::Objective;
 pub use optimizer::Optimizer;
 pub use overrides::Override;
+pub(crate) use pretraining::suffix;
 pub use pretraining::{Augment, Data, Evaluation, Model, Settings, input_size};
 pub use run_config::RunConfig;
 pub use sections::{Families, Sections, Shared};

@@ -106,7 +106,7 @@ fn blocks_that_are_computed_twice_have_the_gradient_of_those_that_are_kept() {
 
 /// Other numbers in the place of what only tokens without material hold.
 fn refilled(mut batch: Batch, patch: usize) -> Batch {
-    let part = batch.parts.get_mut(&Modality::Audio).expect("sounds");
+    let part = batch.parts.get_mut(&Modality::AUDIO).expect("sounds");
     let views =
         [(&mut part.plain, &part.material.plain), (&mut part.augmented, &part.material.augmented)];
     let mut changed = 0;

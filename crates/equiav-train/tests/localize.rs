@@ -42,12 +42,7 @@ fn naive(trained: &LoadedModel, clip: &equiav_data::Clip, variant: Variant) -> (
         let purpose = equiav_augment::Purpose::Retrieval(modality);
         let mut rng = equiav_augment::stream(seed, 0, 0, purpose);
         let (augment, front_end) = (&trained.recipe.augment, &trained.recipe.front_end);
-        let drawn = match modality {
-            Modality::Audio => {
-                augment.audio.sample(front_end.spectrogram_size(), vectors, &mut rng)
-            }
-            Modality::Visual => augment.visual.sample(front_end.image_size(), vectors, &mut rng),
-        };
+        let drawn = augment.views()[&modality].sample(front_end, vectors, &mut rng);
         Some(equiav_train::clips::tensor(&drawn, Device::Cpu))
     };
     let embed = |modality, tokens: &Tensor| {
@@ -65,10 +60,10 @@ fn naive(trained: &LoadedModel, clip: &equiav_data::Clip, variant: Variant) -> (
     };
     let tokens =
         |modality| trained.network.branches[&modality].encode(&input(modality), ViewKind::Plain);
-    let (heard, seen) = (tokens(Modality::Audio), tokens(Modality::Visual));
-    let heard = embed(Modality::Audio, &heard);
+    let (heard, seen) = (tokens(Modality::AUDIO), tokens(Modality::VISUAL));
+    let heard = embed(Modality::AUDIO, &heard);
     let cosine = |tokens: &Tensor| {
-        let cosine = Tensor::cosine_similarity(&embed(Modality::Visual, tokens), &heard, 1, 1e-12);
+        let cosine = Tensor::cosine_similarity(&embed(Modality::VISUAL, tokens), &heard, 1, 1e-12);
         cosine.double_value(&[0])
     };
     let (all, count) = (cosine(&seen), seen.size()[1]);

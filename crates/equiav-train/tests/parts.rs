@@ -126,7 +126,7 @@ fn an_encoder_a_pool_and_a_head_of_ones_own_are_trained_and_resumed() {
     }
 
     let attention = tch::no_grad(|| {
-        let branch = &fresh.branches[&Modality::Visual];
+        let branch = &fresh.branches[&Modality::VISUAL];
         let input = Tensor::rand([2, 3, 48, 48], (Kind::Float, Device::Cpu));
         branch.pool(&branch.features(&input, None, &[])).attention.expect("it attends")
     });

@@ -122,10 +122,10 @@ impl Search {
     fn modalities(&self, query: &[Row]) -> Vec<Modality> {
         let other = |modality: &Modality| query.iter().any(|row| row.modality != *modality);
         match self.among {
-            Some(Among::Audio) => vec![Modality::Audio],
-            Some(Among::Visual) => vec![Modality::Visual],
-            Some(Among::Both) => Modality::ALL.to_vec(),
-            None => Modality::ALL.into_iter().filter(other).collect(),
+            Some(Among::Audio) => vec![Modality::AUDIO],
+            Some(Among::Visual) => vec![Modality::VISUAL],
+            Some(Among::Both) => Modality::AUDIO_VISUAL.to_vec(),
+            None => Modality::AUDIO_VISUAL.into_iter().filter(other).collect(),
         }
     }
 

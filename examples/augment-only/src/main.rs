@@ -11,7 +11,7 @@ fn main() {
 
     let augment = AudioAugment::corrected(AudioVector::P24);
     // Seed, epoch and clip decide the draw: run it again and the same numbers come out.
-    let mut rng = stream(7, 0, 42, Purpose::Augmentation(Modality::Audio));
+    let mut rng = stream(7, 0, 42, Purpose::Augmentation(Modality::AUDIO));
     let views = augment.views(plain, &mut rng);
 
     for (slot, value) in augment.slots().iter().zip(views.vector.as_slice()) {

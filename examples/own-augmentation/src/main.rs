@@ -70,7 +70,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let mut augment: AudioAugment = toml::from_str(RECIPE)?;
     augment.resolve(&FamilyRegistry::default().with(link))?;
-    let views = augment.views(plain, &mut stream(7, 0, 42, Purpose::Augmentation(Modality::Audio)));
+    let views = augment.views(plain, &mut stream(7, 0, 42, Purpose::Augmentation(Modality::AUDIO)));
     for (slot, value) in augment.slots().iter().zip(views.vector.as_slice()) {
         println!("{:28} {value:8.4}", slot.name);
     }

@@ -13,7 +13,7 @@ struct VicReg(nn::VarStore, BTreeMap<Modality, Encoder>, Evaluation);
 
 impl Method for VicReg {
     fn needs(&self) -> Needs {
-        Needs { modalities: Modality::ALL.to_vec(), ..Needs::default() }
+        Needs { modalities: Modality::AUDIO_VISUAL.to_vec(), ..Needs::default() }
     }
     fn variables(&self) -> &nn::VarStore {
         &self.0

@@ -85,8 +85,9 @@ pub struct PlainBatch {
     pub clips: Vec<usize>,
     /// The plain views, shaped as in [`Part`].
     pub parts: BTreeMap<Modality, Array4<f32>>,
-    /// How many frames of each spectrogram hold sound, see [`PlainExample::valid`].
-    pub valid: Vec<usize>,
+    /// How many columns of each plain view hold material, of those modalities that may be padded, see
+    /// [`PlainExample::valid`].
+    pub valid: BTreeMap<Modality, Vec<usize>>,
 }
 
 /// The sizes of one modality of an example.
@@ -197,10 +198,13 @@ pub(crate) fn plain_batch(examples: &[PlainExample]) -> PlainBatch {
     let part = |modality: &Modality| {
         (*modality, views(examples.iter().map(|example| &example.parts[modality])))
     };
+    let valid = |modality: &Modality| {
+        (*modality, examples.iter().map(|example| example.valid[modality]).collect())
+    };
     PlainBatch {
         clips: examples.iter().map(|example| example.clip).collect(),
         parts: examples[0].parts.keys().map(part).collect(),
-        valid: examples.iter().map(|example| example.valid).collect(),
+        valid: examples[0].valid.keys().map(valid).collect(),
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use equiav_augment::random::below;
 use equiav_augment::{AudioAugment, Image, Modality, Profile, Purpose, VisualAugment, stream};
+use rand::Rng;
 
 use crate::error::{ClipError, DataError, MediaError};
 use crate::features::batch::{Part, PartShape, Shapes, batch_rows, blank};
@@ -16,7 +17,10 @@ use crate::features::unreadable::Unreadable;
 use crate::manifest::clips::Clips;
 use crate::media::orientation::Orientation;
 use crate::stage::{self, Stage};
-use equiav_frontend::{Analyzer, FrontEnd, PaddedSpectrogram, Waveform, audio_input, image_input};
+use equiav_frontend::{
+    Analyzer, FrontEnd, InputAugment, InputKind, PaddedSpectrogram, Waveform, audio_input,
+    image_input,
+};
 
 /// What a [`Dataset`] is made from.
 #[derive(Clone, Debug)]
@@ -25,16 +29,25 @@ pub struct DatasetConfig {
     pub clips: Clips,
     /// How they become inputs.
     pub front_end: FrontEnd,
-    /// The augmentations of sound.
-    pub audio: AudioAugment,
-    /// The augmentations of pictures.
-    pub visual: VisualAugment,
+    /// What is made of a clip under the name of each modality, and how that is augmented.
+    pub views: BTreeMap<Modality, InputAugment>,
     /// How many parameter vectors are sampled for a clip's centroid, per modality.
     pub centroid: usize,
     /// The run's seed.
     pub seed: u64,
     /// How much decoded material is kept in memory, in bytes; 0 for none.
     pub cache_bytes: usize,
+}
+
+/// Sound and picture, each under its usual name.
+pub fn audio_visual(
+    audio: AudioAugment,
+    visual: VisualAugment,
+) -> BTreeMap<Modality, InputAugment> {
+    BTreeMap::from([
+        (Modality::AUDIO, InputAugment::Spectrogram(audio)),
+        (Modality::VISUAL, InputAugment::Image(visual)),
+    ])
 }
 
 /// Clips as examples; the same clip and epoch give the same example, whoever asks and whatever is
@@ -77,19 +90,31 @@ impl Dataset {
         &self.config.front_end
     }
 
-    /// The augmentations of sound.
-    pub fn audio(&self) -> &AudioAugment {
-        &self.config.audio
+    /// What is made of a clip under the name of each modality, and how that is augmented.
+    pub fn views(&self) -> &BTreeMap<Modality, InputAugment> {
+        &self.config.views
     }
 
-    /// The augmentations of pictures.
-    pub fn visual(&self) -> &VisualAugment {
-        &self.config.visual
+    /// What is made of a clip under the name of `modality`.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such modality.
+    #[track_caller]
+    pub fn kind(&self, modality: Modality) -> InputKind {
+        let view = self.config.views.get(&modality);
+        view.unwrap_or_else(|| panic!("the data set has no {modality} views")).kind()
     }
 
-    /// Which way up its pictures are read.
+    /// Which way up its pictures are read: as `visual` or, without it, the first modality of pictures has it.
     pub fn orientation(&self) -> Orientation {
-        Orientation::of(self.config.visual.profile)
+        let views = &self.config.views;
+        let visual = views.get(&Modality::VISUAL).into_iter().chain(views.values());
+        let profile = visual.filter_map(|view| match view {
+            InputAugment::Image(augment) => Some(augment.profile),
+            InputAugment::Spectrogram(_) => None,
+        });
+        Orientation::of(profile.into_iter().next().unwrap_or_default())
     }
 
     /// Parameter vectors sampled for a clip's centroid, per modality.
@@ -153,17 +178,21 @@ impl Dataset {
     ) -> Result<(), ClipError> {
         let random = |purpose| stream(self.config.seed, epoch, clip as u64, purpose);
         for (modality, row) in rows {
-            match modality {
-                Modality::Audio => {
-                    example::audio(&self.config, self.sound(clip)?, random, row);
+            let purposes = [Purpose::Augmentation(*modality), Purpose::Centroid(*modality)];
+            let rngs = purposes.map(random);
+            match &self.config.views[modality] {
+                InputAugment::Spectrogram(augment) => {
+                    let sound = self.sound(clip)?;
+                    example::spectrogram(&self.config, augment, sound, rngs, row);
                 }
-                Modality::Visual => {
-                    let (frame, other) = self.frames(epoch, clip);
+                InputAugment::Image(augment) => {
+                    let rng = random(Purpose::Frame(*modality));
+                    let (frame, other) = self.frames(clip, augment.profile, rng);
                     let plain = self.picture(clip, frame)?;
                     let same = other == frame;
                     let augmented =
                         if same { Arc::clone(&plain) } else { self.picture(clip, other)? };
-                    example::visual(&self.config, &plain, &augmented, random, row);
+                    example::image(&self.config, augment, [&plain, &augmented], rngs, row);
                 }
             }
         }
@@ -172,21 +201,12 @@ impl Dataset {
 
     /// The sizes of an example.
     pub(crate) fn shapes(&self) -> Shapes {
-        let shape = |modality| {
-            let DatasetConfig { front_end, audio, visual, centroid, .. } = &self.config;
-            let (view, vector) = match modality {
-                Modality::Audio => {
-                    let size = front_end.spectrogram_size();
-                    ((1, size.mels, size.frames), audio.len())
-                }
-                Modality::Visual => {
-                    let size = front_end.image_size();
-                    ((3, size.height, size.width), visual.len())
-                }
-            };
-            (modality, PartShape { view, vector, centroid: *centroid })
+        let DatasetConfig { front_end, views, centroid, .. } = &self.config;
+        let shape = |(modality, augment): (&Modality, &InputAugment)| {
+            let (view, vector) = (augment.kind().shape(front_end), augment.len());
+            (*modality, PartShape { view, vector, centroid: *centroid })
         };
-        Modality::ALL.into_iter().map(shape).collect()
+        views.iter().map(shape).collect()
     }
 
     /// The evaluation example of `clip`: its middle frame and its sound, not augmented.
@@ -212,21 +232,28 @@ impl Dataset {
     ///
     /// If there is no such clip.
     pub fn plain_frame(&self, clip: usize, frame: usize) -> Result<PlainExample, ClipError> {
-        let (sound, picture) = (self.sound(clip)?, self.picture(clip, frame)?);
-        let picture = self.config.visual.plain(&picture, self.config.front_end.image_size());
-        let (audio, visual) = (audio_input(&sound.spectrogram), image_input(&picture));
-        let parts = [(Modality::Audio, audio), (Modality::Visual, visual)];
-        Ok(PlainExample { clip, parts: parts.into(), valid: sound.valid })
+        let mut example = PlainExample { clip, parts: BTreeMap::new(), valid: BTreeMap::new() };
+        for (modality, augment) in &self.config.views {
+            let input = match augment.kind() {
+                InputKind::Spectrogram => {
+                    let sound = self.sound(clip)?;
+                    example.valid.insert(*modality, sound.valid);
+                    audio_input(&sound.spectrogram)
+                }
+                InputKind::Image => image_input(&self.analyzer.image(&*self.picture(clip, frame)?)),
+            };
+            example.parts.insert(*modality, input);
+        }
+        Ok(example)
     }
 
     /// The frames of the plain and of the augmented view.
-    fn frames(&self, epoch: u64, clip: usize) -> (usize, usize) {
+    fn frames(&self, clip: usize, profile: Profile, mut rng: impl Rng) -> (usize, usize) {
         let count = self.config.clips.frames(clip);
-        let mut rng = stream(self.config.seed, epoch, clip as u64, Purpose::Frame);
         let plain = below(count, &mut rng);
         // PUBLISHED: two-frames, published code draws the frame of the augmented view again; here
         // both show the same frame.
-        match self.config.visual.profile {
+        match profile {
             Profile::Published => (plain, below(count, &mut rng)),
             Profile::Corrected => (plain, plain),
         }
@@ -260,9 +287,9 @@ impl Dataset {
     ///
     /// # Panics
     ///
-    /// If there is no such clip.
+    /// If there is no such clip or modality.
     pub fn content_key(&self, clip: usize, modality: Modality) -> Result<u64, ClipError> {
-        let key = self.config.clips.content_key(clip, modality);
+        let key = self.config.clips.content_key(clip, self.kind(modality));
         key.map_err(|error| self.clip_error(clip, error))
     }
 

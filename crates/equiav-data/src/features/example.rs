@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use equiav_augment::{AudioAugment, Image, Modality, Purpose, Spectrogram, View};
+use equiav_augment::{AudioAugment, Image, Modality, Spectrogram, View, VisualAugment};
 use ndarray::{Array2, Array3, Axis};
 use rand::Rng;
 
@@ -25,7 +25,7 @@ pub struct Example {
 ///
 /// # Shapes
 ///
-/// - audio: `[1, mels, frames]`; visual: `[3, height, width]`
+/// - of a spectrogram `[1, mels, frames]`; of a picture `[3, height, width]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExamplePart {
     /// The plain view.
@@ -67,8 +67,8 @@ pub struct PlainExample {
     pub clip: usize,
     /// Its plain views, shaped as in [`ExamplePart`].
     pub parts: BTreeMap<Modality, Array3<f32>>,
-    /// How many frames of the spectrogram hold sound, from the start; the others are padding.
-    pub valid: usize,
+    /// How many frames of each spectrogram hold sound, from the start; the others are padding.
+    pub valid: BTreeMap<Modality, usize>,
 }
 
 /// Where one modality of a clip in training is written, each row by row: a row of a [`Part`] or an
@@ -84,17 +84,16 @@ pub(crate) struct Row<'a> {
     pub(crate) material: [&'a mut [bool]; 2],
 }
 
-/// Writes the part of a sound to `row`.
-pub(crate) fn audio<R: Rng>(
+/// Writes the part of a sound to `row`, given what draws its views and what its centroid.
+pub(crate) fn spectrogram<R: Rng>(
     config: &DatasetConfig,
+    augment: &AudioAugment,
     sound: Arc<PaddedSpectrogram>,
-    random: impl Fn(Purpose) -> R,
+    [mut rng, mut centroid]: [R; 2],
     row: &mut Row<'_>,
 ) {
-    let augment = &config.audio;
     let valid = sound.valid;
     *row.valid = valid;
-    let mut rng = random(Purpose::Augmentation(Modality::Audio));
     let plain = Arc::unwrap_or_clone(sound).spectrogram;
     let views = stage::at(Stage::AugmentAudio, || {
         let drawn = augment.draw(View::size(&plain), &mut rng);
@@ -106,32 +105,30 @@ pub(crate) fn audio<R: Rng>(
     write_spectrogram(&views.plain, row.plain);
     write_spectrogram(&views.augmented, row.augmented);
     row.vector.copy_from_slice(views.vector.as_slice());
-    let mut rng = random(Purpose::Centroid(Modality::Audio));
     let size = config.front_end.spectrogram_size();
-    let sample = || augment.sample(size, config.centroid, &mut rng);
+    let sample = || augment.sample(size, config.centroid, &mut centroid);
     write_array(&stage::at(Stage::Vectors, sample), row.centroid);
 }
 
-/// Writes the part of the frames of the plain and of the augmented view to `row`.
-pub(crate) fn visual<R: Rng>(
+/// Writes the part of the frames of the plain and of the augmented view to `row`, given what draws its views and what its
+/// centroid.
+pub(crate) fn image<R: Rng>(
     config: &DatasetConfig,
-    plain: &Image,
-    augmented: &Image,
-    random: impl Fn(Purpose) -> R,
+    augment: &VisualAugment,
+    [plain, augmented]: [&Image; 2],
+    [mut rng, mut centroid]: [R; 2],
     row: &mut Row<'_>,
 ) {
-    let (augment, size) = (&config.visual, config.front_end.image_size());
+    let size = config.front_end.image_size();
     *row.valid = size.width;
     row.material.iter_mut().for_each(|columns| columns.fill(true));
-    let mut rng = random(Purpose::Augmentation(Modality::Visual));
     let (augmented, vector) =
         stage::at(Stage::AugmentVisual, || augment.augmented(plain, augmented, size, &mut rng));
     write_picture(&augmented, row.augmented);
     row.vector.copy_from_slice(vector.as_slice());
     let plain = stage::at(Stage::PlainFrame, || augment.plain(plain, size));
     write_picture(&plain, row.plain);
-    let mut rng = random(Purpose::Centroid(Modality::Visual));
-    let sample = || augment.sample(size, config.centroid, &mut rng);
+    let sample = || augment.sample(size, config.centroid, &mut centroid);
     write_array(&stage::at(Stage::Vectors, sample), row.centroid);
 }
 

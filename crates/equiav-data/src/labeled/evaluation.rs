@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use equiav_augment::Modality;
+use equiav_frontend::InputKind;
 use ndarray::{Array3, Array4};
 use serde::{Deserialize, Serialize};
 
@@ -33,15 +34,14 @@ pub struct FramedBatch {
     pub parts: BTreeMap<Modality, Array4<f32>>,
     /// How many frames of each clip there are; 1 where no picture is seen.
     pub frames: Vec<usize>,
-    /// How many frames of each spectrogram hold sound, from the start, the others being padding; 0 where no sound
-    /// is heard.
-    pub valid: Vec<usize>,
+    /// How many frames of each spectrogram hold sound, from the start, the others being padding.
+    pub valid: BTreeMap<Modality, Vec<usize>>,
 }
 
 /// One clip with its frames.
 struct Framed {
     clip: usize,
-    valid: usize,
+    valid: BTreeMap<Modality, usize>,
     parts: BTreeMap<Modality, Vec<Array3<f32>>>,
     frames: usize,
 }
@@ -132,16 +132,17 @@ fn framed(labeled: &Labeled, clip: usize, frames: Frames) -> Result<Framed, Clip
         Frames::All => 0..clips.frames(clip),
     };
     let modalities = &labeled.config.modalities;
-    let seen = modalities.contains(&Modality::Visual);
-    let mut valid = 0;
+    let kind = |modality: &Modality| labeled.dataset().kind(*modality);
+    let seen = modalities.iter().any(|modality| kind(modality) == InputKind::Image);
+    let mut valid = BTreeMap::new();
     let part = |modality: &Modality| {
-        let views = match modality {
-            Modality::Audio => {
+        let views = match kind(modality) {
+            InputKind::Spectrogram => {
                 let (sound, heard) = labeled.plain_sound(clip)?;
-                valid = heard;
+                valid.insert(*modality, heard);
                 vec![sound]
             }
-            Modality::Visual => {
+            InputKind::Image => {
                 let picture = |frame| labeled.plain_picture(clip, frame);
                 numbers.clone().map(picture).collect::<Result<_, _>>()?
             }
@@ -159,11 +160,14 @@ fn batch(examples: &[Framed]) -> FramedBatch {
             examples.iter().flat_map(|example| &example.parts[modality]).collect();
         (*modality, side_by_side(views.into_iter()))
     };
+    let valid = |modality: &Modality| {
+        (*modality, examples.iter().map(|example| example.valid[modality]).collect())
+    };
     FramedBatch {
         clips: examples.iter().map(|example| example.clip).collect(),
         parts: examples[0].parts.keys().map(part).collect(),
         frames: examples.iter().map(|example| example.frames).collect(),
-        valid: examples.iter().map(|example| example.valid).collect(),
+        valid: examples[0].valid.keys().map(valid).collect(),
     }
 }
 

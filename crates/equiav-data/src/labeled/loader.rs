@@ -21,8 +21,8 @@ pub struct LabeledBatch {
     pub visits: Vec<Visit>,
     /// The views, `[b, 1, mels, frames]` or `[b, 3, height, width]`.
     pub parts: BTreeMap<Modality, Array4<f32>>,
-    /// Which frames of the sounds' views hold any of them, `[b, frames]`; `[b, 0]` where no sound is heard.
-    pub material: Array2<bool>,
+    /// Which columns of views hold any of the clip, `[b, width]`, of those modalities that may be padded.
+    pub material: BTreeMap<Modality, Array2<bool>>,
     /// How much of each class is in each clip, `[b, classes]`, in [0, 1].
     pub targets: Array2<f32>,
     /// The clips met here for the first time since the data set was made that could not be read.
@@ -104,10 +104,13 @@ impl LabeledLoader {
         let targets = examples.iter().flat_map(|example| &example.target).copied().collect();
         let shape = (size, self.labeled.targets().count());
         let targets = Array2::from_shape_vec(shape, targets).expect("a target per class");
-        let material: Vec<bool> =
-            examples.iter().flat_map(|example| &example.material).copied().collect();
-        let shape = (size, examples[0].material.len());
-        let material = Array2::from_shape_vec(shape, material).expect("one length of sounds");
+        let material = |modality: &Modality| {
+            let columns = examples.iter().flat_map(|example| &example.material[modality]).copied();
+            let shape = (size, examples[0].material[modality].len());
+            let material = Array2::from_shape_vec(shape, columns.collect());
+            (*modality, material.expect("one length of sounds"))
+        };
+        let material = examples[0].material.keys().map(material).collect();
         Ok(LabeledBatch { visits, parts, material, targets, replaced, substituted })
     }
 }

@@ -142,7 +142,7 @@ mod tests {
     use equiav_augment::{AudioAugment, AudioVector, VisualAugment, VisualVector};
 
     use super::*;
-    use crate::features::dataset::DatasetConfig;
+    use crate::features::dataset::{DatasetConfig, audio_visual};
     use crate::manifest::Manifest;
     use crate::manifest::clips::Clips;
     use equiav_frontend::FrontEnd;
@@ -157,8 +157,10 @@ mod tests {
         Dataset::new(DatasetConfig {
             clips: Clips::from(manifest),
             front_end,
-            audio: AudioAugment::corrected(AudioVector::P24),
-            visual: VisualAugment::corrected(VisualVector::P18),
+            views: audio_visual(
+                AudioAugment::corrected(AudioVector::P24),
+                VisualAugment::corrected(VisualVector::P18),
+            ),
             centroid: 2,
             seed: 0,
             cache_bytes: 0,

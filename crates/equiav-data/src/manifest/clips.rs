@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use equiav_augment::{Image, Modality};
+use equiav_augment::Image;
 
 use crate::error::{DataError, MediaError};
 use crate::io::digest::content_key;
@@ -13,7 +13,7 @@ use crate::media::picture::{decode_picture_as, read_picture_as};
 use crate::media::sound::{decode_sound, decode_sound_start, read_sound, read_sound_start};
 use crate::sampling::order::Portion;
 use crate::shard::{ShardSource, Shards};
-use equiav_frontend::Waveform;
+use equiav_frontend::{InputKind, Waveform};
 
 /// Where clips lie; a position counts through them.
 #[derive(Clone, Debug)]
@@ -186,20 +186,22 @@ impl Clips {
     }
 
     /// A key of the bytes of the sound or the middle frame of `clip`.
-    pub(crate) fn content_key(&self, clip: usize, modality: Modality) -> Result<u64, MediaError> {
+    pub(crate) fn content_key(&self, clip: usize, kind: InputKind) -> Result<u64, MediaError> {
         let frame = self.middle_frame(clip);
-        match (self, modality) {
-            (Self::Manifest(manifest), modality) => {
+        match (self, kind) {
+            (Self::Manifest(manifest), kind) => {
                 let clip = &manifest.clips[clip];
                 let key =
                     |path: &Path| content_key(path).map_err(|error| MediaError::io(path, &error));
-                match modality {
-                    Modality::Audio => key(&clip.sound),
-                    Modality::Visual => first_frame(clip, frame, key),
+                match kind {
+                    InputKind::Spectrogram => key(&clip.sound),
+                    InputKind::Image => first_frame(clip, frame, key),
                 }
             }
-            (Self::Shards(shards), Modality::Audio) => Ok(bytes_key(&shard_sound(shards, clip)?)),
-            (Self::Shards(shards), Modality::Visual) => {
+            (Self::Shards(shards), InputKind::Spectrogram) => {
+                Ok(bytes_key(&shard_sound(shards, clip)?))
+            }
+            (Self::Shards(shards), InputKind::Image) => {
                 Ok(bytes_key(&shard_picture(shards, clip, frame)?.1))
             }
         }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use equiav_augment::Modality;
+use equiav_frontend::InputKind;
 use rayon::prelude::*;
 
 use crate::error::MediaError;
@@ -30,17 +30,17 @@ impl Overlap {
             by_id: (0..list.len()).filter(|clip| ids.contains(list.id(*clip))).collect(),
             ..Self::default()
         };
-        for modality in [Modality::Audio, Modality::Visual] {
-            let [own, others] = [list, other].map(|clips| keys(clips, modality));
+        for kind in [InputKind::Spectrogram, InputKind::Image] {
+            let [own, others] = [list, other].map(|clips| keys(clips, kind));
             let there: HashSet<u64> =
                 others.iter().filter_map(|key| key.as_ref().ok().copied()).collect();
             let shared = own
                 .iter()
                 .enumerate()
                 .filter_map(|(clip, key)| there.contains(key.as_ref().ok()?).then_some(clip));
-            match modality {
-                Modality::Audio => overlap.by_sound = shared.collect(),
-                Modality::Visual => overlap.by_picture = shared.collect(),
+            match kind {
+                InputKind::Spectrogram => overlap.by_sound = shared.collect(),
+                InputKind::Image => overlap.by_picture = shared.collect(),
             }
             for (clips, keys) in [(list, own), (other, others)] {
                 let failed = keys.into_iter().enumerate().filter_map(|(clip, key)| {
@@ -63,6 +63,6 @@ impl Overlap {
 }
 
 /// The key of the content of every clip.
-fn keys(clips: &Clips, modality: Modality) -> Vec<Result<u64, MediaError>> {
-    (0..clips.len()).into_par_iter().map(|clip| clips.content_key(clip, modality)).collect()
+fn keys(clips: &Clips, kind: InputKind) -> Vec<Result<u64, MediaError>> {
+    (0..clips.len()).into_par_iter().map(|clip| clips.content_key(clip, kind)).collect()
 }

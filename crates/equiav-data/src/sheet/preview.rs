@@ -11,7 +11,7 @@ use crate::features::example::Example;
 use crate::sampling::sampler::evenly;
 use crate::sheet::glyphs::{self, GLYPH_ADVANCE, GLYPH_HEIGHT};
 use crate::sheet::viridis;
-use equiav_frontend::{IMAGE_MEAN, IMAGE_STD};
+use equiav_frontend::{IMAGE_MEAN, IMAGE_STD, InputAugment};
 
 /// Height of a view on the sheet, and width of a frame, in pixels.
 const SIDE: u32 = 144;
@@ -97,7 +97,7 @@ fn heading(dataset: &Dataset) -> RgbImage {
 fn row(dataset: &Dataset, example: &Example) -> RgbImage {
     let lines = words(dataset, example);
     let mut picture = blank(SIDE.max(lines.len() as u32 * LINE) + GAP);
-    let (audio, visual) = (&example.parts[&Modality::Audio], &example.parts[&Modality::Visual]);
+    let (audio, visual) = (&example.parts[&Modality::AUDIO], &example.parts[&Modality::VISUAL]);
     let views = [
         spectrogram(audio.plain.view()),
         spectrogram(audio.augmented.view()),
@@ -117,10 +117,10 @@ fn row(dataset: &Dataset, example: &Example) -> RgbImage {
 /// The clip's name and what was done to it, in lines of [`COLUMNS`].
 fn words(dataset: &Dataset, example: &Example) -> Vec<String> {
     let size: SpectrogramSize = dataset.front_end().spectrogram_size();
-    let slots = [
-        ("sound", Modality::Audio, dataset.audio().slots_at(size)),
-        ("frame", Modality::Visual, dataset.visual().slots()),
-    ];
+    let slots = Modality::AUDIO_VISUAL.map(|modality| match &dataset.views()[&modality] {
+        InputAugment::Spectrogram(augment) => ("sound", modality, augment.slots_at(size)),
+        InputAugment::Image(augment) => ("frame", modality, augment.slots()),
+    });
     let mut lines = wrapped(dataset.clips().id(example.clip));
     for (name, modality, slots) in slots {
         let phrases = phrases(&slots, example.parts[&modality].vector.as_slice());

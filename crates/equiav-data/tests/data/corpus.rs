@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use equiav_augment::{AudioAugment, AudioVector, Profile, VisualAugment, VisualVector};
-use equiav_data::{Dataset, DatasetConfig, Manifest};
+use equiav_data::{Dataset, DatasetConfig, Manifest, audio_visual};
 use equiav_frontend::FrontEnd;
 use image::{ImageFormat, Rgb, RgbImage};
 use serde_json::json;
@@ -104,6 +104,7 @@ impl Corpus {
             window: None,
         };
         let clips = self.manifest.clone().into();
-        DatasetConfig { clips, front_end, audio, visual, centroid: 3, seed: 11, cache_bytes }
+        let views = audio_visual(audio, visual);
+        DatasetConfig { clips, front_end, views, centroid: 3, seed: 11, cache_bytes }
     }
 }

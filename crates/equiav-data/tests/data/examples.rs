@@ -11,7 +11,7 @@ fn examples_have_their_shapes() {
     for profile in [Profile::Published, Profile::Corrected] {
         let dataset = corpus.dataset(profile, 0);
         let example = dataset.example(0, 1).unwrap();
-        for (modality, shape) in [(Modality::Audio, [1, 16, 32]), (Modality::Visual, [3, 24, 24])] {
+        for (modality, shape) in [(Modality::AUDIO, [1, 16, 32]), (Modality::VISUAL, [3, 24, 24])] {
             let part = &example.parts[&modality];
             assert_eq!(part.plain.shape(), shape, "{modality}");
             assert_eq!(part.augmented.shape(), shape, "{modality}");
@@ -19,12 +19,12 @@ fn examples_have_their_shapes() {
             assert!(part.plain.iter().chain(&part.augmented).all(|value| value.is_finite()));
         }
         // 4100 samples are 24 frames.
-        assert_eq!(example.parts[&Modality::Audio].valid, 24);
-        assert_eq!(example.parts[&Modality::Visual].valid, 24);
-        let [plain, augmented] = &example.parts[&Modality::Audio].material;
+        assert_eq!(example.parts[&Modality::AUDIO].valid, 24);
+        assert_eq!(example.parts[&Modality::VISUAL].valid, 24);
+        let [plain, augmented] = &example.parts[&Modality::AUDIO].material;
         assert_eq!(plain.iter().filter(|holds| **holds).count(), 24);
         assert_eq!(plain.len(), augmented.len());
-        let all = &example.parts[&Modality::Visual].material;
+        let all = &example.parts[&Modality::VISUAL].material;
         assert!(all.iter().flatten().all(|holds| *holds), "pictures have no padding");
     }
 }
@@ -33,7 +33,7 @@ fn examples_have_their_shapes() {
 fn the_input_is_the_transposed_spectrogram_mel_first() {
     let corpus = Corpus::new(1);
     let dataset = corpus.dataset(Profile::Corrected, 0);
-    let plain = &dataset.plain(0).unwrap().parts[&Modality::Audio];
+    let plain = &dataset.plain(0).unwrap().parts[&Modality::AUDIO];
     let waveform = equiav_data::read_sound(&corpus.sound(0)).unwrap();
     let analyzer = equiav_frontend::Analyzer::new(dataset.front_end().clone()).unwrap();
     let spectrogram = analyzer.audio(&waveform.samples, waveform.rate).unwrap().spectrogram;
@@ -50,8 +50,8 @@ fn padding_is_silence_or_as_published() {
     {
         let example = corpus.dataset(profile, 0).plain(0).unwrap();
         // 4000 samples are 23 frames of 32.
-        assert_eq!(example.valid, 23);
-        let audio = &example.parts[&Modality::Audio];
+        assert_eq!(example.valid, [(Modality::AUDIO, 23)].into());
+        let audio = &example.parts[&Modality::AUDIO];
         for (frame, column) in audio.axis_iter(ndarray::Axis(2)).enumerate() {
             let padded = column.iter().all(|value| (value - padding).abs() < 1e-6);
             assert_eq!(padded, frame >= 23, "{profile:?} at frame {frame}");
@@ -66,7 +66,7 @@ fn epochs_differ_and_come_again() {
     let again = corpus.dataset(Profile::Corrected, 0);
     assert_eq!(dataset.example(3, 0).unwrap(), again.example(3, 0).unwrap());
     let (one, other) = (dataset.example(3, 0).unwrap(), dataset.example(4, 0).unwrap());
-    for modality in Modality::ALL {
+    for modality in Modality::AUDIO_VISUAL {
         assert_ne!(one.parts[&modality].vector, other.parts[&modality].vector);
         assert_ne!(one.parts[&modality].centroid, other.parts[&modality].centroid);
     }
@@ -121,7 +121,7 @@ fn only_the_published_profile_mixes_frames() {
         let mut seen = std::collections::BTreeSet::new();
         for epoch in 0..60 {
             let example = dataset.example(epoch, 0).unwrap();
-            let part = &example.parts[&Modality::Visual];
+            let part = &example.parts[&Modality::VISUAL];
             // Jitter moves gray by less than the distance of the frames, blur and crop not at all.
             let level = |view: &ndarray::Array3<f32>| match view[(0, 12, 12)] {
                 dark if dark < -1.5 => 0,
@@ -145,7 +145,7 @@ fn evaluation_takes_the_middle_frame_or_the_next_earlier_one() {
     assert_ne!(dataset.plain(0).unwrap(), dataset.plain_frame(0, 2).unwrap());
     let earlier = dataset.plain_frame(0, 0).unwrap();
     let clip = &corpus.manifest.clips[0];
-    let key = || dataset.content_key(0, Modality::Visual);
+    let key = || dataset.content_key(0, Modality::VISUAL);
     let frame_file = |frame: &str| corpus.folder.path().join(frame).join("c0.jpg");
     assert_eq!(clip.frame_file(1), frame_file("frames/frame_1"));
     std::fs::remove_file(frame_file("frames/frame_1")).unwrap();

@@ -40,7 +40,7 @@ fn visit(epoch: u64, clip: usize) -> Visit {
     Visit { epoch, repetition: 0, clip }
 }
 
-const BOTH: [Modality; 2] = Modality::ALL;
+const BOTH: [Modality; 2] = Modality::AUDIO_VISUAL;
 
 #[test]
 fn without_augmentation_an_example_is_the_plain_one_and_its_classes() {
@@ -64,7 +64,7 @@ fn a_mixed_example_lies_between_two_clips_and_its_target_tells_how() {
     let labeled = labeled(&corpus, &BOTH, mixed(1.0));
     let plain = |clip: usize, frame: usize| {
         let plain = labeled.dataset().plain_frame(clip, frame).unwrap();
-        plain.parts[&Modality::Visual].clone()
+        plain.parts[&Modality::VISUAL].clone()
     };
     let mut shares = 0;
     for epoch in 0..20 {
@@ -76,7 +76,7 @@ fn a_mixed_example_lies_between_two_clips_and_its_target_tells_how() {
         }
         shares += 1;
         // Of the training clips 0 and 3 are of the third class; 4 and 5 are not among them.
-        let picture = &parts[&Modality::Visual];
+        let picture = &parts[&Modality::VISUAL];
         let distance = |own: usize, other: usize, frame: usize| {
             let expected = plain(1, own) * (1.0 - share) + plain(other, frame) * share;
             (picture - &expected).iter().map(|x| x.abs()).fold(0.0, f32::max)
@@ -92,11 +92,11 @@ fn a_mixed_example_lies_between_two_clips_and_its_target_tells_how() {
 #[test]
 fn sounds_are_mixed_as_waveforms() {
     let corpus = Corpus::new(4);
-    let labeled = labeled(&corpus, &[Modality::Audio], mixed(1.0));
-    let plain = |clip| labeled.dataset().plain(clip).unwrap().parts[&Modality::Audio].clone();
+    let labeled = labeled(&corpus, &[Modality::AUDIO], mixed(1.0));
+    let plain = |clip| labeled.dataset().plain(clip).unwrap().parts[&Modality::AUDIO].clone();
     let example = labeled.example(visit(0, 1)).unwrap();
     assert_eq!(example.parts.len(), 1, "no picture is read");
-    let sound = &example.parts[&Modality::Audio];
+    let sound = &example.parts[&Modality::AUDIO];
     assert_ne!(*sound, plain(1));
     // Logarithms of energies do not mix linearly; both tones are there.
     assert!(sound.iter().all(|value| value.is_finite()));
@@ -108,10 +108,10 @@ fn masks_and_rolls_act_in_training_alone() {
     let masks =
         SpecAugment { chance: Chance::ALWAYS, max_time: Share::of(0.5), max_mel: Share::of(0.5) };
     let augment = LabeledAugment { masks: Some(masks), ..LabeledAugment::default() };
-    let masked = labeled(&corpus, &[Modality::Audio], augment);
-    let plain = labeled(&corpus, &[Modality::Audio], LabeledAugment::default());
+    let masked = labeled(&corpus, &[Modality::AUDIO], augment);
+    let plain = labeled(&corpus, &[Modality::AUDIO], LabeledAugment::default());
     let sound = |labeled: &Labeled, epoch| {
-        labeled.example(visit(epoch, 0)).unwrap().parts[&Modality::Audio].clone()
+        labeled.example(visit(epoch, 0)).unwrap().parts[&Modality::AUDIO].clone()
     };
     let blanked = (0..8).filter(|epoch| {
         let (masked, plain) = (sound(&masked, *epoch), sound(&plain, *epoch));
@@ -124,7 +124,7 @@ fn masks_and_rolls_act_in_training_alone() {
     assert_eq!(evaluated, framed(&plain, Frames::Middle, 1));
 
     let augment = LabeledAugment { roll: true, ..LabeledAugment::default() };
-    let rolled = labeled(&corpus, &[Modality::Audio], augment);
+    let rolled = labeled(&corpus, &[Modality::AUDIO], augment);
     let sorted = |labeled: &Labeled| {
         let mut values: Vec<f32> = sound(labeled, 1).iter().copied().collect();
         values.sort_by(f32::total_cmp);
@@ -174,13 +174,13 @@ fn batches_do_not_depend_on_the_number_of_workers_nor_on_where_a_pass_goes_on() 
 #[test]
 fn a_clip_that_comes_twice_in_an_epoch_is_another_example() {
     let corpus = Corpus::new(12);
-    let labeled = labeled(&corpus, &[Modality::Audio], mixed(1.0));
+    let labeled = labeled(&corpus, &[Modality::AUDIO], mixed(1.0));
     let pass = Pass { epoch: 0, order: vec![0, 0, 1, 0], batch: 4, done: 0 };
     let mut loader = LabeledLoader::resume(labeled, pass, options(1)).unwrap();
     let batch = loader.next().unwrap().unwrap();
     let repetitions: Vec<u64> = batch.visits.iter().map(|visit| visit.repetition).collect();
     assert_eq!(repetitions, [0, 1, 0, 2]);
-    let sound = |row: usize| batch.parts[&Modality::Audio].index_axis(ndarray::Axis(0), row);
+    let sound = |row: usize| batch.parts[&Modality::AUDIO].index_axis(ndarray::Axis(0), row);
     assert!(sound(0) != sound(1) && sound(1) != sound(3) && sound(0) != sound(3));
     assert_eq!(batch.targets.dim(), (4, 3));
 }
@@ -190,7 +190,7 @@ fn only_training_clips_are_mixed_in_or_take_the_place_of_others() {
     let corpus = Corpus::new(8);
     // Of the training clips 0 to 5 only one can be read; 6 and 7 are not theirs.
     corpus.break_sounds([0, 1, 2, 4, 5]);
-    let labeled = labeled(&corpus, &[Modality::Audio], LabeledAugment::default());
+    let labeled = labeled(&corpus, &[Modality::AUDIO], LabeledAugment::default());
     let pass = Pass { epoch: 1, order: vec![0, 3, 1], batch: 1, done: 0 };
     let options = LoaderOptions { max_unreadable: 1.0, ..options(2) };
     let loader = LabeledLoader::resume(Arc::clone(&labeled), pass, options).unwrap();
@@ -201,7 +201,7 @@ fn only_training_clips_are_mixed_in_or_take_the_place_of_others() {
 
     let corpus = Corpus::new(5);
     corpus.break_sounds([3, 4]);
-    let labeled = self::labeled(&corpus, &[Modality::Audio], mixed(1.0));
+    let labeled = self::labeled(&corpus, &[Modality::AUDIO], mixed(1.0));
     assert_eq!(labeled.train(), [0, 1, 2]);
     for epoch in 0..40 {
         labeled.example(visit(epoch, 0)).expect("mixed with a clip that can be read");
@@ -226,12 +226,12 @@ fn evaluation_sees_one_frame_or_all_of_them_and_leaves_out_what_cannot_be_read()
     assert_eq!(one[0].frames, [1, 1, 1]);
     let all = framed(&labeled, Frames::All, 3);
     assert_eq!(all[0].frames, [3, 3, 3]);
-    assert_eq!(all[0].parts[&Modality::Visual].dim().0, 9);
-    assert_eq!(all[0].parts[&Modality::Audio], one[0].parts[&Modality::Audio]);
+    assert_eq!(all[0].parts[&Modality::VISUAL].dim().0, 9);
+    assert_eq!(all[0].parts[&Modality::AUDIO], one[0].parts[&Modality::AUDIO]);
     for (clip, frame) in [(0, 2), (2, 0)] {
         let plain = labeled.dataset().plain_frame(clip, frame).unwrap();
-        let row = all[0].parts[&Modality::Visual].index_axis(ndarray::Axis(0), clip * 3 + frame);
-        assert_eq!(row, plain.parts[&Modality::Visual]);
+        let row = all[0].parts[&Modality::VISUAL].index_axis(ndarray::Axis(0), clip * 3 + frame);
+        assert_eq!(row, plain.parts[&Modality::VISUAL]);
     }
 }
 

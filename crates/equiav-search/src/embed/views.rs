@@ -44,12 +44,12 @@ pub(super) struct Damaged {
 impl Damaged {
     /// Whether something of what `modality` has at `span` is.
     pub(super) fn concerns(&self, modality: Modality, span: Option<Span>) -> bool {
-        let spans = if modality == Modality::Audio { &self.sound } else { &self.picture };
+        let spans = if modality == Modality::AUDIO { &self.sound } else { &self.picture };
         let Some(Span { start, end }) = span else { return false };
         // A window shows the frame in its middle.
         let middle = (start + end) / 2;
         let [from, to] =
-            if modality == Modality::Audio { [start, end] } else { [middle, middle + 1] };
+            if modality == Modality::AUDIO { [start, end] } else { [middle, middle + 1] };
         spans.iter().any(|[start, end]| *start < to && *end > from)
     }
 }
@@ -174,7 +174,7 @@ impl Reader {
             // Exactly what training and retrieval see, errors included.
             let (input, valid) = self.spectrogram(sound)?;
             let span = Some(Span { start: 0, end: milliseconds });
-            return take(View { modality: Modality::Audio, span, input, valid });
+            return take(View { modality: Modality::AUDIO, span, input, valid });
         }
         let shift = (u64::from(rate) * FRAME / 1_000) as usize;
         let length = bank.samples(window);
@@ -182,7 +182,7 @@ impl Reader {
             let samples = own.samples[first * shift..first * shift + length].to_vec();
             let (input, valid) = self.spectrogram(&Waveform { samples, rate })?;
             let span = Some(self.cutting.span(first, milliseconds));
-            take(View { modality: Modality::Audio, span, input, valid })?;
+            take(View { modality: Modality::AUDIO, span, input, valid })?;
         }
         Ok(())
     }
@@ -201,7 +201,7 @@ impl Reader {
     fn picture(&self, image: &Image, span: Option<Span>) -> View {
         let plain = self.visual.plain(image, self.image);
         let input = plain.standardized(IMAGE_MEAN, IMAGE_STD);
-        View { modality: Modality::Visual, span, input, valid: None }
+        View { modality: Modality::VISUAL, span, input, valid: None }
     }
 }
 

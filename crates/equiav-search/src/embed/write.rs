@@ -19,7 +19,7 @@ use equiav_train::Fingerprint;
 pub struct Written {
     /// The index beside the embeddings.
     pub index: PathBuf,
-    /// Rows of each modality, in the order of [`Modality::ALL`].
+    /// Rows of each modality, in the order of [`Modality::AUDIO_VISUAL`].
     pub rows: [usize; 2],
 }
 
@@ -48,7 +48,7 @@ pub fn write(
     let mut values: [Vec<u8>; 2] = Default::default();
     for (path, own) in files {
         for row in own {
-            let place = Modality::ALL.iter().position(|known| *known == row.modality);
+            let place = Modality::AUDIO_VISUAL.iter().position(|known| *known == row.modality);
             let place = place.expect("every modality is known");
             let times = row.span.map(super::Span::seconds);
             let line = json!({
@@ -63,9 +63,10 @@ pub fn write(
             rows[place] += 1;
         }
     }
-    let tensors = Modality::ALL.iter().zip(&values).zip(rows).map(|((modality, bytes), rows)| {
-        (modality.name(), Block { bytes, shape: [rows, fingerprint.width] })
-    });
+    let tensors =
+        Modality::AUDIO_VISUAL.iter().zip(&values).zip(rows).map(|((modality, bytes), rows)| {
+            (modality.name(), Block { bytes, shape: [rows, fingerprint.width] })
+        });
     let metadata = HashMap::from([
         ("format".to_owned(), "pt".to_owned()),
         ("equiav".to_owned(), json!({"model": fingerprint, "unit_length": true}).to_string()),
@@ -114,7 +115,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let names: [&[u8]; 3] = [b"clips/\xff.wav", b"clips/\xfe.wav", "clips/ü.wav".as_bytes()];
         let paths = names.map(|name| PathBuf::from(OsStr::from_bytes(name)));
-        let row = Row { modality: Modality::Audio, span: None, vector: vec![1.0, 0.0] };
+        let row = Row { modality: Modality::AUDIO, span: None, vector: vec![1.0, 0.0] };
         let files = paths.clone().map(|path| (path, vec![row.clone()]));
         let fingerprint = Fingerprint { digest: "0".repeat(16), name: "tiny".to_owned(), width: 2 };
         let out = folder.path().join("e.safetensors");

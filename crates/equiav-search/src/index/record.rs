@@ -104,7 +104,7 @@ pub(super) fn open_file(path: &str, sealed: &[u8]) -> anyhow::Result<Content> {
 pub(super) fn seal_rows(key: &[u8], rows: &[Row]) -> Vec<u8> {
     let mut payload = Vec::new();
     for row in rows {
-        payload.push(u8::from(row.modality == Modality::Visual));
+        payload.push(u8::from(row.modality == Modality::VISUAL));
         let span = row.span.unwrap_or(Span { start: NO_TIME, end: NO_TIME });
         payload.extend(span.start.to_le_bytes());
         payload.extend(span.end.to_le_bytes());
@@ -124,8 +124,8 @@ pub(super) fn open_rows(key: &[u8], sealed: &[u8], width: usize) -> anyhow::Resu
 fn open_row(bytes: &[u8]) -> anyhow::Result<Row> {
     let (modality, rest) = bytes.split_first().context("a row is cut off")?;
     let modality = match modality {
-        0 => Modality::Audio,
-        1 => Modality::Visual,
+        0 => Modality::AUDIO,
+        1 => Modality::VISUAL,
         other => bail!("no modality has the number {other}"),
     };
     let (times, values) = rest.split_at_checked(16).context("a row is cut off")?;
@@ -144,8 +144,8 @@ mod tests {
     fn rows() -> Vec<Row> {
         let span = Some(Span { start: 1_280, end: 2_560 });
         vec![
-            Row { modality: Modality::Audio, span, vector: vec![0.5, -0.25, f32::MIN_POSITIVE] },
-            Row { modality: Modality::Visual, span: None, vector: vec![1.0, 0.0, -0.0] },
+            Row { modality: Modality::AUDIO, span, vector: vec![0.5, -0.25, f32::MIN_POSITIVE] },
+            Row { modality: Modality::VISUAL, span: None, vector: vec![1.0, 0.0, -0.0] },
         ]
     }
 

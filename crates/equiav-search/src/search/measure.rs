@@ -62,7 +62,7 @@ pub struct Found {
 /// If the index lacks a picture of the list, or no sound can be read.
 pub fn measure(embedder: &Embedder, contents: &Contents, list: &Path) -> anyhow::Result<Found> {
     let manifest = Manifest::read(list)?;
-    let gallery = Gallery::new(contents, Modality::Visual, Device::Cpu);
+    let gallery = Gallery::new(contents, Modality::VISUAL, Device::Cpu);
     let mut answers = Vec::with_capacity(manifest.clips.len());
     for clip in &manifest.clips {
         let picture = clip_picture(clip);
@@ -82,7 +82,7 @@ pub fn measure(embedder: &Embedder, contents: &Contents, list: &Path) -> anyhow:
             }
             Ok(rows) => {
                 let right = contents.files[&answers[position]];
-                let rank = gallery.rank(&lookers(&rows, Modality::Visual), right);
+                let rank = gallery.rank(&lookers(&rows, Modality::VISUAL), right);
                 ranks.push(rank.context("a picture without a row")?);
             }
         }

@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::Context;
 use equiav_augment::Modality;
 use equiav_data::{Batch, Material, Part};
+use equiav_frontend::InputKind;
 use equiav_models::{BranchConfig, to_safetensors};
 use ndarray::{Array, Array2, Dimension, IntoDimension};
 use serde_json::json;
@@ -51,37 +52,44 @@ pub fn dump(start: &Start, recipe: &Settings, folder: &Path) -> anyhow::Result<(
 /// The batch of `recipe`, from its seed.
 pub(crate) fn batch(recipe: &Settings) -> Batch {
     let branches = recipe.branches();
-    let part = |(modality, branch): (&Modality, &BranchConfig)| {
-        (*modality, batch_part(recipe, *modality, branch))
+    let kinds = recipe.augment.views();
+    let part = |(place, (modality, branch)): (usize, (&Modality, &BranchConfig))| {
+        let place = place as u64;
+        // The first two numbers were there first; a further modality has hundreds of its own.
+        let own = match *modality {
+            Modality::AUDIO => 0,
+            Modality::VISUAL => 1,
+            _ => 100 * (1 + place),
+        };
+        (*modality, batch_part(recipe, (kinds[modality].kind(), own), branch))
     };
     Batch {
         clips: (0..recipe.run.batch).collect(),
-        parts: branches.iter().map(part).collect(),
+        parts: branches.iter().enumerate().map(part).collect(),
         replaced: Vec::new(),
         substituted: 0,
     }
 }
 
-fn batch_part(recipe: &Settings, modality: Modality, branch: &BranchConfig) -> Part {
+fn batch_part(recipe: &Settings, (kind, own): (InputKind, u64), branch: &BranchConfig) -> Part {
     let (b, s) = (recipe.run.batch, recipe.objective.centroid_samples);
     let size = |size: i64| size as usize;
     let (height, width, vector) =
         (size(branch.input.height), size(branch.input.width), size(branch.vector));
-    let visual = u64::from(modality == Modality::Visual);
     let seed = |number: u64| recipe.seed.wrapping_add(number);
-    let view = |number: u64| match modality {
+    let view = |number: u64| match kind {
         // As in the fixtures, spectrograms are hashed frame by frame; networks take mel first.
-        Modality::Audio => {
+        InputKind::Spectrogram => {
             let by_frame = array(seed(number), (b, 1, width, height));
             by_frame.permuted_axes([0, 1, 3, 2]).as_standard_layout().into_owned()
         }
-        Modality::Visual => array(seed(number), (b, 3, height, width)),
+        InputKind::Image => array(seed(number), (b, 3, height, width)),
     };
     Part {
-        plain: view(1 + 2 * visual),
-        augmented: view(2 + 2 * visual),
-        vectors: array(seed(5 + visual), (b, vector)),
-        centroid: array(seed(7 + visual), (b, s, vector)),
+        plain: view(1 + 2 * own),
+        augmented: view(2 + 2 * own),
+        vectors: array(seed(5 + own), (b, vector)),
+        centroid: array(seed(7 + own), (b, s, vector)),
         valid: vec![width; b],
         material: Material {
             plain: Array2::from_elem((b, width), true),

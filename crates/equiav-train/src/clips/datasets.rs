@@ -69,8 +69,7 @@ impl UnlabeledSections<'_> {
         Ok(Arc::new(Dataset::new(DatasetConfig {
             clips,
             front_end: self.front_end.clone(),
-            audio: self.augment.audio.clone(),
-            visual: self.augment.visual.clone(),
+            views: self.augment.views(),
             centroid: self.centroid_samples,
             seed: self.seed,
             cache_bytes: self.data.cache_mb << 20,

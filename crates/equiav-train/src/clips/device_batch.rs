@@ -133,10 +133,8 @@ fn input(part: &Part, device: Device) -> Input {
 
 fn labeled(batch: &LabeledBatch, device: Device) -> DeviceBatch {
     let input = |(modality, view): (&Modality, &_)| {
-        let material = match modality {
-            Modality::Audio => material(&batch.material, device),
-            Modality::Visual => None,
-        };
+        let columns = batch.material.get(modality);
+        let material = columns.and_then(|columns| material(columns, device));
         let plain = InputView { values: tensor(view, device), material };
         (*modality, Input { plain, augmented: None, vectors: None, centroid: None })
     };
@@ -158,13 +156,8 @@ pub(crate) fn plain_material(
     modality: Modality,
     device: Device,
 ) -> Option<Tensor> {
-    match modality {
-        Modality::Audio => {
-            let (.., frames) = batch.parts[&modality].dim();
-            valid_frames(&batch.valid, frames, device)
-        }
-        Modality::Visual => None,
-    }
+    let (.., width) = batch.parts[&modality].dim();
+    valid_frames(batch.valid.get(&modality)?, width, device)
 }
 
 /// Which of `frames` frames of spectrograms hold sound, `[b, frames]`, where the first `valid` ones of each do; none

@@ -62,7 +62,7 @@ impl TrainClips {
     /// The modalities of their batches.
     pub fn modalities(&self) -> Vec<Modality> {
         match self {
-            Self::Unlabeled { .. } => Modality::ALL.to_vec(),
+            Self::Unlabeled { dataset, .. } => dataset.views().keys().copied().collect(),
             Self::Labeled { labeled, .. } => labeled.modalities().to_vec(),
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use equiav_augment::{Modality, Purpose, stream};
 use equiav_data::{Dataset, Evaluation};
+use equiav_frontend::InputAugment;
 use equiav_models::Inter;
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
@@ -100,9 +101,9 @@ pub(crate) fn embed_sharded(
 }
 
 impl From<ShardedRows> for Embedded {
-    fn from(mut all: ShardedRows) -> Self {
-        let named = |modality: Modality| Some((modality, all.rows.remove(modality.name())?));
-        let rows = Modality::ALL.into_iter().filter_map(named).collect();
+    fn from(all: ShardedRows) -> Self {
+        let named = |(name, rows): (String, Array2<f32>)| Some((Modality::new(&name).ok()?, rows));
+        let rows = all.rows.into_iter().filter_map(named).collect();
         Self { clips: all.clips, skipped: all.skipped, rows }
     }
 }
@@ -137,17 +138,10 @@ pub fn fixed_vectors(
     device: Device,
 ) -> BTreeMap<Modality, Tensor> {
     let Variant::Centroid { vectors: count, seed } = variant else { return BTreeMap::new() };
-    let vectors = |modality| {
+    let vectors = |(modality, augment): (Modality, InputAugment)| {
         let mut rng = stream(seed, 0, 0, Purpose::Retrieval(modality));
-        let vectors = match modality {
-            Modality::Audio => {
-                recipe.augment.audio.sample(recipe.front_end.spectrogram_size(), count, &mut rng)
-            }
-            Modality::Visual => {
-                recipe.augment.visual.sample(recipe.front_end.image_size(), count, &mut rng)
-            }
-        };
+        let vectors = augment.sample(&recipe.front_end, count, &mut rng);
         (modality, clips::tensor(&vectors, device))
     };
-    Modality::ALL.into_iter().map(vectors).collect()
+    recipe.augment.views().into_iter().map(vectors).collect()
 }

@@ -14,7 +14,7 @@ use anyhow::{Context, ensure};
 use equiav_augment::{Modality, Slot};
 use equiav_data::{Clips, Dataset, Order, Sampler};
 use equiav_eval::{Rank, Relevance, UnitRows};
-use equiav_models::View;
+use equiav_models::{Features, ViewKind};
 use ndarray::{Array2, ArrayView2, Axis, concatenate};
 use serde::Serialize;
 use tch::{Kind, Tensor};
@@ -130,7 +130,7 @@ pub fn equivariance(
         networks: networks.iter().map(|(name, _)| (*name).to_owned()).collect(),
         clips: (count(&each[0][0]), count(&each[0][1])),
         slots: slots(recipe, &each)?,
-        queries: Modality::ALL
+        queries: Modality::AUDIO_VISUAL
             .into_iter()
             .map(|query| queries(query, &each))
             .collect::<anyhow::Result<_>>()?,
@@ -204,10 +204,11 @@ impl Seen {
             };
             let branch = &network.branches[modality];
             let pooled = |values: &Tensor, view| {
-                branch.encode(values, view).mean_dim([1i64].as_slice(), false, Kind::Float)
+                let tokens = branch.encode(values, view);
+                branch.pool(&Features::new(tokens)).point.to_kind(Kind::Float)
             };
             let features = narrowed(device, recipe.compute.precision, || {
-                let views = [(plain, View::Plain), (augmented, View::Augmented)];
+                let views = [(plain, ViewKind::Plain), (augmented, ViewKind::Augmented)];
                 Tensor::cat(&views.map(|(input, view)| pooled(&input.values, view)), 1)
             });
             self.features.entry(*modality).or_default().push(array(&features)?);
@@ -227,12 +228,12 @@ fn slots(recipe: &Settings, each: &[[Seen; 2]]) -> anyhow::Result<Vec<SlotMetric
     let (front_end, augment) = (&recipe.front_end, &recipe.augment);
     let of = |modality: Modality| -> Vec<Slot> {
         match modality {
-            Modality::Audio => augment.audio.slots_at(front_end.spectrogram_size()),
-            Modality::Visual => augment.visual.slots(),
+            Modality::AUDIO => augment.audio.slots_at(front_end.spectrogram_size()),
+            _ => augment.visual.slots(),
         }
     };
     let mut all = Vec::new();
-    for modality in Modality::ALL {
+    for modality in Modality::AUDIO_VISUAL {
         let read = each.iter().map(|[train, test]| {
             let part = |seen: &Seen| {
                 anyhow::Ok((
@@ -255,7 +256,8 @@ fn slots(recipe: &Settings, each: &[[Seen; 2]]) -> anyhow::Result<Vec<SlotMetric
 
 /// What plain and augmented queries of one modality find, by each network.
 fn queries(query: Modality, each: &[[Seen; 2]]) -> anyhow::Result<QueryMetrics> {
-    let other = Modality::ALL.into_iter().find(|one| *one != query).context("one modality")?;
+    let other =
+        Modality::AUDIO_VISUAL.into_iter().find(|one| *one != query).context("one modality")?;
     let r1 = |seen: &Seen, asked: usize| -> anyhow::Result<f64> {
         let rows = |place: usize, modality| stacked(&seen.embeddings[place][&modality]);
         let (queries, gallery) = (rows(asked, query)?, rows(0, other)?);

@@ -122,9 +122,9 @@ mod tests {
     fn answers_come_best_first_and_ties_are_neither_won_nor_lost() {
         let audio = array![[2.0f32, 0.0], [0.0, 1.0], [0.0, 3.0]];
         let visual = array![[1.0f32, 0.1], [0.0, 1.0], [0.0, 9.0]];
-        let rows = [(Modality::Audio, audio), (Modality::Visual, visual)].into();
+        let rows = [(Modality::AUDIO, audio), (Modality::VISUAL, visual)].into();
         let embedded = Embedded { clips: vec![4, 5, 7], skipped: BTreeMap::new(), rows };
-        let asked = answered(&embedded, Modality::Audio, Modality::Visual, 2).expect("answers");
+        let asked = answered(&embedded, Modality::AUDIO, Modality::VISUAL, 2).expect("answers");
         assert_eq!(asked[0].answers[0].0, 4);
         assert!((asked[0].answers[0].1 - 1.0 / 1.01f64.sqrt()).abs() < 1e-6);
         let ranks = asked.iter().map(|one| one.rank.mean());

@@ -82,7 +82,7 @@ impl<'a> Localizer<'a> {
         let patch = recipe.model.encoder.patch;
         let side = recipe.front_end.image as i64 / patch;
         ensure!(
-            network.branches[&Modality::Visual].grid() == Some([side, side]),
+            network.branches[&Modality::VISUAL].grid() == Some([side, side]),
             "maps of places need an encoder of pictures whose tokens lie on a grid of {side} x {side} patches, as \
              model.encoder.patch says (help: implement `Encode::grid`)"
         );
@@ -206,8 +206,8 @@ impl<'a> Localizer<'a> {
     /// `[b, 1, mels, frames]`, of which the frames that hold `material` count, to unit embeddings `[b, out]`.
     fn sounds(&self, inputs: &Tensor, material: Option<&Tensor>) -> Tensor {
         let embed = || {
-            let branch = &self.network.branches[&Modality::Audio];
-            unit(&branch.embed(inputs, self.vectors.get(&Modality::Audio), material))
+            let branch = &self.network.branches[&Modality::AUDIO];
+            unit(&branch.embed(inputs, self.vectors.get(&Modality::AUDIO), material))
         };
         self.run(embed)
     }
@@ -215,10 +215,10 @@ impl<'a> Localizer<'a> {
     /// `[b, 3, side, side]` to what places add to the picture's embedding, `[b, rows, columns, out]`, and
     /// to the unit embedding itself, `[b, out]`.
     fn places(&self, inputs: &Tensor) -> [Tensor; 2] {
-        let branch = &self.network.branches[&Modality::Visual];
+        let branch = &self.network.branches[&Modality::VISUAL];
         let [rows, columns] = branch.grid().expect("as the localizer was made for");
         let whole = self.run(|| {
-            let vectors = self.vectors.get(&Modality::Visual);
+            let vectors = self.vectors.get(&Modality::VISUAL);
             unit(&branch.embed(inputs, vectors, None))
         });
         let (patch, finer) = (self.recipe.model.encoder.patch, self.options.finer);
@@ -254,7 +254,7 @@ impl<'a> Localizer<'a> {
 
     /// The point that stands for `tokens` `[b, n, width]`, `[b, width]`.
     fn center(&self, branch: &Branch, tokens: &Tensor) -> Tensor {
-        let Some(vectors) = self.vectors.get(&Modality::Visual) else {
+        let Some(vectors) = self.vectors.get(&Modality::VISUAL) else {
             return branch.pool(&Features::new(tokens.shallow_clone())).point;
         };
         let queries = vectors.unsqueeze(0).expand([tokens.size()[0], -1, -1], false);

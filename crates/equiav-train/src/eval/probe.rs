@@ -113,9 +113,9 @@ pub fn probe(
     let split = Split::draw(&train.targets, options.seed, share, options.per_class);
     let mut all = Vec::new();
     for (input, modalities) in [
-        ("audio", &[Modality::Audio][..]),
-        ("visual", &[Modality::Visual]),
-        ("both", &Modality::ALL),
+        ("audio", &[Modality::AUDIO][..]),
+        ("visual", &[Modality::VISUAL]),
+        ("both", &Modality::AUDIO_VISUAL),
     ] {
         let parts = Parts::new(&train, &split, &test, modalities)?;
         all.push(parts.probed(input, "linear", &linear::SWEEP, linear::fit)?);

@@ -211,8 +211,8 @@ fn figures(
     ensure!(found > 0, "no clip of `{list}` can be read");
     let answers = answers(dataset, &embedded.clips, evaluation)?;
     let measure = |embedded: &mut Embedded| {
-        let visual = unit_rows(embedded, Modality::Visual)?;
-        let audio = unit_rows(embedded, Modality::Audio)?;
+        let visual = unit_rows(embedded, Modality::VISUAL)?;
+        let audio = unit_rows(embedded, Modality::AUDIO)?;
         let ranks = ranking::ranks(&visual, &audio, &answers)?;
         let how = Bootstrap::usual(evaluation.seed);
         let sum_up = |ranks: &[_]| Retrieval::of_ranks(ranks, found).with_intervals(ranks, &how);
@@ -276,8 +276,9 @@ fn unit_rows(embedded: &mut Embedded, modality: Modality) -> anyhow::Result<Unit
     let rows = embedded.rows.remove(&modality);
     let rows = rows.with_context(|| format!("there are no {modality} embeddings"))?;
     let what = match modality {
-        Modality::Audio => "audio embeddings",
-        Modality::Visual => "visual embeddings",
+        Modality::AUDIO => "audio embeddings",
+        Modality::VISUAL => "visual embeddings",
+        other => other.name(),
     };
     Ok(UnitRows::new(what, rows.view())?)
 }
@@ -298,7 +299,7 @@ fn answers(
         let keys = rows.iter().map(key).collect::<anyhow::Result<Vec<u64>>>()?;
         anyhow::Ok(Relevance::of_equal_keys(&keys, &keys))
     };
-    Ok(same.or(equal(Modality::Audio)?).or(equal(Modality::Visual)?))
+    Ok(same.or(equal(Modality::AUDIO)?).or(equal(Modality::VISUAL)?))
 }
 
 #[cfg(test)]

@@ -142,17 +142,17 @@ mod tests {
         let recipe = FinetuneRecipe::parse(text, &changes).expect("a recipe");
         let visits: Vec<Visit> =
             (0..400).map(|clip| Visit { epoch: 3, repetition: 0, clip }).collect();
-        let factors = drop_path(&visits, Modality::Audio, &recipe).expect("factors");
+        let factors = drop_path(&visits, Modality::AUDIO, &recipe).expect("factors");
         assert_eq!(factors.size(), [6, 2, 400]);
         let zeros = factors.eq(0.0).to_kind(Kind::Double).mean(Kind::Double).double_value(&[]);
         assert!((zeros - 0.25).abs() < 0.03, "{zeros}");
         assert!((factors.max().double_value(&[]) - 4.0 / 3.0).abs() < 1e-6);
-        let one = drop_path(&visits[7..8], Modality::Audio, &recipe).expect("factors");
+        let one = drop_path(&visits[7..8], Modality::AUDIO, &recipe).expect("factors");
         assert!(one.equal(&factors.narrow(2, 7, 1)), "whatever else is in the batch");
         assert!((8..20).any(|clip| !one.equal(&factors.narrow(2, clip, 1))), "clips differ");
-        let other = drop_path(&visits[7..8], Modality::Visual, &recipe).expect("factors");
+        let other = drop_path(&visits[7..8], Modality::VISUAL, &recipe).expect("factors");
         assert!(!other.equal(&one));
         let recipe = FinetuneRecipe::parse(text, &["model.drop_path=0".parse().unwrap()]).unwrap();
-        assert!(drop_path(&visits, Modality::Audio, &recipe).is_none());
+        assert!(drop_path(&visits, Modality::AUDIO, &recipe).is_none());
     }
 }

@@ -55,7 +55,8 @@ impl EquiAv {
 
 impl Method for EquiAv {
     fn needs(&self) -> Needs {
-        Needs { modalities: Modality::ALL.to_vec(), augmented: true, labels: false }
+        let modalities = self.network.branches.keys().copied().collect();
+        Needs { modalities, augmented: true, labels: false }
     }
 
     fn variables(&self) -> &nn::VarStore {
@@ -95,7 +96,8 @@ impl Method for EquiAv {
         }
     }
 
-    /// `L = w_inter InfoNCE(z̄_audio, z̄_visual) + Σ_modality w_modality NT-Xent(ẑ, z')`
+    /// `L = w_inter InfoNCE(z̄_audio, z̄_visual) + Σ_modality w_modality NT-Xent(ẑ, z')`, and InfoNCE of every pair where
+    /// there are more modalities
     fn terms(
         &mut self,
         own: &Named,
@@ -114,10 +116,11 @@ impl Method for EquiAv {
                 terms.push(Term::contrast(format!("intra_{modality}"), contrast));
             }
         }
-        let (audio, visual) = ("inter_audio", "inter_visual");
-        let keys = all.keys(audio, visual);
-        let contrast = info_nce(&own[audio], &own[visual], &keys, tau, chunk);
-        terms.push(Term::contrast("inter", contrast));
+        for (name, [a, b]) in pairs(self.network.branches.keys().copied()) {
+            let (a, b) = (format!("inter_{a}"), format!("inter_{b}"));
+            let contrast = info_nce(&own[&a], &own[&b], &all.keys(&a, &b), tau, chunk);
+            terms.push(Term::contrast(name, contrast));
+        }
         Ok(terms)
     }
 
@@ -127,7 +130,7 @@ impl Method for EquiAv {
     }
 
     fn measures(&self, own: &Named) -> Named {
-        measures::measures(own)
+        measures::measures(own, self.network.branches.keys().copied())
     }
 
     fn evaluate(&self, lists: &EvaluationLists<'_>) -> anyhow::Result<Metrics> {
@@ -137,6 +140,16 @@ impl Method for EquiAv {
         let lists = lists.lists.iter().map(|list| Ok((&one(list)?).into()));
         Ok(Metrics { lists: lists.collect::<anyhow::Result<_>>()? })
     }
+}
+
+/// Every pair of `modalities`, with the name of its term: `inter` of two, `inter_A_B` of more.
+fn pairs(modalities: impl Iterator<Item = Modality>) -> Vec<(String, [Modality; 2])> {
+    let all: Vec<Modality> = modalities.collect();
+    let after = |(place, a): (usize, &Modality)| {
+        let name = |b| if all.len() == 2 { "inter".to_owned() } else { format!("inter_{a}_{b}") };
+        all[place + 1..].iter().map(|b| (name(b), [*a, *b])).collect::<Vec<_>>()
+    };
+    all.iter().enumerate().flat_map(after).collect()
 }
 
 /// The inputs of one modality as its branch takes them.

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use equiav_augment::Modality;
-use equiav_frontend::FrontEnd;
+use equiav_frontend::{FrontEnd, InputKind};
 use equiav_models::{Encoder, EncoderConfig};
 use tch::nn;
 
 use crate::engine::seeded;
-use crate::recipe::input_size;
+use crate::recipe::{Mode, input_size, suffix};
 
 /// An encoder of `config` for each modality's inputs under `front_end`, with weights drawn from `seed`; their variables
 /// go under `root` and carry the published names.
@@ -18,9 +18,9 @@ pub fn encoders(
     seed: u64,
     root: &nn::Path,
 ) -> BTreeMap<Modality, Encoder> {
-    let encoder = |modality: Modality| {
-        let input = input_size(front_end, modality);
-        (modality, config.build(root, modality.suffix(), input))
+    let encoder = |(modality, kind): (Modality, InputKind)| {
+        let input = input_size(front_end, kind);
+        (modality, config.build(root, suffix(modality), input))
     };
-    seeded(seed, || Modality::ALL.into_iter().map(encoder).collect())
+    seeded(seed, || Mode::Multimodal.inputs().into_iter().map(encoder).collect())
 }

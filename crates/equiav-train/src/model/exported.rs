@@ -120,7 +120,7 @@ mod tests {
         let back: ModelConfig = serde_json::from_str(&text).expect("a configuration");
         let (recipe, epoch) = recipe(&back).expect("a recipe");
         assert_eq!((epoch, recipe.front_end.std), (7, 3.9_f32));
-        let branch = &recipe.branches()[&equiav_augment::Modality::Visual];
+        let branch = &recipe.branches()[&equiav_augment::Modality::VISUAL];
         assert_eq!(*branch, back.branches["visual"]);
     }
 

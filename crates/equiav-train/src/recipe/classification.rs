@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use anyhow::ensure;
 use equiav_augment::{Chance, Modality, Profile};
 use equiav_data::{Frames, LabeledAugment};
-use equiav_frontend::FrontEnd;
+use equiav_frontend::{FrontEnd, InputKind};
 use equiav_models::{ClassifierConfig, EncoderConfig, TrunkConfig};
 use serde::{Deserialize, Serialize};
 
-use super::{Compute, Optimizer, RunConfig, Source, input_size, positive};
+use super::{Compute, Optimizer, RunConfig, Source, input_size, positive, suffix};
 
 /// Everything that decides a fine-tuning run.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -164,10 +164,17 @@ impl BestMetric {
 impl Mode {
     /// The modalities that are seen.
     pub fn modalities(self) -> Vec<Modality> {
+        self.inputs().into_keys().collect()
+    }
+
+    /// The modalities that are seen, and what each is made of.
+    pub fn inputs(self) -> BTreeMap<Modality, InputKind> {
+        let audio = (Modality::AUDIO, InputKind::Spectrogram);
+        let visual = (Modality::VISUAL, InputKind::Image);
         match self {
-            Self::Multimodal => Modality::ALL.to_vec(),
-            Self::Audio => vec![Modality::Audio],
-            Self::Visual => vec![Modality::Visual],
+            Self::Multimodal => [audio, visual].into(),
+            Self::Audio => [audio].into(),
+            Self::Visual => [visual].into(),
         }
     }
 }
@@ -175,16 +182,16 @@ impl Mode {
 impl Finetune {
     /// The network for `classes` classes.
     pub fn classifier(&self, classes: usize) -> ClassifierConfig {
-        let trunk = |modality: Modality| {
+        let trunk = |(modality, kind): (Modality, InputKind)| {
             let trunk = TrunkConfig {
-                suffix: modality.suffix().to_owned(),
-                input: input_size(&self.front_end, modality),
+                suffix: suffix(modality).to_owned(),
+                input: input_size(&self.front_end, kind),
                 encoder: self.model.encoder.clone(),
             };
             (modality.to_string(), trunk)
         };
         ClassifierConfig {
-            trunks: self.model.mode.modalities().into_iter().map(trunk).collect::<BTreeMap<_, _>>(),
+            trunks: self.model.mode.inputs().into_iter().map(trunk).collect::<BTreeMap<_, _>>(),
             projection: self.model.projection,
             classes: classes as i64,
         }

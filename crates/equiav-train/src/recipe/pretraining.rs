@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
 use equiav_augment::{AudioAugment, ChainError, Modality, Profile, VisualAugment};
-use equiav_frontend::FrontEnd;
+use equiav_data::audio_visual;
+use equiav_frontend::{FrontEnd, InputAugment, InputKind};
 use equiav_models::{BranchConfig, EncoderConfig, HeadConfig, InputConfig, PredictorConfig};
 use serde::{Deserialize, Serialize};
 
@@ -120,24 +121,35 @@ impl Evaluation {
     }
 }
 
-/// The size of the encoders' inputs of `modality` under `front_end`.
-pub fn input_size(front_end: &FrontEnd, modality: Modality) -> InputConfig {
-    let (height, width) = match modality {
-        Modality::Audio => (front_end.mels, front_end.frames),
-        Modality::Visual => (front_end.image, front_end.image),
-    };
+/// The size of an encoder's inputs of that `kind` under `front_end`.
+pub fn input_size(front_end: &FrontEnd, kind: InputKind) -> InputConfig {
+    let (_, height, width) = kind.shape(front_end);
     InputConfig { height: height as i64, width: width as i64 }
 }
 
+/// The ending of the parameter names of `modality`: as published `a` and `v`, else the whole name.
+pub(crate) fn suffix(modality: Modality) -> &'static str {
+    match modality {
+        Modality::AUDIO => "a",
+        Modality::VISUAL => "v",
+        other => other.name(),
+    }
+}
+
 impl Augment {
+    /// What is made of a clip under the name of each modality, and how that is augmented.
+    pub fn views(&self) -> BTreeMap<Modality, InputAugment> {
+        audio_visual(self.audio.clone(), self.visual.clone())
+    }
+
     /// Refuses tables that are no family of augmentations.
     ///
     /// # Errors
     ///
     /// If there is one; the message names it and the nearest that is.
     pub fn check(&self) -> anyhow::Result<()> {
-        self.audio.check().map_err(refused(Modality::Audio))?;
-        self.visual.check().map_err(refused(Modality::Visual))
+        self.audio.check().map_err(refused(Modality::AUDIO))?;
+        self.visual.check().map_err(refused(Modality::VISUAL))
     }
 
     /// Turns tables of families that other crates bring into families.
@@ -146,8 +158,8 @@ impl Augment {
     ///
     /// As [`check`](Self::check), of tables that no registry knows; or if a family's settings make no sense.
     pub fn resolve(&mut self, families: &Families) -> anyhow::Result<()> {
-        self.audio.resolve(&families.audio).map_err(refused(Modality::Audio))?;
-        self.visual.resolve(&families.visual).map_err(refused(Modality::Visual))
+        self.audio.resolve(&families.audio).map_err(refused(Modality::AUDIO))?;
+        self.visual.resolve(&families.visual).map_err(refused(Modality::VISUAL))
     }
 }
 
@@ -159,18 +171,16 @@ fn refused(modality: Modality) -> impl Fn(ChainError) -> anyhow::Error {
 impl Settings {
     /// The network of each modality, as the recipe asks for it.
     pub fn branches(&self) -> BTreeMap<Modality, BranchConfig> {
-        Modality::ALL.into_iter().map(|modality| (modality, self.branch(modality))).collect()
+        let branch =
+            |(modality, view): (Modality, InputAugment)| (modality, self.branch(modality, &view));
+        self.augment.views().into_iter().map(branch).collect()
     }
 
-    fn branch(&self, modality: Modality) -> BranchConfig {
-        let vector = match modality {
-            Modality::Audio => self.augment.audio.len(),
-            Modality::Visual => self.augment.visual.len(),
-        };
+    fn branch(&self, modality: Modality, view: &InputAugment) -> BranchConfig {
         BranchConfig {
-            suffix: modality.suffix().to_owned(),
-            input: input_size(&self.front_end, modality),
-            vector: vector as i64,
+            suffix: suffix(modality).to_owned(),
+            input: input_size(&self.front_end, view.kind()),
+            vector: view.len() as i64,
             encoder: self.model.encoder.clone(),
             predictor: self.model.predictor.clone(),
             intra_head: self.model.intra_head.clone(),

@@ -21,7 +21,7 @@ const WORLD: i64 = 2;
 const ROWS: i64 = 3;
 const FROM: i64 = 5;
 const TO: i64 = 4;
-const MODALITIES: [Modality; 2] = [Modality::Audio, Modality::Visual];
+const MODALITIES: [Modality; 2] = [Modality::AUDIO, Modality::VISUAL];
 const MAPS: [&str; 3] = ["inter", "predicted", "augmented"];
 
 fn numbers(seed: u64, size: [i64; 2]) -> Tensor {

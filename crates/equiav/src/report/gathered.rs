@@ -88,7 +88,7 @@ fn shown(
     let dataset = equiav_train::dataset(&trained.recipe, clips)?;
     let retrieved = retrieve(list, dataset.clone(), &trained.network, &trained.recipe)?;
     let embedded = embed(dataset.clone(), &trained.network, &trained.recipe)?;
-    let ways = [(Modality::Visual, Modality::Audio), (Modality::Audio, Modality::Visual)];
+    let ways = [(Modality::VISUAL, Modality::AUDIO), (Modality::AUDIO, Modality::VISUAL)];
     let answer = |(from, to)| anyhow::Ok((from, answered(&embedded, from, to, BEST)?));
     let ways = [answer(ways[0])?, answer(ways[1])?];
     for (from, answered) in &ways {
@@ -129,8 +129,8 @@ fn gallery(
     let RetrievalMetrics { list, coverage, .. } = retrieved;
     let Coverage { found, listed, digest } = coverage;
     let title = match from {
-        Modality::Visual => "Picture to sound",
-        Modality::Audio => "Sound to picture",
+        Modality::AUDIO => "Sound to picture",
+        _ => "Picture to sound",
     };
     let note = format!(
         "One clip in {step} of {list} asks, whatever came of it: {found} of {listed} clips, list {digest}. \
@@ -146,10 +146,10 @@ fn query(
     candidates: usize,
 ) -> anyhow::Result<Query> {
     let item = |modality: Modality, clip: usize| match modality {
-        Modality::Visual => seen(dataset, clip),
-        Modality::Audio => heard(dataset, clip),
+        Modality::AUDIO => heard(dataset, clip),
+        _ => seen(dataset, clip),
     };
-    let to = if from == Modality::Visual { Modality::Audio } else { Modality::Visual };
+    let to = if from == Modality::VISUAL { Modality::AUDIO } else { Modality::VISUAL };
     let answer = |(clip, similarity): &(usize, f64)| {
         let right = *clip == answered.query;
         Ok(Answer { item: item(to, *clip)?, right, similarity: *similarity })

@@ -21,7 +21,7 @@ pub(super) fn seen(dataset: &Dataset, clip: usize) -> anyhow::Result<GalleryItem
     let plain = dataset.plain(clip)?;
     let name = dataset.clips().id(clip).to_owned();
     let alt = format!("Middle frame of {name}{}", of_class(dataset, clip));
-    let picture = jpeg(&frame(plain.parts[&Modality::Visual].view()), alt)?;
+    let picture = jpeg(&frame(plain.parts[&Modality::VISUAL].view()), alt)?;
     Ok(GalleryItem { labels: labels(dataset, clip), name, picture: Some(picture), sound: None })
 }
 
@@ -30,7 +30,7 @@ pub(super) fn heard(dataset: &Dataset, clip: usize) -> anyhow::Result<GalleryIte
     let plain = dataset.plain(clip)?;
     let name = dataset.clips().id(clip).to_owned();
     let alt = format!("Spectrogram of {name}{}", of_class(dataset, clip));
-    let drawn = jpeg(&spectrogram(plain.parts[&Modality::Audio].view()), alt)?;
+    let drawn = jpeg(&spectrogram(plain.parts[&Modality::AUDIO].view()), alt)?;
     let waveform = dataset.clips().sound(clip, dataset.front_end().window)?;
     let label = format!("Sound of {name}");
     let sound = Sound { wav: wav(&waveform)?, spectrogram: drawn, label };

@@ -190,14 +190,14 @@ mod tests {
         let large = file("so large & odd.mp4", CAP as usize + 1);
         let hit = |path: &Path, time| Hit {
             files: vec![path.to_string_lossy().into_owned(), "/again.png".to_owned()],
-            modality: Modality::Visual,
+            modality: Modality::VISUAL,
             time,
             query_time: None,
             score: 0.5,
         };
         let gone = folder.path().join("gone.png");
         let hits = vec![hit(&small, None), hit(&large, Some([1.28, 2.56])), hit(&gone, None)];
-        let answer = Answer { modality: Modality::Visual, files: 9, hits };
+        let answer = Answer { modality: Modality::VISUAL, files: 9, hits };
         let place = folder.path().join("pages/page.html");
         let page = page(&query, &[answer], &fingerprint(), &place).expect("a page");
         assert!(page.contains("What fits &lt;b&gt;.wav?") && !page.contains("<b>"), "{page}");

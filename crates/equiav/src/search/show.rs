@@ -18,8 +18,9 @@ impl Answer {
     /// `sounds` or `pictures`.
     pub(super) fn kind(&self) -> &'static str {
         match self.modality {
-            Modality::Audio => "sounds",
-            Modality::Visual => "pictures",
+            Modality::AUDIO => "sounds",
+            Modality::VISUAL => "pictures",
+            other => other.name(),
         }
     }
 

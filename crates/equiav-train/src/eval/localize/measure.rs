@@ -62,8 +62,8 @@ pub fn localize(
         let batch = batch?;
         clips += batch.clips.len();
         let heard =
-            clips::plain_material(&batch, Modality::Audio, localizer.network.store.device());
-        let own = localizer.sounds(&part(&batch, Modality::Audio, localizer), heard.as_ref());
+            clips::plain_material(&batch, Modality::AUDIO, localizer.network.store.device());
+        let own = localizer.sounds(&part(&batch, Modality::AUDIO, localizer), heard.as_ref());
         let count = own.size()[0];
         let before = previous.unwrap_or_else(|| own.narrow(0, count - 1, 1));
         let other = Tensor::cat(&[&before, &own.narrow(0, 0, count - 1)], 0);
@@ -118,7 +118,7 @@ impl Tally {
         dataset: &Dataset,
         (localizer, truths): (&Localizer<'_>, &Truths),
     ) -> anyhow::Result<()> {
-        let [places, whole] = localizer.places(&part(batch, Modality::Visual, localizer));
+        let [places, whole] = localizer.places(&part(batch, Modality::VISUAL, localizer));
         self.cells = [places.size()[1] as usize, places.size()[2] as usize];
         let same = |heard: &super::Heard| heard.0.unsqueeze(0).expand_as(&own);
         let (faint, silence) = (same(&localizer.faint_noise()?), same(&localizer.silence()?));

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use equiav_augment::{AudioAugment, AudioVector, VisualAugment, VisualVector};
-use equiav_data::{Clips, Dataset, DatasetConfig, Labeled, LabeledConfig, Split, Targets, Weights};
+use equiav_data::{
+    Clips, Dataset, DatasetConfig, Labeled, LabeledConfig, Split, Targets, Weights, audio_visual,
+};
 
 use super::scores::LabeledList;
 use crate::callback::Callback;
@@ -100,8 +102,10 @@ fn plain_dataset(clips: Clips, recipe: &Finetune) -> anyhow::Result<Arc<Dataset>
     Ok(Arc::new(Dataset::new(DatasetConfig {
         clips,
         front_end: recipe.front_end.clone(),
-        audio: AudioAugment::corrected(AudioVector::P24),
-        visual: VisualAugment::corrected(VisualVector::P18),
+        views: audio_visual(
+            AudioAugment::corrected(AudioVector::P24),
+            VisualAugment::corrected(VisualVector::P18),
+        ),
         centroid: 1,
         seed: recipe.seed,
         cache_bytes: 0,

@@ -105,9 +105,11 @@ impl Labeler {
             let project =
                 |factors| self.classifier.project(&name, values, factors, material.as_ref());
             let projected = project(factors.as_ref());
-            let projected = match (modality, frames) {
-                (Modality::Audio, Some(frames)) => repeated(&projected, frames),
-                _ => projected,
+            // What there is once of each clip goes with all of its pictures.
+            let once = |frames: &&[usize]| projected.size()[0] == frames.len() as i64;
+            let projected = match frames.filter(once) {
+                Some(frames) => repeated(&projected, frames),
+                None => projected,
             };
             (name, projected)
         };

@@ -84,10 +84,10 @@ fn probabilities(
     recipe: &Finetune,
 ) -> anyhow::Result<Array2<f32>> {
     let device = network.store.device();
-    let heard = valid_frames(&batch.valid, recipe.front_end.frames, device);
     let input = |(modality, values): (&Modality, &Array4<f32>)| {
-        let material = heard.as_ref().filter(|_| *modality == Modality::Audio);
-        let material = material.map(Tensor::shallow_clone);
+        let (.., width) = values.dim();
+        let valid = batch.valid.get(modality);
+        let material = valid.and_then(|valid| valid_frames(valid, width, device));
         let plain = InputView { values: tensor(values, device), material };
         (*modality, Input { plain, augmented: None, vectors: None, centroid: None })
     };

@@ -13,16 +13,16 @@ const MOST_CLIPS: i64 = 256;
 ///
 /// - `similarity_MODALITY`: mean of cos(ẑ, z'), how well the predictor says where the augmented view
 ///   lands; 1 where it is exact, which is what equivariance means here. None without an intra-modal loss.
-/// - `alignment`: how far sound and picture of a clip lie apart, see [`alignment`]
+/// - `alignment`: how far sound and picture of a clip lie apart, see [`alignment`]; of two modalities alone
 /// - `uniformity_MODALITY`: how evenly clips cover the sphere, see [`uniformity`]. None of a single clip, which
 ///   makes no pair.
-pub(super) fn measures(own: &Named) -> Named {
+pub(super) fn measures(own: &Named, modalities: impl Iterator<Item = Modality>) -> Named {
     let first = |rows: &Tensor| {
         rows.detach().to_kind(Kind::Float).narrow(0, 0, rows.size()[0].min(MOST_CLIPS))
     };
     let mut named = Named::new();
     let mut inter = Vec::new();
-    for modality in Modality::ALL {
+    for modality in modalities {
         let rows = |kind: &str| own.get(&format!("{kind}_{modality}")).map(first);
         if let (Some(predicted), Some(augmented)) = (rows("predicted"), rows("augmented")) {
             let cosine = Tensor::cosine_similarity(&predicted, &augmented, 1, 1e-12);
