@@ -1,9 +1,8 @@
 //! `equiav data`: corpora, and what there is to know, to see and to measure of one; one file a command.
 
 mod bench;
-mod cutting;
+mod clip_args;
 mod ingest;
-mod listed;
 mod pack;
 mod preview;
 mod scan;
@@ -11,6 +10,7 @@ mod stamps;
 mod stats;
 mod synth;
 mod verify;
+mod window_args;
 
 use std::process::ExitCode;
 

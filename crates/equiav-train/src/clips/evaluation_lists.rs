@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::ensure;
 use equiav_augment::Modality;
-use equiav_data::{Dataset, Evaluation, LoaderOptions, PlainBatch, Visit};
+use equiav_data::{Dataset, EvaluationLoader, LoaderOptions, PlainBatch, Visit};
 use ndarray::{Array2, Array4, ArrayD, ArrayView2, Axis, concatenate};
 use tch::{Device, Kind, Tensor};
 
@@ -42,7 +42,7 @@ impl EvaluationLists<'_> {
         embed: impl Fn(&DeviceBatch) -> anyhow::Result<BTreeMap<String, Tensor>>,
     ) -> anyhow::Result<ShardedRows> {
         let mine = own_positions(dataset.len(), self.batch, self.world);
-        let mut batches = Evaluation::new(dataset.clone(), mine, self.batch, self.options)?;
+        let mut batches = EvaluationLoader::new(dataset.clone(), mine, self.batch, self.options)?;
         let mut clips = Vec::new();
         let mut blocks: BTreeMap<String, Vec<Array2<f32>>> = BTreeMap::new();
         for batch in batches.by_ref() {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use equiav_augment::{Modality, Purpose, stream};
-use equiav_data::{Dataset, Evaluation, PlainBatch};
+use equiav_data::{Dataset, EvaluationLoader, PlainBatch};
 use equiav_models::Inter;
 use ndarray::{Array2, Array4, ArrayD, ArrayView2, Axis, concatenate};
 use serde::{Deserialize, Serialize};
@@ -117,7 +117,8 @@ fn embed_clips(
 ) -> anyhow::Result<Embedded> {
     let vectors = fixed_vectors(variant, recipe, network.store.device());
     let batch = recipe.evaluation.batch;
-    let mut loader = Evaluation::new(dataset, clips, batch, clips::loader_options(&recipe.data))?;
+    let mut loader =
+        EvaluationLoader::new(dataset, clips, batch, clips::loader_options(&recipe.data))?;
     let mut clips = Vec::new();
     let mut rows: BTreeMap<Modality, Vec<Array2<f32>>> = BTreeMap::new();
     for batch in loader.by_ref() {
