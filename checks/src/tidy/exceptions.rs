@@ -8,31 +8,13 @@ use crate::problem::Problem;
 pub(super) const LONG: &[&str] = &[];
 
 /// Levels with more modules, until they are moved into rooms.
-pub(super) const WIDE: &[&str] = &[
-    "crates/equiav-augment/src",
-    "crates/equiav-data/src/shard",
-    "crates/equiav-ingest/src",
-    "crates/equiav/src",
-];
+pub(super) const WIDE: &[&str] = &["crates/equiav-data/src/shard"];
 
 /// Names that several public types have, until each idea has its own.
-pub(super) const TWICE: &[&str] = &[
-    "Contents",
-    "Crop",
-    "CropDraw",
-    "Evaluation",
-    "Files",
-    "Found",
-    "Kind",
-    "Settings",
-    "Source",
-    "State",
-    "Weights",
-];
+pub(super) const TWICE: &[&str] = &[];
 
 /// Identifiers in British spelling, until they are renamed.
-pub(super) const BRITISH: &[&str] =
-    &["only_trainable_variables_are_optimised", "the_shorter_side_fits_and_the_centre_is_kept"];
+pub(super) const BRITISH: &[&str] = &[];
 
 /// The problem of every exception in `allowed` that `found` has no use for.
 pub(super) fn unused(allowed: &[&str], found: &BTreeSet<&str>) -> Vec<Problem> {

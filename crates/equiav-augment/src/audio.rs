@@ -12,9 +12,9 @@ pub mod volume;
 use ndarray::Array2;
 use rand::Rng;
 
-use crate::blur::Blur;
+use crate::audiovisual::blur::Blur;
+use crate::audiovisual::jitter::Jitter;
 use crate::chain::{Chain, ChainDraw, Ladder, Link, VectorLength};
-use crate::jitter::Jitter;
 use crate::{Context, Modality, Setting, Slot, Spectrogram, SpectrogramSize, View, Views};
 
 /// What happens to the audio view; also the `audio` part of a recipe.
@@ -57,7 +57,7 @@ impl Ladder for Spectrogram {
     fn augmented() -> Vec<Link<Self>> {
         vec![
             Link::new("spec_augment", spec_augment::SpecAugment::spec()),
-            Link::new("crop", crop::Crop::spec()),
+            Link::new("crop", crop::AudioCrop::spec()),
             Link::new("jitter", Jitter::spec()),
             Link::new("blur", Blur::spec()),
             Link::new("flip", flip::Flip::spec()),

@@ -62,35 +62,29 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod array;
 pub mod audio;
-pub mod blur;
+mod audiovisual;
 pub mod chain;
-pub mod crop;
 mod family;
-mod image;
-pub mod jitter;
 pub mod laws;
 mod modality;
-mod profile;
 pub mod random;
-mod resample;
 mod setting;
 mod slot;
-mod spectrogram;
-mod transpose;
 pub mod visual;
-mod words;
 
+pub use array::image::{Image, ImageSize};
+pub use array::spectrogram::{Spectrogram, SpectrogramSize};
+pub use array::transpose::transpose;
 pub use audio::{AudioAugment, AudioDraw, AudioVector};
+pub use audiovisual::{blur, crop, jitter};
 pub use chain::{Chain, ChainDraw, ChainError, FamilyRegistry, Link};
 pub use family::{Context, Draw, Family, View, Views};
-pub use image::{Image, ImageSize};
 pub use modality::{Modality, ModalityError};
-pub use profile::Profile;
 pub use random::{Purpose, stream};
+pub use setting::profile::Profile;
 pub use setting::{Chance, Interval, Positive, Setting, SettingError, Share};
+pub use slot::words::phrases;
 pub use slot::{ParameterVector, Slot};
-pub use spectrogram::{Spectrogram, SpectrogramSize};
-pub use transpose::transpose;
 pub use visual::{VisualAugment, VisualDraw, VisualVector};
-pub use words::phrases;

@@ -1,5 +1,7 @@
 //! The numbers a recipe may hold, checked where they are read, so that nothing behind needs checks.
 
+pub(crate) mod profile;
+
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;

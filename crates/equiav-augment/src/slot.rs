@@ -1,5 +1,7 @@
 //! The parameter vector, and what each of its numbers means.
 
+pub(crate) mod words;
+
 /// One number of a parameter vector.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Slot {

@@ -14,9 +14,9 @@ mod weighted;
 use ndarray::Array2;
 use rand::Rng;
 
-use crate::blur::Blur;
+use crate::audiovisual::blur::Blur;
+use crate::audiovisual::jitter::Jitter;
 use crate::chain::{Chain, ChainDraw, Ladder, Link, VectorLength};
-use crate::jitter::Jitter;
 use crate::{Context, Image, ImageSize, Modality, ParameterVector, Profile, Setting, Slot, Views};
 
 /// What happens to the visual view; also the `visual` part of a recipe.

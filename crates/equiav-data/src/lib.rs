@@ -9,7 +9,7 @@
 //! 5. [`Dataset::example`]: both to plain and augmented views with their parameter vectors
 //! 6. [`Loader`]: examples to [`Batch`]es, by threads, in the order of a single one
 //!
-//! In evaluation [`Dataset::plain`] and [`Evaluation`] take the places of the last two; where clips
+//! In evaluation [`Dataset::plain`] and [`EvaluationLoader`] take the places of the last two; where clips
 //! have labels, [`Labeled`], [`LabeledLoader`] and [`LabeledEvaluation`] do. The
 //! material of a clip that fails is a [`ClipError`]; training puts another real clip in its place,
 //! evaluation leaves it out.
@@ -39,14 +39,14 @@ pub use labeled::{
     FramedBatch, Frames, Labeled, LabeledAugment, LabeledBatch, LabeledConfig, LabeledEvaluation,
     LabeledExample, LabeledLoader, Mix, Targets, Visit,
 };
-pub use loader::evaluation::Evaluation;
+pub use loader::evaluation::EvaluationLoader;
 pub use loader::statistics::{Durations, Estimate, SILENT_PEAK, Statistics, statistics};
 pub use loader::throughput::{LoaderRate, StageTimes, Timing, loader_rate, stage_times};
 pub use loader::{Loader, LoaderOptions};
 pub use manifest::clips::Clips;
 pub use manifest::labels::{Label, Labels};
 pub use manifest::overlap::Overlap;
-pub use manifest::{Clip, DEFAULT_FRAMES, Found, Manifest, Pictures};
+pub use manifest::{Clip, DEFAULT_FRAMES, FileCoverage, Manifest, Pictures};
 pub use media::ffmpeg;
 pub use media::jpeg::JpegDecoder;
 pub use media::orientation::Orientation;
@@ -57,5 +57,5 @@ pub use media::sound::{
 pub use sampling::order::{Order, Portion};
 pub use sampling::sampler::{Pass, Sampler};
 pub use sampling::split::Split;
-pub use sampling::weights::Weights;
+pub use sampling::weights::SampleWeights;
 pub use sheet::preview::{self, Preview, preview};

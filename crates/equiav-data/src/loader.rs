@@ -19,7 +19,7 @@ use crate::features::batch::Batch;
 use crate::features::dataset::Dataset;
 use crate::io::prefetch::{Effort, Prefetch};
 use crate::loader::batch_writer::{BatchRecord, BatchWriter, BufferPool};
-use crate::loader::evaluation::Evaluation;
+use crate::loader::evaluation::EvaluationLoader;
 use crate::loader::replacement::account;
 use crate::sampling::sampler::Pass;
 
@@ -147,7 +147,7 @@ impl Loader {
         self.spare.keep(batch.parts);
     }
 
-    /// The plain examples of all clips in the data set's order, for evaluation; see [`Evaluation`].
+    /// The plain examples of all clips in the data set's order, for evaluation; see [`EvaluationLoader`].
     ///
     /// # Errors
     ///
@@ -161,9 +161,9 @@ impl Loader {
         dataset: Arc<Dataset>,
         batch: usize,
         options: LoaderOptions,
-    ) -> Result<Evaluation, DataError> {
+    ) -> Result<EvaluationLoader, DataError> {
         let all = (0..dataset.len()).collect();
-        Evaluation::new(dataset, all, batch, options)
+        EvaluationLoader::new(dataset, all, batch, options)
     }
 
     /// How long [`next`](Iterator::next) has waited for batches in all.

@@ -91,7 +91,7 @@ pub struct Manifest {
 
 /// How many clips of a manifest have their files.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Found {
+pub struct FileCoverage {
     /// Clips with both a sound and a picture file.
     pub found: usize,
     /// Clips in the list.
@@ -100,7 +100,7 @@ pub struct Found {
     pub missing: Vec<usize>,
 }
 
-impl fmt::Display for Found {
+impl fmt::Display for FileCoverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of {} clips found", self.found, self.total)
     }
@@ -183,14 +183,14 @@ impl Manifest {
     }
 
     /// Looks which clips have a sound file and a picture file for their middle frame.
-    pub fn found(&self) -> Found {
+    pub fn found(&self) -> FileCoverage {
         let complete =
             |clip: &Clip| clip.sound.is_file() && clip.frame_file(clip.middle_frame()).is_file();
         let clips = self.clips.iter().enumerate();
         let missing: Vec<usize> =
             clips.filter(|(_, clip)| !complete(clip)).map(|(position, _)| position).collect();
         let total = self.clips.len();
-        Found { found: total - missing.len(), total, missing }
+        FileCoverage { found: total - missing.len(), total, missing }
     }
 }
 

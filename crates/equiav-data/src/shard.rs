@@ -18,7 +18,7 @@ mod source;
 mod verify;
 mod writer;
 
-pub use contents::{Contents, Kind, Place};
+pub use contents::{MemberKind, Place, ShardContents};
 pub use index::finished;
 pub use pack::{Packed, pack};
 pub use partial::put;

@@ -25,7 +25,7 @@ pub enum Fault {
 pub enum IngestError {
     /// A setting makes no sense.
     #[error("{0}")]
-    Settings(String),
+    IngestSettings(String),
     /// There is no FFmpeg that runs.
     #[error("{0}")]
     Ffmpeg(String),

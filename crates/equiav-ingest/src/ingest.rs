@@ -1,5 +1,11 @@
 //! The run: shards side by side, finished ones skipped, a report that names every file once.
 
+pub(crate) mod effort;
+pub(crate) mod guarded;
+pub(crate) mod plan;
+pub(crate) mod resume;
+pub(crate) mod temp_clips;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -9,16 +15,16 @@ use equiav_data::parallel::{Teller, for_each};
 use equiav_data::shard::{ShardWriter, put, shard_name};
 use serde_json::json;
 
-use crate::clip::Clip;
-use crate::effort::Effort;
-use crate::examine::examine;
-use crate::guarded::ensure_there;
-use crate::guarded::guarded;
-use crate::notes::Tools;
-use crate::plan::{self, OutputFolder};
-use crate::progress::{self, Before};
-use crate::spool::Spool;
-use crate::{FileReport, IngestError, Settings, Source, Summary, find_sources, key};
+use crate::analyze::analyze;
+use crate::analyze::clip::Clip;
+use crate::analyze::findings::Tools;
+use crate::sources::key;
+use crate::{FileReport, IngestError, IngestSettings, SourceFile, Summary, find_sources};
+use effort::Effort;
+use guarded::{ensure_there, guarded};
+use plan::OutputFolder;
+use resume::Before;
+use temp_clips::TempClips;
 
 /// What [`ingest()`] made.
 #[derive(Clone, Debug)]
@@ -48,7 +54,7 @@ pub struct Ingested {
 pub fn ingest(
     folder: &Path,
     out: &Path,
-    settings: &Settings,
+    settings: &IngestSettings,
     ffmpeg: &Ffmpeg,
     watch: &mut dyn FnMut(usize, usize),
 ) -> Result<Ingested, IngestError> {
@@ -67,7 +73,7 @@ pub fn ingest(
     let mut done = 0;
     let shard = |number: usize, teller: &Teller<'_, usize, IngestError>| {
         let (files, name) = (groups[number].clone(), shard_name(number));
-        match progress::before(out, &name, &settings.retry)? {
+        match resume::before(out, &name, &settings.retry)? {
             Before::Finished => {
                 *skipped.lock().unwrap_or_else(|error| error.into_inner()) += 1;
                 teller.tell(files.len());
@@ -101,10 +107,10 @@ fn apart(folder: &Path, out: &Path) -> Result<(), IngestError> {
 struct Run<'a> {
     folder: &'a Path,
     out: &'a Path,
-    sources: &'a [Source],
+    sources: &'a [SourceFile],
     duplicates: Vec<Option<usize>>,
     ffmpeg: &'a Ffmpeg,
-    settings: &'a Settings,
+    settings: &'a IngestSettings,
     effort: &'a Effort,
 }
 
@@ -129,7 +135,7 @@ impl Run<'_> {
         let statistics = json!({ "clips": clips, "files": reports });
         if clips == 0 {
             drop(shard);
-            return progress::without_clips(self.out, name, &statistics);
+            return resume::without_clips(self.out, name, &statistics);
         }
         shard.finish(&statistics)?;
         Ok(())
@@ -138,34 +144,34 @@ impl Run<'_> {
     /// Appends the clips of one file: all that it gives, or none.
     fn file(&self, position: usize, shard: &mut ShardWriter) -> Result<FileReport, IngestError> {
         let source = &self.sources[position];
-        let (report, kept, spool) = guarded(&source.name, || self.cut(position))?;
+        let (report, kept, clips) = guarded(&source.name, || self.cut(position))?;
         if !kept.is_empty() {
-            spool.write(&kept, shard, self.out)?;
+            clips.write(&kept, shard, self.out)?;
         }
         Ok(report)
     }
 
     /// Examines one file, with its clips encoded, and the windows of those that count.
-    fn cut(&self, position: usize) -> Result<(FileReport, Vec<usize>, Spool), IngestError> {
+    fn cut(&self, position: usize) -> Result<(FileReport, Vec<usize>, TempClips), IngestError> {
         let source = &self.sources[position];
         let stem = key::stem(&source.relative);
         let about = json!({ "source": source.name });
-        let mut spool = Spool::new(self.out);
+        let mut clips = TempClips::new(self.out);
         let mut take = |clip: Clip| {
             let fault = |message| IngestError::Panicked { file: source.name.clone(), message };
             let members = clip.encode(&about, self.settings).map_err(fault)?;
             let number = clip.window.number;
-            let pushed = spool.push(number, key::key(&stem, number), members);
+            let pushed = clips.push(number, key::key(&stem, number), members);
             pushed.map_err(|error| IngestError::io(self.out, error))
         };
         let duplicate = self.duplicates[position].map(|first| self.sources[first].name.as_str());
         let (ffmpeg, settings, threads) = (self.ffmpeg, self.settings, self.effort.threads());
         let tools = Tools { ffmpeg, settings, threads };
-        let (report, kept) = examine(source, duplicate, tools, &mut take)?;
+        let (report, kept) = analyze(source, duplicate, tools, &mut take)?;
         if report.clips == 0 {
             ensure_there(self.folder, source)?;
         }
-        Ok((report, kept, spool))
+        Ok((report, kept, clips))
     }
 }
 
@@ -173,7 +179,7 @@ impl Run<'_> {
 fn conclude(out: &Path, shards: usize, skipped: usize) -> Result<Ingested, IngestError> {
     let mut reports = Vec::new();
     for number in 0..shards {
-        reports.extend(progress::reports(out, &shard_name(number))?);
+        reports.extend(resume::reports(out, &shard_name(number))?);
     }
     let lines = reports.iter().map(|report| format!("{}\n", json!(report)));
     let report = out.join("report.jsonl");

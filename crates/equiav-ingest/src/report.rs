@@ -1,5 +1,7 @@
 //! What is said of every file, and of all together.
 
+pub(crate) mod page;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};

@@ -8,13 +8,15 @@ use image::imageops::{self, FilterType};
 use equiav_data::ffmpeg::Ffmpeg;
 use equiav_data::parallel::{Teller, for_each};
 
-use crate::clip::{Clip, jpeg};
-use crate::effort::Effort;
-use crate::examine::examine;
-use crate::guarded::{ensure_there, guarded};
-use crate::notes::Tools;
+use crate::analyze::analyze;
+use crate::analyze::clip::{Clip, jpeg};
+use crate::analyze::findings::Tools;
+use crate::ingest::effort::Effort;
+use crate::ingest::guarded::{ensure_there, guarded};
+use crate::ingest::plan;
 use crate::{
-    Action, FileReport, Finding, IngestError, Policy, Reason, Settings, Source, find_sources, plan,
+    Action, FileReport, Finding, IngestError, IngestSettings, Policy, Reason, SourceFile,
+    find_sources,
 };
 
 /// The width of a thumbnail, in pixels.
@@ -49,7 +51,7 @@ impl Scanned {
 /// If a setting makes no sense or a folder cannot be listed.
 pub fn scan(
     folder: &Path,
-    settings: &Settings,
+    settings: &IngestSettings,
     ffmpeg: &Ffmpeg,
     watch: &mut dyn FnMut(usize, usize),
 ) -> Result<Vec<Scanned>, IngestError> {
@@ -57,7 +59,7 @@ pub fn scan(
     let sources = find_sources(folder)?;
     let duplicates = plan::duplicates(&sources)?;
     let effort = Effort::new(settings.workers, sources.len());
-    let lenient = Settings { policy: without_failing(&settings.policy), ..settings.clone() };
+    let lenient = IngestSettings { policy: without_failing(&settings.policy), ..settings.clone() };
     let mut found: Vec<Option<Scanned>> = vec![None; sources.len()];
     let mut done = 0;
     let work = |position: usize, teller: &Teller<'_, (usize, Scanned), IngestError>| {
@@ -82,7 +84,7 @@ pub fn scan(
 
 /// Examines one file and keeps a thumbnail of its first clip.
 fn look(
-    source: &Source,
+    source: &SourceFile,
     duplicate: Option<&str>,
     tools: Tools<'_>,
 ) -> Result<Scanned, IngestError> {
@@ -94,7 +96,7 @@ fn look(
         }
         Ok(())
     };
-    let (report, kept) = examine(source, duplicate, tools, &mut take)?;
+    let (report, kept) = analyze(source, duplicate, tools, &mut take)?;
     let fine = thumbnails.into_iter().find(|(window, _)| kept.contains(window));
     let thumbnail = fine.map(|(_, jpeg)| jpeg);
     Ok(Scanned { report, thumbnail })

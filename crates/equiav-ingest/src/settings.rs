@@ -9,7 +9,7 @@ use crate::{IngestError, Policy, Reason};
 /// How clips are cut from files and written. The defaults suit ten-second clips of the web.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Settings {
+pub struct IngestSettings {
     /// How long a clip is, in seconds; 0.2 to 600.
     pub window: f64,
     /// From the start of one clip to that of the next, in seconds; at least a sixteenth of
@@ -85,7 +85,7 @@ impl std::str::FromStr for AudioFormat {
     }
 }
 
-impl Default for Settings {
+impl Default for IngestSettings {
     fn default() -> Self {
         Self {
             window: 10.0,
@@ -108,7 +108,7 @@ impl Default for Settings {
     }
 }
 
-impl Settings {
+impl IngestSettings {
     /// Reads a TOML file; keys that it does not name keep their defaults.
     ///
     /// # Errors
@@ -118,7 +118,7 @@ impl Settings {
         let text = std::fs::read_to_string(path).map_err(|error| IngestError::io(path, error))?;
         toml::from_str(&text).map_err(|error| {
             let reason = equiav_data::one_line(&error.to_string());
-            IngestError::Settings(format!("in recipe {}: {reason}", path.display()))
+            IngestError::IngestSettings(format!("in recipe {}: {reason}", path.display()))
         })
     }
 
@@ -131,7 +131,7 @@ impl Settings {
         let within = |key: &str, value: f64, low: f64, high: f64| {
             let fine = (low..=high).contains(&value);
             let wrong = || format!("{key} = {value}: expected {low} to {high}");
-            if fine { Ok(()) } else { Err(IngestError::Settings(wrong())) }
+            if fine { Ok(()) } else { Err(IngestError::IngestSettings(wrong())) }
         };
         within("window", self.window, 0.2, 600.0)?;
         within("stride", self.stride.unwrap_or(self.window), self.window / 16.0, 1e6)?;
@@ -146,7 +146,7 @@ impl Settings {
         within("time_limit", self.time_limit, 1.0, 1e6)?;
         within("memory_limit_mb", self.memory_limit_mb as f64, 256.0, 1e6)?;
         within("workers", self.workers as f64, 0.0, 1_024.0)?;
-        self.policy.check().map_err(IngestError::Settings)
+        self.policy.check().map_err(IngestError::IngestSettings)
     }
 
     /// [`window`](Self::window) in milliseconds, the unit in which windows are cut.
@@ -166,12 +166,12 @@ mod tests {
 
     #[test]
     fn the_defaults_are_fine_and_a_recipe_changes_what_it_names() {
-        Settings::default().check().unwrap();
+        IngestSettings::default().check().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("recipe.toml");
         std::fs::write(&path, "window = 4\naudio = \"wav\"\npolicy = { silent = \"fail\" }\n")
             .unwrap();
-        let settings = Settings::read(&path).unwrap();
+        let settings = IngestSettings::read(&path).unwrap();
         assert_eq!((settings.window, settings.audio), (4.0, AudioFormat::Wav));
         assert_eq!(settings.policy.action(crate::Reason::Silent), crate::Action::Fail);
         assert_eq!(settings.frames, 10);
@@ -187,12 +187,12 @@ mod tests {
             ("policy = { silence = \"drop\" }", "silence"),
         ] {
             std::fs::write(&path, text).unwrap();
-            let message = Settings::read(&path).unwrap_err().to_string();
+            let message = IngestSettings::read(&path).unwrap_err().to_string();
             assert!(message.contains(named) && !message.contains('\n'), "{message}");
         }
-        let absurd = Settings { window: f64::NAN, ..Settings::default() };
+        let absurd = IngestSettings { window: f64::NAN, ..IngestSettings::default() };
         assert!(absurd.check().unwrap_err().to_string().contains("window = NaN"));
-        let absurd = Settings { stride: Some(0.0), ..Settings::default() };
+        let absurd = IngestSettings { stride: Some(0.0), ..IngestSettings::default() };
         assert!(absurd.check().unwrap_err().to_string().contains("stride = 0: expected 0.625"));
     }
 }

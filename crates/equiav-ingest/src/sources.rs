@@ -1,12 +1,14 @@
 //! What lies in a folder: videos, picture-sound pairs, and what is neither; opens no file.
 
+pub(crate) mod key;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use equiav_data::is_fault_of_machine;
 
-use crate::{IngestError, key};
+use crate::IngestError;
 
 /// Endings of videos, in lower case.
 const VIDEOS: [&str; 29] = [
@@ -24,7 +26,7 @@ const SOUNDS: [&str; 24] = [
 
 /// One file of the folder; the sound of a pair belongs to its picture's.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Source {
+pub struct SourceFile {
     /// Its path relative to the folder, as one line of text; unlike that of any other.
     pub name: String,
     /// Where it is.
@@ -34,12 +36,12 @@ pub struct Source {
     /// Its size, the sound of a pair included.
     pub bytes: u64,
     /// What it is, going by its ending; what FFmpeg finds in it counts.
-    pub kind: Kind,
+    pub kind: SourceKind,
 }
 
 /// What a file is, going by its ending.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Kind {
+pub enum SourceKind {
     /// A video.
     Video,
     /// A picture with a sound of the same stem beside it.
@@ -59,7 +61,7 @@ pub enum Kind {
     Irregular(String),
 }
 
-impl Kind {
+impl SourceKind {
     /// What a file of that name is, going by its ending; a pair is made of two files, so none is one.
     pub fn of(path: &Path) -> Self {
         kind(path)
@@ -75,7 +77,7 @@ impl Kind {
 /// # Errors
 ///
 /// If `folder` cannot be listed, or for a fault of the machine: a disk that fails, too many open files.
-pub fn find_sources(folder: &Path) -> Result<Vec<Source>, IngestError> {
+pub fn find_sources(folder: &Path) -> Result<Vec<SourceFile>, IngestError> {
     let root = std::path::absolute(folder).map_err(|error| IngestError::io(folder, error))?;
     let mut found = Vec::new();
     list(&root, &mut found).map_err(|(path, error)| IngestError::io(&path, error))?;
@@ -88,15 +90,15 @@ pub fn find_sources(folder: &Path) -> Result<Vec<Source>, IngestError> {
     let source = |(path, unlisted): (PathBuf, Option<io::Error>)| {
         let relative = path.strip_prefix(&root).unwrap_or(&path).to_owned();
         let (kind, bytes) = match (unlisted, fs::metadata(&path)) {
-            (Some(error), _) => (Kind::Irregular(format!("cannot be listed: {error}")), 0),
+            (Some(error), _) => (SourceKind::Irregular(format!("cannot be listed: {error}")), 0),
             (None, Ok(found)) if found.is_file() => (kind(&relative), found.len()),
-            (None, Ok(_)) => (Kind::Irregular("is no regular file".to_owned()), 0),
+            (None, Ok(_)) => (SourceKind::Irregular("is no regular file".to_owned()), 0),
             (None, Err(error)) if is_fault_of_machine(&error) => {
                 return Err(IngestError::io(&path, error));
             }
-            (None, Err(error)) => (Kind::Irregular(error.to_string()), 0),
+            (None, Err(error)) => (SourceKind::Irregular(error.to_string()), 0),
         };
-        Ok(Source { name: key::shown(&relative), path, relative, bytes, kind })
+        Ok(SourceFile { name: key::shown(&relative), path, relative, bytes, kind })
     };
     let mut sources = found.into_iter().map(source).collect::<Result<Vec<_>, _>>()?;
     sources.sort_by(|a, b| a.relative.cmp(&b.relative));
@@ -147,33 +149,35 @@ pub(crate) fn is_resource_fork(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"._"))
 }
 
-fn kind(path: &Path) -> Kind {
+fn kind(path: &Path) -> SourceKind {
     if is_resource_fork(path) {
-        return Kind::Other;
+        return SourceKind::Other;
     }
     let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     let is = |endings: &[&str]| endings.contains(&ending.as_str());
     match () {
-        () if is(&VIDEOS) => Kind::Video,
-        () if is(&PICTURES) => Kind::Picture,
-        () if is(&SOUNDS) => Kind::Sound,
-        () => Kind::Other,
+        () if is(&VIDEOS) => SourceKind::Video,
+        () if is(&PICTURES) => SourceKind::Picture,
+        () if is(&SOUNDS) => SourceKind::Sound,
+        () => SourceKind::Other,
     }
 }
 
 /// Joins each first picture of a stem with the first sound of that stem.
-fn paired(sources: Vec<Source>) -> Vec<Source> {
+fn paired(sources: Vec<SourceFile>) -> Vec<SourceFile> {
     let mut sounds = BTreeMap::new();
-    for (position, source) in sources.iter().enumerate().filter(|(_, s)| s.kind == Kind::Sound) {
+    for (position, source) in
+        sources.iter().enumerate().filter(|(_, s)| s.kind == SourceKind::Sound)
+    {
         sounds.entry(source.relative.with_extension("")).or_insert(position);
     }
     let mut joined = sources.clone();
     let mut taken = Vec::new();
-    for source in joined.iter_mut().filter(|source| source.kind == Kind::Picture) {
+    for source in joined.iter_mut().filter(|source| source.kind == SourceKind::Picture) {
         if let Some(position) = sounds.remove(&source.relative.with_extension("")) {
             let sound = &sources[position];
             source.bytes += sound.bytes;
-            source.kind = Kind::Pair { sound: sound.path.clone(), name: sound.name.clone() };
+            source.kind = SourceKind::Pair { sound: sound.path.clone(), name: sound.name.clone() };
             taken.push(position);
         }
     }
@@ -199,19 +203,19 @@ mod tests {
         let sources = find_sources(folder.path()).unwrap();
         let list: Vec<_> = sources.iter().map(|s| (s.name.as_str(), &s.kind)).collect();
         let sound = std::path::absolute(folder.path().join("a/x.wav")).unwrap();
-        let pair = Kind::Pair { sound, name: "a/x.wav".to_owned() };
+        let pair = SourceKind::Pair { sound, name: "a/x.wav".to_owned() };
         assert_eq!(
             list,
             [
-                ("._b.MP4", &Kind::Other),
-                ("a/._x.jpg", &Kind::Other),
-                ("a/._x.wav", &Kind::Other),
+                ("._b.MP4", &SourceKind::Other),
+                ("a/._x.jpg", &SourceKind::Other),
+                ("a/._x.wav", &SourceKind::Other),
                 ("a/x.jpg", &pair),
-                ("a/x.png", &Kind::Picture),
-                ("b.MP4", &Kind::Video),
-                ("c.webp", &Kind::Picture),
-                ("lone.ogg", &Kind::Sound),
-                ("z.txt", &Kind::Other),
+                ("a/x.png", &SourceKind::Picture),
+                ("b.MP4", &SourceKind::Video),
+                ("c.webp", &SourceKind::Picture),
+                ("lone.ogg", &SourceKind::Sound),
+                ("z.txt", &SourceKind::Other),
             ]
         );
         assert_eq!(sources[3].bytes, 14);
@@ -227,7 +231,7 @@ mod tests {
         link(".", "loop");
         let sources = find_sources(folder.path()).unwrap();
         assert_eq!(sources.len(), 2);
-        assert!(sources.iter().all(|source| matches!(source.kind, Kind::Irregular(_))));
+        assert!(sources.iter().all(|source| matches!(source.kind, SourceKind::Irregular(_))));
         assert!(find_sources(&folder.path().join("nope")).is_err());
     }
 
@@ -240,7 +244,7 @@ mod tests {
             fs::write(path, name).unwrap();
         }
         let sources = find_sources(folder.path()).unwrap();
-        let media = sources.iter().filter(|source| source.kind != Kind::Other);
+        let media = sources.iter().filter(|source| source.kind != SourceKind::Other);
         assert_eq!(media.map(|source| source.name.as_str()).collect::<Vec<_>>(), ["x.mp4"]);
     }
 
@@ -263,6 +267,6 @@ mod tests {
         }
         let names: Vec<_> = sources.iter().map(|source| source.name.as_str()).collect();
         assert_eq!(names, ["a/x.mp4", "shut"]);
-        assert!(matches!(&sources[1].kind, Kind::Irregular(why) if why.contains("denied")));
+        assert!(matches!(&sources[1].kind, SourceKind::Irregular(why) if why.contains("denied")));
     }
 }

@@ -16,7 +16,7 @@ const DEPTH: usize = 4;
 /// The state of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum State {
+pub enum RunStatus {
     /// A process holds its lock.
     Training,
     /// All epochs of the recipe have a checkpoint behind them.
@@ -39,7 +39,7 @@ pub struct Run {
     /// Its metrics.
     pub log: Log,
     /// Its state.
-    pub state: State,
+    pub state: RunStatus,
     /// Finished epochs at the newest checkpoint.
     pub epochs_done: u64,
     /// Time since the newest checkpoint was written.
@@ -212,18 +212,18 @@ fn newest_checkpoint(folder: &Path) -> Option<(u64, PathBuf)> {
     entries.filter_map(|entry| checkpoint(entry.path())).max()
 }
 
-fn state(folder: &Path, saved: bool, done: u64, epochs: Option<u64>) -> anyhow::Result<State> {
+fn state(folder: &Path, saved: bool, done: u64, epochs: Option<u64>) -> anyhow::Result<RunStatus> {
     // Shared, so that two who look at once do not take each other for a training process.
     if let Ok(lock) = File::open(folder.join("lock")) {
         match lock.try_lock_shared() {
-            Err(TryLockError::WouldBlock) => return Ok(State::Training),
+            Err(TryLockError::WouldBlock) => return Ok(RunStatus::Training),
             Err(TryLockError::Error(error)) => return Err(error).context("lock"),
             Ok(()) => (),
         }
     }
     Ok(match saved {
-        false => State::NoCheckpoint,
-        true if epochs.is_some_and(|epochs| done >= epochs) => State::Finished,
-        true => State::Interrupted,
+        false => RunStatus::NoCheckpoint,
+        true if epochs.is_some_and(|epochs| done >= epochs) => RunStatus::Finished,
+        true => RunStatus::Interrupted,
     })
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::metric_name::place_of;
-use crate::run_folder::{Run, State};
+use crate::run_folder::{Run, RunStatus};
 
 /// Updates whose loss is averaged.
 const LAST: usize = 50;
@@ -20,7 +20,7 @@ pub struct RunSummary {
     /// Its recipe's name.
     pub recipe: String,
     /// Its state.
-    pub state: State,
+    pub state: RunStatus,
     /// Finished epochs at the newest checkpoint.
     pub epochs_done: u64,
     /// Epochs of the recipe.

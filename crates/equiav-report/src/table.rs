@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use crate::compare::differing_keys;
 use crate::metric_name::{label, shown};
-use crate::run_folder::{RunFolders, State};
+use crate::run_folder::{RunFolders, RunStatus};
 use crate::summary::RunSummary;
 
 /// One line a run, its best metric on every list, the keys in which recipes differ, and folders that cannot be
@@ -33,10 +33,10 @@ pub fn table(found: &RunFolders) -> String {
 
 fn row(summary: &RunSummary) -> Vec<String> {
     let state = match summary.state {
-        State::Training => "training",
-        State::Finished => "finished",
-        State::Interrupted => "interrupted",
-        State::NoCheckpoint => "no checkpoint",
+        RunStatus::Training => "training",
+        RunStatus::Finished => "finished",
+        RunStatus::Interrupted => "interrupted",
+        RunStatus::NoCheckpoint => "no checkpoint",
     };
     let shown = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
     vec![

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use equiav_report::page::Table;
 use equiav_report::{
-    MetricSummary, Run, RunFolders, RunSummary, State, default_metrics, find, plot, table,
+    MetricSummary, Run, RunFolders, RunStatus, RunSummary, default_metrics, find, plot, table,
     write_csv,
 };
 
@@ -58,14 +58,14 @@ fn states_and_reasons() {
         found.runs.into_iter().map(|run| (run.name, run.state)).collect::<Vec<_>>()
     };
     let mut expected = vec![
-        ("deep/er".to_owned(), State::Interrupted),
-        ("done".to_owned(), State::Finished),
-        ("early".to_owned(), State::NoCheckpoint),
-        ("stopped".to_owned(), State::Interrupted),
+        ("deep/er".to_owned(), RunStatus::Interrupted),
+        ("done".to_owned(), RunStatus::Finished),
+        ("early".to_owned(), RunStatus::NoCheckpoint),
+        ("stopped".to_owned(), RunStatus::Interrupted),
     ];
     assert_eq!(states(), expected);
     held.lock().expect("a lock that is free");
-    expected[2].1 = State::Training;
+    expected[2].1 = RunStatus::Training;
     assert_eq!(states(), expected);
 
     let found = found(folder.path());

@@ -28,7 +28,7 @@ use equiav_train::Fingerprint;
 use equiav_train::model::LoadedModel;
 
 pub(crate) use files::picture as clip_picture;
-pub use files::{Files, Medium, MediumFile};
+pub use files::{MediaFiles, Medium, MediumFile};
 pub use video::{Moment, Video};
 pub use views::find_ffmpeg;
 pub use windows::{Cutting, Span};

@@ -65,7 +65,7 @@ struct Header {
 
 /// All that an index holds.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Contents {
+pub struct IndexContents {
     /// What the vectors are of.
     pub about: About,
     /// The rows of every content.

@@ -14,10 +14,10 @@ use serde::Serialize;
 use tch::{Device, Tensor};
 
 use crate::embed::{Row, Span};
-use crate::index::{Content, Contents, ensure_same_model};
+use crate::index::{Content, IndexContents, ensure_same_model};
 use equiav_train::Fingerprint;
 
-pub use measure::{Found, Recall, measure};
+pub use measure::{ListRecall, Recall, measure};
 
 /// Rows of the gallery that are compared at once: 256 MB of 1024 numbers each; a few in tests.
 const BLOCK: i64 = if cfg!(test) { 50 } else { 1 << 16 };
@@ -45,9 +45,9 @@ pub struct Hit {
 ///
 /// # Errors
 ///
-/// As [`Contents::read`], and if the index is of another model.
-pub fn open(path: &Path, model: &Fingerprint) -> anyhow::Result<Contents> {
-    let contents = Contents::read(path)?;
+/// As [`IndexContents::read`], and if the index is of another model.
+pub fn open(path: &Path, model: &Fingerprint) -> anyhow::Result<IndexContents> {
+    let contents = IndexContents::read(path)?;
     ensure_same_model(&contents.about.model, model, path)?;
     Ok(contents)
 }
@@ -75,7 +75,7 @@ struct Best {
 
 impl Gallery {
     /// What `contents` hold of `modality`, on `device`.
-    pub fn new(contents: &Contents, modality: Modality, device: Device) -> Self {
+    pub fn new(contents: &IndexContents, modality: Modality, device: Device) -> Self {
         let (mut owners, mut values) = (Vec::new(), Vec::new());
         for (content, rows) in &contents.rows {
             for row in rows.iter().filter(|row| row.modality == modality) {
@@ -228,10 +228,10 @@ mod tests {
     use equiav_train::Fingerprint;
 
     /// Contents of that many pictures and sounds; sounds have three windows.
-    fn contents(count: u8) -> Contents {
+    fn contents(count: u8) -> IndexContents {
         let model = Fingerprint { digest: "0".repeat(16), name: "none".to_owned(), width: 4 };
         let about = About { model, cutting: Cutting { window: 10, stride: 10 } };
-        let mut all = Contents { about, rows: BTreeMap::new(), files: BTreeMap::new() };
+        let mut all = IndexContents { about, rows: BTreeMap::new(), files: BTreeMap::new() };
         for number in 0..count {
             for medium in [Medium::Sound, Medium::Picture] {
                 let mut digest = [0; 32];

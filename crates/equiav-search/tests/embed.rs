@@ -10,8 +10,8 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use equiav_augment::Modality;
-use equiav_search::embed::{Embedder, Files, MediumFile, Per, Row, find_ffmpeg, write};
-use equiav_search::index::{Contents, index_files};
+use equiav_search::embed::{Embedder, MediaFiles, MediumFile, Per, Row, find_ffmpeg, write};
+use equiav_search::index::{IndexContents, index_files};
 use equiav_search::search::{self, Gallery, lookers, measure};
 use equiav_train::{DeviceChoice, LoadedModel, NoOp};
 use tch::Device;
@@ -71,7 +71,7 @@ fn rising(path: &Path, seconds: f64) {
 
 /// Sounds and pictures of the corpus, a long sound, and a broken file in the middle.
 fn files(folder: &Path) -> Vec<MediumFile> {
-    let found = Files::find(&[folder.join("corpus")], &[]).expect("files").files;
+    let found = MediaFiles::find(&[folder.join("corpus")], &[]).expect("files").files;
     let some = |ending: &str| {
         let is = |file: &&MediumFile| file.path.extension().is_some_and(|own| own == ending);
         found.iter().filter(is).take(3).cloned().collect::<Vec<_>>()
@@ -223,7 +223,7 @@ fn embeddings_are_those_of_retrieval(changes: &[&str]) {
     let run = train(folder.path(), changes);
     let embedder = embedder(&run, 2);
     let list = folder.path().join("corpus/valid.json");
-    let files = Files::find(&[], std::slice::from_ref(&list)).expect("files").files;
+    let files = MediaFiles::find(&[], std::slice::from_ref(&list)).expect("files").files;
     let mut rows = Vec::new();
     for (file, own) in files.iter().zip(embed(&embedder, &files, Per::Window)) {
         rows.push((file.path.clone(), own.expect("rows")));
@@ -268,14 +268,14 @@ fn twenty_of_each(files: Vec<MediumFile>) -> Vec<MediumFile> {
 }
 
 /// An index of some of the corpus in `folder`.
-fn index(folder: &Path, run: &Path, name: &str) -> (PathBuf, Contents) {
+fn index(folder: &Path, run: &Path, name: &str) -> (PathBuf, IndexContents) {
     let path = folder.join(name);
-    let files = Files::find(&[folder.join("corpus")], &[]).expect("files").files;
+    let files = MediaFiles::find(&[folder.join("corpus")], &[]).expect("files").files;
     let files = twenty_of_each(files);
     let indexed =
         index_files(&embedder(run, 2), &files, &path, 7, &mut |_, _| {}).expect("an index");
     assert!(indexed.broken.is_empty());
-    let contents = Contents::read(&path).expect("an index");
+    let contents = IndexContents::read(&path).expect("an index");
     (path, contents)
 }
 
@@ -298,7 +298,7 @@ fn an_index_grows_skips_what_it_has_and_refuses_another_model() {
     let indexed = add(&files);
     assert_eq!((indexed.embedded, indexed.copies, indexed.unchanged), (1, 1, 1));
     assert_eq!(indexed.broken.len(), 1);
-    let more = Contents::read(&path).expect("an index");
+    let more = IndexContents::read(&path).expect("an index");
     assert_eq!((more.files.len(), more.rows.len()), (42, before.rows.len() + 1));
 
     // Of two new files that are equal one is embedded.
@@ -306,14 +306,14 @@ fn an_index_grows_skips_what_it_has_and_refuses_another_model() {
     twins.iter().for_each(|path| rising(path, 0.6));
     let indexed = add(&twins.map(MediumFile::new));
     assert_eq!((indexed.embedded, indexed.copies, indexed.unchanged), (1, 1, 0));
-    let more = Contents::read(&path).expect("an index");
+    let more = IndexContents::read(&path).expect("an index");
     assert_eq!((more.files.len(), more.rows.len()), (44, before.rows.len() + 2));
 
     // A file that has changed leaves nothing of its past behind.
     rising(&changed, 0.7);
     let indexed = add(&files[1..2]);
     assert_eq!((indexed.embedded, indexed.unchanged), (1, 0));
-    let after = Contents::read(&path).expect("an index");
+    let after = IndexContents::read(&path).expect("an index");
     assert_eq!((after.files.len(), after.rows.len()), (44, more.rows.len()));
     assert_ne!(after.rows, more.rows);
 
@@ -334,7 +334,7 @@ fn an_index_grows_skips_what_it_has_and_refuses_another_model() {
 
     // Each sound finds its own picture as early as a search by hand says.
     let list = folder.path().join("corpus/valid.json");
-    let pictures = Files::find(&[], std::slice::from_ref(&list)).expect("files").files;
+    let pictures = MediaFiles::find(&[], std::slice::from_ref(&list)).expect("files").files;
     add(&pictures);
     let contents = search::open(&path, embedder_of_run.fingerprint()).expect("an index");
     let found = measure(&embedder_of_run, &contents, &list).expect("figures");
@@ -369,7 +369,7 @@ fn a_damaged_index_is_refused_or_unharmed() {
     let (mut refused, mut whole) = (0, 0);
     let mut try_reading = |bytes: &[u8], what: &str| {
         fs::write(&damaged, bytes).expect("a file");
-        match Contents::read(&damaged) {
+        match IndexContents::read(&damaged) {
             Ok(read) => {
                 assert!(read == contents, "{what}: other answers");
                 whole += 1;
@@ -403,14 +403,16 @@ fn a_damaged_index_is_refused_or_unharmed() {
     }
     assert!(refused > 300, "{refused} refused, {whole} unharmed");
     // Adding to it either repairs it or refuses.
-    let files = Files::find(&[folder.path().join("corpus")], &[]).expect("files").files;
+    let files = MediaFiles::find(&[folder.path().join("corpus")], &[]).expect("files").files;
     let files = twenty_of_each(files);
     for at in (0..60).map(|step| used[step * used.len() / 60]) {
         let mut bytes = bytes.clone();
         bytes[at] ^= 0x20;
         fs::write(&damaged, &bytes).expect("a file");
         match index_files(&embedder, &files, &damaged, 64, &mut |_, _| {}) {
-            Ok(_) => assert!(Contents::read(&damaged).expect("an index") == contents, "byte {at}"),
+            Ok(_) => {
+                assert!(IndexContents::read(&damaged).expect("an index") == contents, "byte {at}")
+            }
             Err(error) => assert!(!format!("{error:#}").contains('\n'), "{error:#}"),
         }
     }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use equiav_augment::Modality;
-use equiav_search::index::Contents;
+use equiav_search::index::IndexContents;
 use equiav_train::run_dir::checkpoint;
 use equiav_train::{DeviceChoice, FinetuneRecipe, LoadedModel, NoOp};
 
@@ -22,7 +22,7 @@ fn a_run_an_export_and_an_index_are_of_one_model() {
     assert_eq!((run.epoch, run.recipe.objective.centroid_samples), (1, 2));
     let fingerprint = run.fingerprint();
     assert!(fingerprint.is(&export.fingerprint()));
-    let index = Contents::read(&legacy("index.equiav")).expect("an index");
+    let index = IndexContents::read(&legacy("index.equiav")).expect("an index");
     assert!(index.about.model.is(&fingerprint), "{:?}, {fingerprint}", index.about);
     assert_eq!(index.rows.len(), 2);
     assert!(index.rows.values().flatten().all(|row| row.modality == Modality::AUDIO));

@@ -180,7 +180,7 @@ fn a_transposed_gradient_is_put_in_order() {
 }
 
 #[test]
-fn only_trainable_variables_are_optimised() {
+fn only_trainable_variables_are_optimized() {
     let store = nn::VarStore::new(Device::Cpu);
     let root = store.root();
     let _ = (root.zeros("b", &[2]), root.zeros("a", &[3]), root.zeros_no_train("table", &[4]));

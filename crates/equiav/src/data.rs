@@ -1,9 +1,8 @@
 //! `equiav data`: corpora, and what there is to know, to see and to measure of one; one file a command.
 
 mod bench;
-mod cutting;
+mod clip_args;
 mod ingest;
-mod listed;
 mod overlap;
 mod pack;
 mod preview;
@@ -12,6 +11,7 @@ mod stamps;
 mod stats;
 mod synth;
 mod verify;
+mod window_args;
 
 use std::process::ExitCode;
 

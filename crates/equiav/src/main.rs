@@ -1,31 +1,14 @@
 //! The command line of EquiAV: each command is its arguments and one call into a library.
 
-mod bench;
-mod classes;
+mod args;
 mod data;
-mod device;
 mod doctor;
-mod drawing;
-mod embed;
-mod export;
-mod finetune;
-mod import;
-mod index;
-mod inputs;
-mod localize;
-mod localized;
-mod metrics_text;
+mod files;
 mod output;
 mod parity;
-mod pretrain;
-mod probe;
-mod progress;
 mod report;
-mod retrieve;
 mod runs;
-mod search;
-mod table;
-mod together;
+mod train;
 
 use std::panic;
 use std::process::ExitCode;
@@ -42,21 +25,21 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    Pretrain(pretrain::Pretrain),
-    Finetune(finetune::Finetune),
-    Probe(probe::Probe),
-    Retrieve(retrieve::Retrieve),
-    Embed(embed::Embed),
-    Index(index::Index),
-    Search(Box<search::Search>),
-    Localize(localize::Localize),
+    Pretrain(train::pretrain::Pretrain),
+    Finetune(train::finetune::Finetune),
+    Probe(train::probe::Probe),
+    Retrieve(train::retrieve::Retrieve),
+    Embed(files::embed::Embed),
+    Index(files::index::Index),
+    Search(Box<files::search::Search>),
+    Localize(files::localize::Localize),
     Runs(runs::Runs),
     Report(report::Report),
-    Import(import::Import),
-    Export(export::Export),
+    Import(train::import::Import),
+    Export(train::export::Export),
     #[command(subcommand)]
     Data(data::Data),
-    Bench(bench::Bench),
+    Bench(train::bench::Bench),
     Parity(parity::Parity),
     Doctor(doctor::Doctor),
 }

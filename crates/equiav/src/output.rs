@@ -4,6 +4,12 @@
 //! beside the files that it is for (`remark!`, whose failure ends nothing, least of all a training run).
 //! Standard error is told what it takes (`errln!`).
 
+pub(crate) mod classes;
+pub(crate) mod localization;
+pub(crate) mod metrics;
+pub(crate) mod progress;
+pub(crate) mod retrieval;
+
 use std::fmt;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;

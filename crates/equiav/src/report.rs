@@ -1,6 +1,6 @@
 //! `equiav report`.
 
-mod gathered;
+mod collect;
 mod media;
 mod tables;
 
@@ -10,10 +10,10 @@ use std::process::ExitCode;
 use anyhow::Context;
 use equiav_train::LoadedModel;
 
-use crate::device::OnDevice;
-use crate::localize::How;
+use crate::args::device::OnDevice;
+use crate::files::localize::How;
+use crate::output::progress::Progress;
 use crate::output::remark;
-use crate::progress::Progress;
 
 /// Write one page about a run: figures, curves, retrieval, heat maps, recipe, environment
 ///
@@ -48,13 +48,13 @@ impl Report {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let mut progress = Progress::new();
         let trained = LoadedModel::open_on(&self.run, self.device.choice(), &mut progress)?;
-        let asked = gathered::Asked {
+        let asked = collect::PageOptions {
             run: &self.run,
             list: self.list.as_deref(),
             clips: self.clips.max(1),
             maps: self.how.options(&trained),
         };
-        let page = gathered::report(&trained, &asked, &mut progress)?.to_html();
+        let page = collect::report(&trained, &asked, &mut progress)?.to_html();
         let out = self.out.unwrap_or_else(|| self.run.join("report.html"));
         std::fs::write(&out, &page).with_context(|| format!("writing {}", out.display()))?;
         remark!("{} ({:.1} MB)", out.display(), page.len() as f64 / 1e6);

@@ -9,7 +9,7 @@ use std::process::Stdio;
 use std::thread;
 use std::time::SystemTime;
 
-use equiav_search::index::Contents;
+use equiav_search::index::IndexContents;
 use program::{command, corpus, equiav, fails, pretrain, succeeds};
 
 /// A corpus and a run of one epoch.
@@ -115,7 +115,7 @@ fn an_index_whose_making_is_killed_becomes_that_of_an_undisturbed_one() {
     let folder = prepared();
     let index = |out: &'static str| ["index", "run", "corpus", "--out", out, "--every", "2"];
     succeeds(folder.path(), &index("whole"));
-    let whole = Contents::read(&folder.path().join("whole")).expect("an index");
+    let whole = IndexContents::read(&folder.path().join("whole")).expect("an index");
 
     let (mut seed, mut met) = (0x2545_f491_u32, Vec::new());
     let killed = folder.path().join("killed");
@@ -125,7 +125,7 @@ fn an_index_whose_making_is_killed_becomes_that_of_an_undisturbed_one() {
         if !killed.exists() {
             continue;
         }
-        let part = Contents::read(&killed).expect("whole transactions");
+        let part = IndexContents::read(&killed).expect("whole transactions");
         assert_eq!(part.about, whole.about);
         for (content, rows) in &part.rows {
             assert_eq!(rows, &whole.rows[content], "what is there is as it must be");
@@ -139,7 +139,7 @@ fn an_index_whose_making_is_killed_becomes_that_of_an_undisturbed_one() {
         }
     }
     succeeds(folder.path(), &index("killed"));
-    assert!(Contents::read(&killed).expect("an index") == whole, "after {met:?} contents");
+    assert!(IndexContents::read(&killed).expect("an index") == whole, "after {met:?} contents");
     let parts = met.iter().filter(|count| **count > 0 && **count < whole.rows.len()).count();
     assert!(parts > 2, "few kills met the indexing: {met:?} of {}", whole.rows.len());
 }

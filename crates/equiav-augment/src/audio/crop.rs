@@ -4,15 +4,15 @@ use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::rows;
-use crate::crop::{Region, Shape, draw_region};
-use crate::resample::{self, Stretch};
+use crate::array::resample::{self, Stretch};
+use crate::audiovisual::crop::{Region, Shape, draw_region};
 use crate::setting::{Chance, Interval};
 use crate::{Context, Draw, Family, Profile, Setting, Slot, Spectrogram, SpectrogramSize, View};
 
 /// Cuts out a part in time and pitch and stretches it to the size of the whole.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, default = "Setting::spec")]
-pub struct Crop {
+pub struct AudioCrop {
     /// Chance that a draw crops.
     pub chance: Chance,
     /// Limits of the part's area over the whole's.
@@ -21,7 +21,7 @@ pub struct Crop {
     pub aspect: Interval,
 }
 
-impl Setting for Crop {
+impl Setting for AudioCrop {
     fn spec() -> Self {
         // The aspect is relative, so that other sizes keep its meaning: of 1024 frames and 128 mel
         // bins, 0.8 to 1.5 times 1/8 is the published 1/10 to 1.5/8.
@@ -33,9 +33,9 @@ impl Setting for Crop {
     }
 }
 
-/// A drawn [`Crop`].
+/// A drawn [`AudioCrop`].
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub enum CropDraw {
+pub enum AudioCropDraw {
     /// Keeps the whole.
     #[default]
     Off,
@@ -43,8 +43,8 @@ pub enum CropDraw {
     To(Region),
 }
 
-impl Family<Spectrogram> for Crop {
-    type Draw = CropDraw;
+impl Family<Spectrogram> for AudioCrop {
+    type Draw = AudioCropDraw;
 
     const SLOTS: usize = 5;
 
@@ -66,18 +66,18 @@ impl Family<Spectrogram> for Crop {
         ]
     }
 
-    fn draw(&self, context: &Context<SpectrogramSize>, rng: &mut impl Rng) -> CropDraw {
+    fn draw(&self, context: &Context<SpectrogramSize>, rng: &mut impl Rng) -> AudioCropDraw {
         if !self.chance.strikes(rng) {
-            return CropDraw::Off;
+            return AudioCropDraw::Off;
         }
         let SpectrogramSize { frames, mels } = context.source;
         let aspect = self.aspect.scaled(mels as f64 / frames as f64);
         let region = draw_region(frames, mels, Shape { area: self.area, aspect }, rng);
         // PUBLISHED: draws-without-effect, a part that is the whole is recorded as a crop.
         if context.profile == Profile::Corrected && region.is_whole(frames, mels) {
-            return CropDraw::Off;
+            return AudioCropDraw::Off;
         }
-        CropDraw::To(region)
+        AudioCropDraw::To(region)
     }
 }
 
@@ -91,7 +91,7 @@ fn divisors(context: &Context<SpectrogramSize>) -> (usize, usize) {
     }
 }
 
-impl Draw<Spectrogram> for CropDraw {
+impl Draw<Spectrogram> for AudioCropDraw {
     fn apply(&self, context: &Context<SpectrogramSize>, view: Spectrogram) -> Spectrogram {
         match self {
             Self::Off => view,
@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn the_published_vector_divides_by_the_other_axis() {
         let source = SpectrogramSize { frames: 1024, mels: 128 };
-        let draw = CropDraw::To(Region { top: 256, left: 32, height: 512, width: 64 });
+        let draw = AudioCropDraw::To(Region { top: 256, left: 32, height: 512, width: 64 });
         let vector = |profile| {
             let mut vector = Vec::new();
             draw.encode(&Context { profile, source, output: source }, &mut vector);

@@ -2,7 +2,7 @@
 
 use multiversion::multiversion;
 
-use crate::resample::Taps;
+use crate::array::resample::Taps;
 use crate::transpose;
 
 /// Sums that stay in registers while one row after another is added.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::placement::Placement;
 use super::resize::{Area, Filter, resized_area, resized_crop};
-use crate::crop::{Region, Shape, draw_region};
+use crate::audiovisual::crop::{Region, Shape, draw_region};
 use crate::setting::{Chance, Interval};
 use crate::{Context, Draw, Family, Image, ImageSize, Profile, Setting, Slot};
 

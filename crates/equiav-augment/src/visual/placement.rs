@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_shorter_side_fits_and_the_centre_is_kept() {
+    fn the_shorter_side_fits_and_the_center_is_kept() {
         let size = |height, width| ImageSize { height, width };
         let placement = |source| Placement::new(source, ImageSize::square(224));
         let wide = placement(size(213, 320));

@@ -6,9 +6,9 @@
 use std::ops::Range;
 
 use super::weighted;
-use crate::crop::Region;
-pub use crate::resample::Filter;
-use crate::resample::{Stretch, Taps, pillow};
+pub use crate::array::resample::Filter;
+use crate::array::resample::{Stretch, Taps, pillow};
+use crate::audiovisual::crop::Region;
 use crate::{Image, ImageSize};
 
 /// A part of a picture in fractions of a pixel, from its upper left corner.

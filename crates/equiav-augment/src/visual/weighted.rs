@@ -6,7 +6,7 @@
 use multiversion::multiversion;
 
 use super::tile;
-use crate::resample::{FIXED_POINT_BITS, Taps};
+use crate::array::resample::{FIXED_POINT_BITS, Taps};
 
 /// Bytes whose sums are in registers together.
 const BLOCK: usize = 16;
@@ -87,7 +87,7 @@ fn level(sum: i32) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resample::{Filter, Stretch, pillow};
+    use crate::array::resample::{Filter, Stretch, pillow};
 
     /// The outputs of `taps` of one line, in plain loops.
     fn formula(line: &[u8], taps: &Taps<i32>) -> Vec<u8> {

@@ -15,7 +15,7 @@ use crate::loader::LoaderOptions;
 /// clip.
 ///
 /// All batches but the last are full. After an error it ends.
-pub struct Evaluation {
+pub struct EvaluationLoader {
     dataset: Arc<Dataset>,
     clips: Arc<Vec<usize>>,
     examples: Prefetch<Result<PlainExample, ClipError>>,
@@ -26,7 +26,7 @@ pub struct Evaluation {
     waited: Duration,
 }
 
-impl Evaluation {
+impl EvaluationLoader {
     /// Starts on `clips`, in their order, in batches of `batch`.
     ///
     /// # Errors
@@ -43,8 +43,11 @@ impl Evaluation {
         batch: usize,
         options: LoaderOptions,
     ) -> Result<Self, DataError> {
-        assert!(batch > 0, "Evaluation::new: a batch needs a clip");
-        assert!(clips.iter().all(|clip| *clip < dataset.len()), "Evaluation::new: no such clip");
+        assert!(batch > 0, "EvaluationLoader::new: a batch needs a clip");
+        assert!(
+            clips.iter().all(|clip| *clip < dataset.len()),
+            "EvaluationLoader::new: no such clip"
+        );
         let (source, clips) = (Arc::clone(&dataset), Arc::new(clips));
         let order = Arc::clone(&clips);
         let read = move |position: usize| source.plain(order[position]);
@@ -86,15 +89,15 @@ impl Evaluation {
     }
 }
 
-impl std::fmt::Debug for Evaluation {
+impl std::fmt::Debug for EvaluationLoader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut out = f.debug_struct("Evaluation");
+        let mut out = f.debug_struct("EvaluationLoader");
         out.field("position", &self.position).field("skipped", &self.skipped);
         out.finish_non_exhaustive()
     }
 }
 
-impl Iterator for Evaluation {
+impl Iterator for EvaluationLoader {
     type Item = Result<PlainBatch, DataError>;
 
     fn next(&mut self) -> Option<Self::Item> {

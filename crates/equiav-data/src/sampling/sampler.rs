@@ -1,7 +1,7 @@
 //! The batches of an epoch, from seed, epoch and counts alone; split over processes.
 
 use crate::sampling::order::{self, Order, Portion, order_stream, quotas};
-use crate::sampling::weights::Weights;
+use crate::sampling::weights::SampleWeights;
 
 /// What a [`Loader`](crate::Loader) goes through: the clips of one epoch, from some sample on.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,7 +35,7 @@ enum Draw {
     /// Each at most once.
     Once { portions: Vec<Portion>, order: Order },
     /// As many as there are, with replacement.
-    ByWeight(Weights),
+    ByWeight(SampleWeights),
 }
 
 impl Sampler {
@@ -73,7 +73,7 @@ impl Sampler {
     ///
     /// If `batch` is 0.
     #[track_caller]
-    pub fn weighted(seed: u64, weights: Weights, batch: usize) -> Self {
+    pub fn weighted(seed: u64, weights: SampleWeights, batch: usize) -> Self {
         assert!(batch > 0, "Sampler: a batch needs a clip");
         Self { seed, draw: Draw::ByWeight(weights), batch, rank: 0, world: 1 }
     }
@@ -199,7 +199,7 @@ mod tests {
         // 90 clips of one class and 10 of another, each weighted by one over the size of its class.
         let weights: Vec<f64> =
             (0..100).map(|clip| if clip < 90 { 1.0 / 90.0 } else { 0.1 }).collect();
-        let sampler = Sampler::weighted(5, Weights::new(&weights).unwrap(), 8);
+        let sampler = Sampler::weighted(5, SampleWeights::new(&weights).unwrap(), 8);
         assert_eq!(sampler.batches(), 12);
         let rare = |epoch| sampler.order(epoch).iter().filter(|clip| **clip >= 90).count();
         let drawn: usize = (0..100).map(rare).sum();

@@ -12,12 +12,12 @@ use crate::manifest::text::text;
 
 /// Weights of clips, by which they are drawn with replacement.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Weights {
+pub struct SampleWeights {
     /// The sum of the weights up to each clip, its own included.
     sums: Vec<f64>,
 }
 
-impl Weights {
+impl SampleWeights {
     /// Reads one weight a line from `path`, for `clips` clips in the order of their list; empty lines
     /// do not count, nor does a heading `weight`.
     ///
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn clips_are_drawn_as_often_as_their_weights_say() {
-        let weights = Weights::new(&[1.0, 0.0, 3.0, 0.5, 0.0]).unwrap();
+        let weights = SampleWeights::new(&[1.0, 0.0, 3.0, 0.5, 0.0]).unwrap();
         let mut rng = stream(1, 0, 0, Purpose::Order);
         let mut counts = [0; 5];
         for _ in 0..45_000 {
@@ -122,7 +122,7 @@ mod tests {
         let path = folder.path().join("weights.csv");
         let read = |text: &str, clips| {
             std::fs::write(&path, text).unwrap();
-            Weights::read(&path, clips).map_err(|error| error.to_string())
+            SampleWeights::read(&path, clips).map_err(|error| error.to_string())
         };
         assert_eq!(read("1.5\n 0\r\n2e-3\n\n", 3), Ok(vec![1.5, 0.0, 2e-3]));
         for (text, part) in [
@@ -140,11 +140,11 @@ mod tests {
         let case = |name: &str| {
             let cases =
                 Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/cases/24-labels");
-            Weights::read(&cases.join(name), 12).unwrap_or_else(|error| panic!("{error}"))
+            SampleWeights::read(&cases.join(name), 12).unwrap_or_else(|error| panic!("{error}"))
         };
         for name in ["weights-bom.csv", "weights-crlf.csv"] {
             assert_eq!(case(name), [1.0; 12], "{name}");
         }
-        assert!(Weights::new(&[0.0, 0.0]).is_err() && Weights::new(&[]).is_err());
+        assert!(SampleWeights::new(&[0.0, 0.0]).is_err() && SampleWeights::new(&[]).is_err());
     }
 }

@@ -22,7 +22,7 @@ const OTHER_SOUNDS: [&str; 34] = [
 
 /// What a member is used as.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub enum Kind {
+pub enum MemberKind {
     /// `flac`, `wav`, `mp3`, `ogg` or `oga`; or, for FFmpeg, `opus`, `m4a`, `aac`, `aiff`, `mp4` and others.
     Sound,
     /// `jpg`, `jpeg`, `png` or `webp`, or these behind a frame's number; `jpg` is frame 0.
@@ -31,7 +31,7 @@ pub enum Kind {
     Json,
 }
 
-impl Kind {
+impl MemberKind {
     /// What a member with `suffix` is used as; `None` if it is not.
     pub fn of(suffix: &str) -> Option<Self> {
         let is =
@@ -68,7 +68,7 @@ pub struct Place {
 /// Columns instead of a structure for each sample: a million samples of twelve members fit in
 /// 150 MB. Members that are neither sound, picture nor JSON are not kept.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Contents {
+pub struct ShardContents {
     keys: String,
     key_ends: Vec<u32>,
     member_ends: Vec<u32>,
@@ -77,12 +77,12 @@ pub struct Contents {
     suffixes: Vec<u8>,
     label_ends: Vec<u32>,
     labels: Vec<u32>,
-    suffix_names: Vec<(String, Kind)>,
+    suffix_names: Vec<(String, MemberKind)>,
     label_names: String,
     label_name_ends: Vec<u32>,
 }
 
-impl Contents {
+impl ShardContents {
     /// How many samples there are.
     pub fn len(&self) -> usize {
         self.key_ends.len()
@@ -110,7 +110,7 @@ impl Contents {
     }
 
     /// The members of `sample`: suffix, kind and place, in the order of the tar file.
-    pub fn members(&self, sample: usize) -> impl Iterator<Item = (&str, Kind, Place)> {
+    pub fn members(&self, sample: usize) -> impl Iterator<Item = (&str, MemberKind, Place)> {
         range(&self.member_ends, sample).map(|member| {
             let (suffix, kind) = &self.suffix_names[usize::from(self.suffixes[member])];
             let offset = u64::from(self.blocks[member]) * BLOCK;
@@ -120,20 +120,22 @@ impl Contents {
 
     /// The sound of `sample`, the first that needs no FFmpeg if there is one: suffix and place.
     pub fn sound(&self, sample: usize) -> Option<(&str, Place)> {
-        let sounds = self.members(sample).filter(|(_, kind, _)| *kind == Kind::Sound);
+        let sounds = self.members(sample).filter(|(_, kind, _)| *kind == MemberKind::Sound);
         let sound = sounds.min_by_key(|(suffix, ..)| takes_ffmpeg(suffix));
         sound.map(|(suffix, _, place)| (suffix, place))
     }
 
     /// How many pictures `sample` has.
     pub fn pictures(&self, sample: usize) -> usize {
-        self.members(sample).filter(|(_, kind, _)| matches!(kind, Kind::Picture(_))).count()
+        self.members(sample).filter(|(_, kind, _)| matches!(kind, MemberKind::Picture(_))).count()
     }
 
     /// Picture `at` of `sample`, counted in the order of the frames' numbers: suffix and place.
     pub fn picture(&self, sample: usize, at: usize) -> Option<(&str, Place)> {
-        let mut pictures: Vec<_> =
-            self.members(sample).filter(|(_, kind, _)| matches!(kind, Kind::Picture(_))).collect();
+        let mut pictures: Vec<_> = self
+            .members(sample)
+            .filter(|(_, kind, _)| matches!(kind, MemberKind::Picture(_)))
+            .collect();
         pictures.sort_by_key(|(_, kind, _)| *kind);
         pictures.get(at).map(|(suffix, _, place)| (*suffix, *place))
     }
@@ -150,10 +152,10 @@ fn range(ends: &[u32], sample: usize) -> std::ops::Range<usize> {
     start as usize..ends[sample] as usize
 }
 
-/// Fills [`Contents`] sample by sample.
+/// Fills [`ShardContents`] sample by sample.
 #[derive(Debug)]
 pub(crate) struct Builder {
-    contents: Contents,
+    contents: ShardContents,
     label_numbers: HashMap<String, u32>,
     /// The length of the tar file, in bytes.
     bytes: u64,
@@ -162,7 +164,7 @@ pub(crate) struct Builder {
 impl Builder {
     /// For a tar file of `bytes`.
     pub(crate) fn new(bytes: u64) -> Self {
-        Self { contents: Contents::default(), label_numbers: HashMap::new(), bytes }
+        Self { contents: ShardContents::default(), label_numbers: HashMap::new(), bytes }
     }
 
     /// Adds a member to the sample that [`sample`](Self::sample) will close.
@@ -178,7 +180,7 @@ impl Builder {
         if !offset.is_multiple_of(BLOCK) {
             return Err(format!("offset {offset} is no multiple of {BLOCK}"));
         }
-        let Some(kind) = Kind::of(suffix) else { return Ok(()) };
+        let Some(kind) = MemberKind::of(suffix) else { return Ok(()) };
         let wide =
             |number: u64| u32::try_from(number).map_err(|_| "lies too far behind".to_owned());
         let (block, length) = (wide(offset / BLOCK)?, wide(length)?);
@@ -231,12 +233,12 @@ impl Builder {
     }
 
     /// The contents, without spare room.
-    pub(crate) fn finish(self) -> Contents {
+    pub(crate) fn finish(self) -> ShardContents {
         let mut contents = self.contents;
         contents.keys.shrink_to_fit();
         contents.label_names.shrink_to_fit();
         contents.suffixes.shrink_to_fit();
-        let Contents { key_ends, member_ends, blocks, lengths, label_ends, labels, .. } =
+        let ShardContents { key_ends, member_ends, blocks, lengths, label_ends, labels, .. } =
             &mut contents;
         for column in [key_ends, member_ends, blocks, lengths, label_ends, labels] {
             column.shrink_to_fit();
@@ -245,7 +247,7 @@ impl Builder {
     }
 
     /// The number of `suffix`; most often that of the same place in the sample before.
-    fn suffix_number(&mut self, suffix: &str, kind: Kind) -> Result<u8, String> {
+    fn suffix_number(&mut self, suffix: &str, kind: MemberKind) -> Result<u8, String> {
         let names = &mut self.contents.suffix_names;
         let start = self.contents.member_ends.last().map_or(0, |end| *end as usize);
         let guess = self.contents.blocks.len() - start;
@@ -272,21 +274,21 @@ mod tests {
     #[test]
     fn suffixes_say_what_a_member_is() {
         for (suffix, kind) in [
-            ("flac", Some(Kind::Sound)),
-            ("WAV", Some(Kind::Sound)),
-            ("opus", Some(Kind::Sound)),
-            ("M4A", Some(Kind::Sound)),
-            ("jpg", Some(Kind::Picture(0))),
-            ("9.jpg", Some(Kind::Picture(9))),
-            ("012.PNG", Some(Kind::Picture(12))),
-            ("json", Some(Kind::Json)),
+            ("flac", Some(MemberKind::Sound)),
+            ("WAV", Some(MemberKind::Sound)),
+            ("opus", Some(MemberKind::Sound)),
+            ("M4A", Some(MemberKind::Sound)),
+            ("jpg", Some(MemberKind::Picture(0))),
+            ("9.jpg", Some(MemberKind::Picture(9))),
+            ("012.PNG", Some(MemberKind::Picture(12))),
+            ("json", Some(MemberKind::Json)),
             ("x.jpg", None),
             (".jpg", None),
             ("+1.jpg", None),
             ("99999999999.jpg", None),
             ("txt", None),
         ] {
-            assert_eq!(Kind::of(suffix), kind, "{suffix}");
+            assert_eq!(MemberKind::of(suffix), kind, "{suffix}");
         }
     }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::DataError;
-use crate::shard::contents::{Builder, Contents, Place};
+use crate::shard::contents::{Builder, Place, ShardContents};
 use crate::shard::key::check_path;
 
 /// The version of the format; a reader refuses any other.
@@ -73,7 +73,7 @@ pub(crate) fn read_head(path: &Path) -> Result<Head, DataError> {
 }
 
 /// Reads the index file at `path`, and the length that its tar file has to have.
-pub(crate) fn read_index(path: &Path) -> Result<(u64, Contents), DataError> {
+pub(crate) fn read_index(path: &Path) -> Result<(u64, ShardContents), DataError> {
     let io = |error| DataError::io(path, error);
     let file = File::open(path).map_err(io)?;
     let length = file.metadata().map_err(io)?.len();
@@ -82,10 +82,10 @@ pub(crate) fn read_index(path: &Path) -> Result<(u64, Contents), DataError> {
     }
     let mut text = Vec::with_capacity(length as usize);
     file.take(LONGEST_INDEX).read_to_end(&mut text).map_err(io)?;
-    Contents::parse_index(path, &text)
+    ShardContents::parse_index(path, &text)
 }
 
-impl Contents {
+impl ShardContents {
     /// The shard that the index in `text` speaks of, and the length of its tar file in bytes; `name`
     /// is for errors.
     ///
@@ -97,7 +97,7 @@ impl Contents {
     }
 }
 
-fn parse(text: &[u8]) -> Result<(u64, Contents), String> {
+fn parse(text: &[u8]) -> Result<(u64, ShardContents), String> {
     let mut lines = text.split(|byte| *byte == b'\n');
     let head = parse_head(lines.next().unwrap_or_default())?;
     let mut builder = Builder::new(head.bytes);

@@ -18,7 +18,7 @@ use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
 use crate::error::{DataError, MediaError};
-use crate::shard::contents::{Contents, Place};
+use crate::shard::contents::{Place, ShardContents};
 use crate::shard::index::{index_path, length_differs, read_index};
 use crate::shard::pattern::expand;
 use crate::shard::scan::Scan;
@@ -55,7 +55,7 @@ type OpenFile = Mutex<Option<(usize, Arc<File>)>>;
 #[derive(Debug)]
 struct Shard {
     path: PathBuf,
-    contents: Contents,
+    contents: ShardContents,
 }
 
 impl Shards {
@@ -141,7 +141,7 @@ impl Shards {
     /// # Panics
     ///
     /// If there is no such sample.
-    pub fn find(&self, sample: usize) -> (&Path, &Contents, usize) {
+    pub fn find(&self, sample: usize) -> (&Path, &ShardContents, usize) {
         let (shard, own) = self.locate(sample);
         let Shard { path, contents } = &self.0.shards[shard];
         (path, contents, own)

@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use crate::error::DataError;
-use crate::shard::contents::{Builder, Contents, Kind, Place};
+use crate::shard::contents::{Builder, MemberKind, Place, ShardContents};
 use crate::shard::headers::{Entry, Headers, Read, Stop};
 use crate::shard::key::split;
 use crate::shard::writer::json_labels;
@@ -19,7 +19,7 @@ const LONGEST_JSON: u64 = 1 << 20;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scan {
     /// The samples, in the order of their first members.
-    pub contents: Contents,
+    pub contents: ShardContents,
     /// The first member that does not stand beside the others of its key: read all the same, but
     /// not by programs that read shards in one go.
     pub out_of_order: Option<String>,
@@ -96,9 +96,9 @@ impl Gathering {
     /// Notes a member that is of use.
     fn take(&mut self, entry: &Entry) {
         let Some((key, suffix)) = split(&entry.path) else { return };
-        if Kind::of(suffix).is_none() {
+        if MemberKind::of(suffix).is_none() {
             let ending = suffix.rsplit('.').next().unwrap_or_default();
-            if Kind::of(ending).is_some() {
+            if MemberKind::of(ending).is_some() {
                 self.dotted.push((key.to_owned(), entry.path.clone()));
             }
             return;

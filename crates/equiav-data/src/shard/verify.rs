@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use crate::error::{DataError, MediaError};
 use crate::media::picture::decode_picture;
 use crate::media::sound::decode_sound;
-use crate::shard::contents::{Contents, Kind, Place, takes_ffmpeg};
+use crate::shard::contents::{MemberKind, Place, ShardContents, takes_ffmpeg};
 use crate::shard::index::{index_path, read_index};
 use crate::shard::reader::{member_name, read_member};
 use crate::shard::scan::Scan;
@@ -94,7 +94,7 @@ fn passed_over(path: &Path, scan: &Scan) -> Vec<String> {
 }
 
 /// Holds the index, if there is one, to what the headers say.
-fn check_index(path: &Path, contents: &Contents) -> Result<(), DataError> {
+fn check_index(path: &Path, contents: &ShardContents) -> Result<(), DataError> {
     let index = index_path(path);
     if !index.exists() {
         return Ok(());
@@ -118,7 +118,7 @@ fn check_index(path: &Path, contents: &Contents) -> Result<(), DataError> {
 }
 
 /// What is wrong with one sample.
-fn check_sample(path: &Path, file: &File, contents: &Contents, sample: usize) -> Vec<String> {
+fn check_sample(path: &Path, file: &File, contents: &ShardContents, sample: usize) -> Vec<String> {
     let key = contents.key(sample);
     let mut faults = Vec::new();
     if contents.sound(sample).is_none() {
@@ -130,7 +130,7 @@ fn check_sample(path: &Path, file: &File, contents: &Contents, sample: usize) ->
     let heard = contents.sound(sample).map(|(suffix, _)| suffix);
     for (suffix, kind, place) in contents.members(sample) {
         // A video beside the sound of its own that is used.
-        if kind == Kind::Sound && takes_ffmpeg(suffix) && heard != Some(suffix) {
+        if kind == MemberKind::Sound && takes_ffmpeg(suffix) && heard != Some(suffix) {
             continue;
         }
         let name = member_name(path, key, suffix);
@@ -140,12 +140,17 @@ fn check_sample(path: &Path, file: &File, contents: &Contents, sample: usize) ->
     faults
 }
 
-fn check_member(file: &File, name: &Path, kind: Kind, place: Place) -> Result<(), MediaError> {
+fn check_member(
+    file: &File,
+    name: &Path,
+    kind: MemberKind,
+    place: Place,
+) -> Result<(), MediaError> {
     let bytes = read_member(file, place, || name.to_owned())?;
     match kind {
-        Kind::Sound => decode_sound(bytes, name).map(drop),
-        Kind::Picture(_) => decode_picture(&bytes, name).map(drop),
-        Kind::Json => {
+        MemberKind::Sound => decode_sound(bytes, name).map(drop),
+        MemberKind::Picture(_) => decode_picture(&bytes, name).map(drop),
+        MemberKind::Json => {
             json_labels(&bytes).map(drop).map_err(|reason| MediaError::broken(name, reason))
         }
     }

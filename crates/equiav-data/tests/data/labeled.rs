@@ -6,8 +6,8 @@ use equiav_augment::audio::spec_augment::SpecAugment;
 use equiav_augment::{Chance, Modality, Positive, Profile, Share};
 use equiav_data::{
     FramedBatch, Frames, Label, Labeled, LabeledAugment, LabeledBatch, LabeledConfig,
-    LabeledEvaluation, LabeledExample, LabeledLoader, Labels, LoaderOptions, Mix, Pass, Sampler,
-    Targets, Visit, Weights,
+    LabeledEvaluation, LabeledExample, LabeledLoader, Labels, LoaderOptions, Mix, Pass,
+    SampleWeights, Sampler, Targets, Visit,
 };
 
 use crate::corpus::Corpus;
@@ -154,7 +154,7 @@ fn batches(labeled: &Arc<Labeled>, pass: Pass, workers: usize) -> Vec<String> {
 fn batches_do_not_depend_on_the_number_of_workers_nor_on_where_a_pass_goes_on() {
     let corpus = Corpus::new(9);
     corpus.break_sounds([2]);
-    let weights = Weights::new(&[5.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]).unwrap();
+    let weights = SampleWeights::new(&[5.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]).unwrap();
     let order = Sampler::weighted(3, weights, 3).order(4);
     assert!(order.iter().filter(|clip| **clip == 0).count() > 1, "{order:?}");
     let pass = |done| Pass { epoch: 4, order: order.clone(), batch: 3, done };

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use equiav_ingest::{Fault, Kind, Reason, Recording, Settings, scan};
+use equiav_ingest::{Fault, IngestSettings, Reason, SourceKind, VideoReader, scan};
 use serde_json::Value;
 
 use crate::media::{ffmpeg, make, moving, report, run, samples};
@@ -88,14 +88,15 @@ fn a_text_is_no_video_under_any_ending() {
                 // No two are alike, or they would be duplicates.
                 fs::write(&file, text.clone() + &"\n".repeat(number + 1)).expect("a file");
                 // A sound is opened when a picture of its name lies beside it.
-                if Kind::of(&file) == Kind::Sound {
+                if SourceKind::of(&file) == SourceKind::Sound {
                     image::RgbImage::new(32, 32).save(file.with_extension("png")).expect("a file");
                 }
             }
         }
     }
     moving(&folder.join("honest.mp4"), 2.0, "-c:v mpeg4 -c:a aac");
-    let settings = Settings { window: 2.0, frames: 2, time_limit: 30.0, ..Settings::default() };
+    let settings =
+        IngestSettings { window: 2.0, frames: 2, time_limit: 30.0, ..IngestSettings::default() };
     let out = home.path().join("out");
     let ingested = run(&folder, &out, &settings);
     for line in report(&ingested) {
@@ -115,7 +116,7 @@ fn a_text_is_no_video_under_any_ending() {
     let ffmpeg = ffmpeg();
     for (name, _) in &attacks {
         let path = folder.join(format!("{name} mp4.mp4"));
-        match Recording::open(&ffmpeg, &path) {
+        match VideoReader::open(&ffmpeg, &path) {
             Err(Fault::Finding(finding)) => assert_eq!(finding.reason, Reason::NotMedia, "{name}"),
             other => panic!("{name}: {other:?}"),
         }
@@ -176,7 +177,7 @@ fn a_quicktime_file_does_not_fetch_its_bytes_elsewhere() {
     bytes[from..to].fill(0);
     fs::write(home.path().join("in/attack.mov"), bytes).expect("a file");
     fs::copy(&private, home.path().join("in/private.bin")).expect("a copy beside it");
-    let settings = Settings { window: 2.0, frames: 2, ..Settings::default() };
+    let settings = IngestSettings { window: 2.0, frames: 2, ..IngestSettings::default() };
     let scanned =
         scan(&home.path().join("in"), &settings, &ffmpeg(), &mut |_, _| {}).expect("a scan");
     let attack = scanned.iter().find(|one| one.report.file == "attack.mov").expect("it is named");

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use equiav_ingest::{Settings, scan};
+use equiav_ingest::{IngestSettings, scan};
 use serde_json::{Value, json};
 
 use crate::media::{ffmpeg, files, moving, report, run, samples};
@@ -179,12 +179,12 @@ fn each_is_named_and_no_shard_is_half_written() {
     generate(&folder);
     generate_pairs(&folder);
     let out = home.path().join("out");
-    let settings = Settings {
+    let settings = IngestSettings {
         window: 0.5,
         frames: 2,
         time_limit: 30.0,
         files_per_shard: 64,
-        ..Settings::default()
+        ..IngestSettings::default()
     };
     let ingested = run(&folder, &out, &settings);
     let lines = report(&ingested);

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use equiav_augment::Image;
-use equiav_ingest::{Recording, Settings};
+use equiav_ingest::{IngestSettings, VideoReader};
 use image::RgbImage;
 
 use crate::media::{ffmpeg, make, moving, report, run, samples};
@@ -24,8 +24,8 @@ fn copies(home: &Path, names: &[&str]) -> PathBuf {
     folder
 }
 
-fn settings(frames: usize) -> Settings {
-    Settings { window: 2.0, frames, ..Settings::default() }
+fn settings(frames: usize) -> IngestSettings {
+    IngestSettings { window: 2.0, frames, ..IngestSettings::default() }
 }
 
 /// The first frame of every clip, in their order.
@@ -99,7 +99,7 @@ fn ffmpeg_is_asked_and_not_the_ending() {
     make(&aiff, "-f lavfi -i sine=440:d=6");
     let ffmpeg = ffmpeg();
     for path in [folder.join("g.aac"), aiff] {
-        let recording = Recording::open(&ffmpeg, &path).expect("a sound");
+        let recording = VideoReader::open(&ffmpeg, &path).expect("a sound");
         assert!(recording.picture_seconds().is_none());
         let (sound, damaged) = recording.sound().expect("a sound");
         assert!((sound.seconds() - 6.0).abs() < 0.1 && damaged.is_empty(), "{} s", sound.seconds());
@@ -131,7 +131,7 @@ fn a_video_on_its_side_stands_upright() {
     let home = tempfile::tempdir().expect("a folder");
     let folder = copies(home.path(), &["15-exif-orientation/turned-by-tag.mp4"]);
     let out = home.path().join("out");
-    run(&folder, &out, &Settings { window: 1.0, ..settings(1) });
+    run(&folder, &out, &IngestSettings { window: 1.0, ..settings(1) });
     let shown = pictures(&out).remove(0);
     let right = image::open(fixture("15-exif-orientation/ref.png")).expect("a picture").to_rgb8();
     assert_eq!(shown.dimensions(), right.dimensions());
@@ -141,7 +141,7 @@ fn a_video_on_its_side_stands_upright() {
     assert!(mean < 12.0, "{mean} levels off");
     let ffmpeg = ffmpeg();
     let path = folder.join("turned-by-tag.mp4");
-    let recording = Recording::open(&ffmpeg, &path).expect("a recording");
+    let recording = VideoReader::open(&ffmpeg, &path).expect("a recording");
     let mut take = |frame: Image| {
         assert_eq!((frame.width(), frame.height()), (160, 120));
         Ok(())

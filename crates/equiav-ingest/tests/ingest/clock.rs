@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use equiav_data::read_sound;
-use equiav_ingest::Settings;
+use equiav_ingest::IngestSettings;
 use serde_json::Value;
 
 use crate::media::{make, run, samples};
@@ -31,11 +31,11 @@ fn event(path: &Path, late: f64, video: &str, mux: &str) {
 fn heard_and_seen(path: &Path) -> (f64, f64) {
     let folder = path.parent().expect("a folder");
     let out = folder.with_extension("shards");
-    let settings = Settings {
+    let settings = IngestSettings {
         window: 1.0,
         frames: FRAMES,
         audio: equiav_ingest::AudioFormat::Wav,
-        ..Settings::default()
+        ..IngestSettings::default()
     };
     run(folder, &out, &settings);
     let (mut heard, mut seen) = (None, None);

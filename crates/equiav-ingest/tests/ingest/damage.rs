@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use equiav_ingest::{Recording, Settings};
+use equiav_ingest::{IngestSettings, VideoReader};
 
 use crate::media::{ffmpeg, make, report, run, samples};
 
 /// Seconds of each video.
 const SECONDS: usize = 20;
 
-fn settings() -> Settings {
-    Settings { window: 2.0, frames: 4, ..Settings::default() }
+fn settings() -> IngestSettings {
+    IngestSettings { window: 2.0, frames: 4, ..IngestSettings::default() }
 }
 
 /// A video with a picture that needs no other every second.
@@ -97,7 +97,7 @@ fn who_cuts_no_clips_is_told_where_the_damage_is() {
     damage(&mut bytes);
     fs::write(&path, bytes).expect("a file");
     let ffmpeg = ffmpeg();
-    let recording = Recording::open(&ffmpeg, &path).expect("a recording");
+    let recording = VideoReader::open(&ffmpeg, &path).expect("a recording");
     let windows: Vec<[u64; 2]> =
         (0..SECONDS as u64).map(|n| [1_000 * n, 1_000 * n + 1_000]).collect();
     let mut count = 0;

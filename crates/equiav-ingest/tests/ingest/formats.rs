@@ -1,13 +1,13 @@
 //! What goes in, what comes out, and what is said about it.
 
 use equiav_data::read_sound;
-use equiav_ingest::{Action, Kind, Reason, Settings, find_sources, ingest, page, scan};
+use equiav_ingest::{Action, IngestSettings, Reason, SourceKind, find_sources, ingest, page, scan};
 use serde_json::{Value, json};
 
 use crate::media::{ffmpeg, files, make, moving, report, run, samples};
 
-fn seconds(window: f64) -> Settings {
-    Settings { window, frames: 4, ..Settings::default() }
+fn seconds(window: f64) -> IngestSettings {
+    IngestSettings { window, frames: 4, ..IngestSettings::default() }
 }
 
 /// A folder with one file of every kind and fault.
@@ -105,7 +105,7 @@ fn a_channel_is_chosen_and_a_missing_one_named() {
     make(&folder.path().join("in/a.mov"), &format!("{input} -c:v mpeg4 -c:a pcm_s16le"));
     let crossings = |channel: usize| {
         let out = folder.path().join(format!("out{channel}"));
-        run(&folder.path().join("in"), &out, &Settings { channel, ..seconds(2.0) });
+        run(&folder.path().join("in"), &out, &IngestSettings { channel, ..seconds(2.0) });
         let flac = folder.path().join("sound.flac");
         std::fs::write(&flac, &samples(&out)["a_mov-00000"]["flac"]).expect("a file");
         let samples = read_sound(&flac).expect("a sound").samples;
@@ -115,7 +115,8 @@ fn a_channel_is_chosen_and_a_missing_one_named() {
     assert!((599..=600).contains(&crossings(0)), "the first channel");
     assert!((2_399..=2_400).contains(&crossings(1)), "the second channel");
     let out = folder.path().join("out2");
-    let ingested = run(&folder.path().join("in"), &out, &Settings { channel: 2, ..seconds(2.0) });
+    let ingested =
+        run(&folder.path().join("in"), &out, &IngestSettings { channel: 2, ..seconds(2.0) });
     let finding = &report(&ingested)[0]["findings"][0];
     assert!(finding["detail"].as_str().unwrap().contains("no channel 2"), "{finding}");
 }
@@ -126,7 +127,7 @@ fn large_frames_are_scaled_and_pixels_made_square() {
     let input = "-f lavfi -i testsrc2=s=640x480:r=5:d=2,setsar=2/1 -f lavfi -i sine=440:d=2";
     make(&folder.path().join("in/a.mp4"), &format!("{input} -c:v mpeg4 -c:a aac"));
     let out = folder.path().join("out");
-    run(&folder.path().join("in"), &out, &Settings { short_side: 120, ..seconds(2.0) });
+    run(&folder.path().join("in"), &out, &IngestSettings { short_side: 120, ..seconds(2.0) });
     let picture = image::load_from_memory(&samples(&out)["a_mp4-00000"]["0.jpg"]).unwrap();
     assert_eq!((picture.width(), picture.height()), (320, 120));
 }
@@ -136,7 +137,7 @@ fn threads_and_a_second_run_change_no_byte() {
     let folder = zoo();
     let outs = [1, 3].map(|workers| {
         let out = tempfile::tempdir().expect("a folder");
-        let settings = Settings {
+        let settings = IngestSettings {
             workers,
             files_per_shard: 2,
             stride: Some(1.0),
@@ -207,5 +208,5 @@ fn an_output_within_the_input_is_refused() {
     let error = ingest(folder.path(), &out, &seconds(2.0), &ffmpeg(), &mut |_, _| {});
     assert!(error.unwrap_err().to_string().contains("lies within the folder of videos"));
     let sources = find_sources(folder.path()).unwrap();
-    assert_eq!((sources.len(), &sources[0].kind), (1, &Kind::Video));
+    assert_eq!((sources.len(), &sources[0].kind), (1, &SourceKind::Video));
 }

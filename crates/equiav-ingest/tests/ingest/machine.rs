@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use equiav_data::ffmpeg::Ffmpeg;
-use equiav_ingest::{IngestError, Ingested, Reason, Settings, ingest};
+use equiav_ingest::{IngestError, IngestSettings, Ingested, Reason, ingest};
 
 use crate::media::{ffmpeg, files, moving, report, run};
 use crate::skipped::skipped;
@@ -15,8 +15,14 @@ use crate::skipped::skipped;
 /// Tells the child which folders to work on.
 const FOLDERS: &str = "EQUIAV_INGEST_TEST_MACHINE";
 
-fn settings() -> Settings {
-    Settings { window: 1.0, frames: 3, files_per_shard: 1, workers: 1, ..Settings::default() }
+fn settings() -> IngestSettings {
+    IngestSettings {
+        window: 1.0,
+        frames: 3,
+        files_per_shard: 1,
+        workers: 1,
+        ..IngestSettings::default()
+    }
 }
 
 /// `count` videos of a second or two.
@@ -141,7 +147,7 @@ fn a_file_is_tried_again_for_its_reason_and_leaves_no_empty_shard() {
     assert!(!out.join("clips-000001.tar").exists(), "no shard without a clip");
 
     let skipped = |retry: Vec<Reason>| {
-        let settings = Settings { retry, time_limit: 90.0, ..settings() };
+        let settings = IngestSettings { retry, time_limit: 90.0, ..settings() };
         ingest(&folder, &out, &settings, &ffmpeg(), &mut |_, _| {}).expect("an ingest").skipped
     };
     assert_eq!(skipped(Vec::new()), 3, "all is done");
@@ -156,7 +162,7 @@ fn a_file_is_tried_again_for_its_reason_and_leaves_no_empty_shard() {
 fn the_program_on_a_narrow_machine() {
     let Some(folders) = std::env::var_os(FOLDERS) else { return };
     let folders: Vec<PathBuf> = std::env::split_paths(&folders).collect();
-    let settings = Settings { workers: 16, ..settings() };
+    let settings = IngestSettings { workers: 16, ..settings() };
     match ingest(&folders[0], &folders[1], &settings, &ffmpeg(), &mut |_, _| {}) {
         Ok(made) => println!("\nmade {} clips", made.summary.clips),
         Err(error) => println!("\nfailed: {error}"),

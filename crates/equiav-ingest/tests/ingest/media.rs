@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use equiav_data::ffmpeg::Ffmpeg;
-use equiav_ingest::{Ingested, Settings, ingest};
+use equiav_ingest::{IngestSettings, Ingested, ingest};
 use serde_json::Value;
 
 /// The FFmpeg of this machine; a test that needs it cannot pass without.
@@ -37,7 +37,7 @@ pub(crate) fn moving(path: &Path, seconds: f64, codecs: &str) {
 }
 
 /// Ingests `folder` into `out` without a word.
-pub(crate) fn run(folder: &Path, out: &Path, settings: &Settings) -> Ingested {
+pub(crate) fn run(folder: &Path, out: &Path, settings: &IngestSettings) -> Ingested {
     ingest(folder, out, settings, &ffmpeg(), &mut |_, _| {}).expect("an ingest")
 }
 

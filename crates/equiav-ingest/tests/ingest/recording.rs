@@ -3,13 +3,13 @@
 use std::fs;
 
 use equiav_frontend::Waveform;
-use equiav_ingest::{Fault, Film, Reason, Recording};
+use equiav_ingest::{Fault, Reason, VideoReader, VideoWriter};
 use image::{Rgb, RgbImage};
 
 use crate::media::{ffmpeg, make, moving};
 
 /// The mean red, green and blue of the frames in the middle of `windows`.
-fn colors(recording: &Recording<'_>, windows: &[[u64; 2]]) -> Vec<[f64; 3]> {
+fn colors(recording: &VideoReader<'_>, windows: &[[u64; 2]]) -> Vec<[f64; 3]> {
     let mut colors = Vec::new();
     let take = &mut |image: equiav_augment::Image| {
         let count = image.as_slice().len() as f64 / 3.0;
@@ -36,7 +36,7 @@ fn frames_are_those_of_their_moments_and_sound_is_whole() {
          -map [v] -map [a] -c:v mpeg4 -q:v 2 -c:a pcm_s16le",
     );
     let ffmpeg = ffmpeg();
-    let recording = Recording::open(&ffmpeg, &path).expect("a recording");
+    let recording = VideoReader::open(&ffmpeg, &path).expect("a recording");
     // One after another, and a last one that ends with the file.
     let windows = [[0, 800], [800, 1_600], [1_600, 2_400], [2_200, 3_000]];
     let colors = colors(&recording, &windows);
@@ -58,7 +58,7 @@ fn what_is_missing_or_damaged_is_said() {
     let ffmpeg = ffmpeg();
     let silent = folder.path().join("silent.mkv");
     make(&silent, "-f lavfi -i testsrc2=s=64x48:r=10:d=1 -c:v mpeg4");
-    let recording = Recording::open(&ffmpeg, &silent).expect("a recording");
+    let recording = VideoReader::open(&ffmpeg, &silent).expect("a recording");
     assert_eq!(recording.sound_seconds(), None);
     let fault = recording.sound().expect_err("no sound");
     assert!(matches!(fault, Fault::Finding(finding) if finding.reason == Reason::NoAudio));
@@ -70,7 +70,7 @@ fn what_is_missing_or_damaged_is_said() {
     moving(&broken, 2.0, "-c:v mpeg4 -c:a aac");
     let bytes = fs::read(&broken).expect("a video");
     fs::write(&broken, &bytes[..bytes.len() / 2]).expect("half a video");
-    let found = Recording::open(&ffmpeg, &broken).map(|_| ());
+    let found = VideoReader::open(&ffmpeg, &broken).map(|_| ());
     assert!(found.is_err_and(|fault| !fault.to_string().is_empty()));
 }
 
@@ -84,7 +84,7 @@ fn a_film_is_read_back_as_it_was_written() {
     let sound = Waveform { samples: (0..2 * rate).map(tone).collect(), rate: rate as u32 };
     let write = |name: &str| {
         let out = folder.path().join(name);
-        let mut film = Film::create(&ffmpeg, &out, [65, 49], 200, &sound).expect("a film");
+        let mut film = VideoWriter::create(&ffmpeg, &out, [65, 49], 200, &sound).expect("a film");
         for number in 0..10 {
             let color = match number {
                 0..5 => [220, 20, 20],
@@ -101,7 +101,7 @@ fn a_film_is_read_back_as_it_was_written() {
     let left: Vec<_> = fs::read_dir(folder.path()).expect("a folder").collect();
     assert_eq!(left.len(), 2, "nothing else is left: {left:?}");
 
-    let recording = Recording::open(&ffmpeg, &first).expect("a recording");
+    let recording = VideoReader::open(&ffmpeg, &first).expect("a recording");
     assert_eq!(recording.picture_seconds().map(|seconds| (seconds * 100.0).round()), Some(200.0));
     let windows = [[0, 400], [800, 900], [1_100, 1_200], [1_600, 2_000]];
     let [red, green, blue] = [[220.0, 20.0, 20.0], [20.0, 220.0, 20.0], [20.0, 20.0, 220.0]];

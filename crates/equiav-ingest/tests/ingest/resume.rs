@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use equiav_ingest::{Settings, ingest};
+use equiav_ingest::{IngestSettings, ingest};
 
 use crate::media::{ffmpeg, files, moving, run};
 
@@ -14,14 +14,14 @@ const FOLDERS: &str = "EQUIAV_INGEST_TEST_FOLDERS";
 /// Precedes a line of the child's about its progress.
 const DONE: &str = "done ";
 
-fn settings() -> Settings {
-    Settings {
+fn settings() -> IngestSettings {
+    IngestSettings {
         window: 1.0,
         stride: Some(0.5),
         frames: 3,
         files_per_shard: 2,
         workers: 2,
-        ..Settings::default()
+        ..IngestSettings::default()
     }
 }
 

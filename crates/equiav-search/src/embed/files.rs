@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::ensure;
 use equiav_data::Manifest;
-use equiav_ingest::{Kind, find_sources};
+use equiav_ingest::{SourceKind, find_sources};
 use serde::{Deserialize, Serialize};
 
 /// Sounds that are decoded in this process; others, and videos, by FFmpeg in another one.
@@ -27,10 +27,10 @@ impl Medium {
     /// What the file at `path` is; `None` for none of these.
     pub fn of(path: &Path) -> Option<Self> {
         let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-        match Kind::of(path) {
-            Kind::Picture => Some(Self::Picture),
-            Kind::Sound if OWN_SOUNDS.contains(&ending.as_str()) => Some(Self::Sound),
-            Kind::Sound | Kind::Video => Some(Self::Recording),
+        match SourceKind::of(path) {
+            SourceKind::Picture => Some(Self::Picture),
+            SourceKind::Sound if OWN_SOUNDS.contains(&ending.as_str()) => Some(Self::Sound),
+            SourceKind::Sound | SourceKind::Video => Some(Self::Recording),
             _ => None,
         }
     }
@@ -54,14 +54,14 @@ impl MediumFile {
 
 /// Files in the order in which they were named, each once.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Files {
+pub struct MediaFiles {
     /// The files.
     pub files: Vec<MediumFile>,
     /// How many files of folders have an ending of no medium and are passed over.
     pub passed_over: usize,
 }
 
-impl Files {
+impl MediaFiles {
     /// The files among `paths`, and all below the folders among them, sorted; then those of the
     /// manifests `lists`: the sound and the middle frame of every clip.
     ///
@@ -93,10 +93,12 @@ fn add_folder(folder: &Path, found: &mut Vec<PathBuf>) -> anyhow::Result<usize> 
     let mut below = Vec::new();
     for source in find_sources(folder)? {
         match source.kind {
-            Kind::Video | Kind::Picture | Kind::Sound => below.push(source.path),
-            Kind::Pair { sound, .. } => below.extend([source.path, sound]),
-            Kind::Irregular(_) if Medium::of(&source.path).is_some() => below.push(source.path),
-            Kind::Irregular(_) | Kind::Other => passed_over += 1,
+            SourceKind::Video | SourceKind::Picture | SourceKind::Sound => below.push(source.path),
+            SourceKind::Pair { sound, .. } => below.extend([source.path, sound]),
+            SourceKind::Irregular(_) if Medium::of(&source.path).is_some() => {
+                below.push(source.path)
+            }
+            SourceKind::Irregular(_) | SourceKind::Other => passed_over += 1,
         }
     }
     below.sort();
@@ -141,7 +143,7 @@ mod tests {
         }
         let single = folder.path().join("a.png");
         let paths = [single.clone(), folder.path().to_owned(), folder.path().join("x.txt")];
-        let found = Files::find(&paths, &[]).expect("files");
+        let found = MediaFiles::find(&paths, &[]).expect("files");
         let names: Vec<_> = found
             .files
             .iter()
@@ -158,9 +160,9 @@ mod tests {
         let frame = folder.path().join("frames/frame_2/c.jpg");
         std::fs::create_dir_all(frame.parent().expect("a folder")).expect("a folder");
         std::fs::write(&frame, "a picture").expect("a file");
-        let found = Files::find(&[], &[list]).expect("files").files;
+        let found = MediaFiles::find(&[], &[list]).expect("files").files;
         assert_eq!(found[1].path, frame);
         let empty = tempfile::tempdir().expect("a folder");
-        assert!(Files::find(&[empty.path().to_owned()], &[]).is_err());
+        assert!(MediaFiles::find(&[empty.path().to_owned()], &[]).is_err());
     }
 }

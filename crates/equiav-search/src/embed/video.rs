@@ -6,7 +6,7 @@ use anyhow::{Context, anyhow};
 use equiav_augment::Image;
 use equiav_data::ffmpeg::Ffmpeg;
 use equiav_frontend::{Filterbank, FrontEnd, Waveform};
-use equiav_ingest::Recording;
+use equiav_ingest::VideoReader;
 
 use super::views::{short_side, within_length};
 
@@ -14,7 +14,7 @@ use super::views::{short_side, within_length};
 #[derive(Debug)]
 pub struct Video<'a> {
     path: &'a Path,
-    recording: Recording<'a>,
+    recording: VideoReader<'a>,
     /// As long as the picture at least: behind its own end it is silent.
     sound: Waveform,
     /// Samples that the model hears at once.
@@ -47,7 +47,7 @@ impl<'a> Video<'a> {
             if !path.exists() {
                 return Err("no such file".to_owned());
             }
-            let recording = Recording::open(ffmpeg, path).map_err(|why| why.to_string())?;
+            let recording = VideoReader::open(ffmpeg, path).map_err(|why| why.to_string())?;
             within_length(recording.sound_seconds().unwrap_or(0.0))?;
             let seconds = recording.picture_seconds().ok_or("it has no picture")?;
             within_length(seconds)?;

@@ -11,7 +11,7 @@ use equiav_data::{MediaError, Orientation, read_picture_as, read_sound_start};
 use equiav_frontend::{
     Analyzer, Filterbank, IMAGE_MEAN, IMAGE_STD, PaddedSpectrogram, Resampler, Waveform,
 };
-use equiav_ingest::{Fault, Recording};
+use equiav_ingest::{Fault, VideoReader};
 use ndarray::Array3;
 
 use super::files::{Medium, MediumFile};
@@ -133,7 +133,7 @@ impl Reader {
     }
 
     fn recording(&self, path: &Path, take: &mut Take<'_>) -> Result<Damaged, Unread> {
-        let recording = Recording::open(self.ffmpeg()?, path)?;
+        let recording = VideoReader::open(self.ffmpeg()?, path)?;
         let mut damaged = Damaged::default();
         if let Some(seconds) = recording.sound_seconds() {
             within_length(seconds)?;

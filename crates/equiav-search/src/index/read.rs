@@ -12,10 +12,10 @@ use redb::{
 use super::guarded::{guarded, plainly};
 use super::record::{Content, open_file, open_rows, open_text};
 use super::{
-    ABOUT, CONTENTS, Contents, FILES, FORMAT, Header, RECORD, builder, ensure_file, writable,
+    ABOUT, CONTENTS, FILES, FORMAT, Header, IndexContents, RECORD, builder, ensure_file, writable,
 };
 
-impl Contents {
+impl IndexContents {
     /// Reads the index at `path`, all of it.
     ///
     /// # Errors
@@ -38,7 +38,7 @@ impl Contents {
 }
 
 /// Everything, held to its checksums and numbers.
-pub(super) fn read_all(transaction: &ReadTransaction) -> anyhow::Result<Contents> {
+pub(super) fn read_all(transaction: &ReadTransaction) -> anyhow::Result<IndexContents> {
     let about = transaction.open_table(ABOUT)?;
     let Some(text) = about.get(RECORD)? else { bail!("it does not say what it holds") };
     let header: Header = serde_json::from_str(open_text(text.value())?)?;
@@ -47,7 +47,8 @@ pub(super) fn read_all(transaction: &ReadTransaction) -> anyhow::Result<Contents
     let (contents, files) = (transaction.open_table(CONTENTS)?, transaction.open_table(FILES)?);
     let counts = [contents.len()?, files.len()?];
     ensure!(counts == [header.contents, header.files], "it lacks records");
-    let mut all = Contents { about: header.about, rows: BTreeMap::new(), files: BTreeMap::new() };
+    let mut all =
+        IndexContents { about: header.about, rows: BTreeMap::new(), files: BTreeMap::new() };
     for record in contents.iter()? {
         let (key, value) = record?;
         let content = Content::of_key(key.value())?;
@@ -80,7 +81,7 @@ mod tests {
         let model = Fingerprint { digest: "0".repeat(16), name: "none".to_owned(), width: 4 };
         let about = About { model, cutting: Cutting { window: 10, stride: 10 } };
         create(&path, &about).expect("an index");
-        assert_eq!(Contents::read(&path).expect("an empty index").about, about);
+        assert_eq!(IndexContents::read(&path).expect("an empty index").about, about);
         let database = writable(&path).expect("a database");
         let transaction = database.begin_write().expect("a transaction");
         let key = Content { medium: Medium::Sound, digest: [0; 32] }.key();
@@ -89,7 +90,7 @@ mod tests {
         drop(contents);
         transaction.commit().expect("a commit");
         database.close().expect("a database");
-        let error = Contents::read(&path).expect_err("one too many").to_string();
+        let error = IndexContents::read(&path).expect_err("one too many").to_string();
         assert!(error.contains("is damaged or no index: it lacks records"), "{error}");
     }
 }

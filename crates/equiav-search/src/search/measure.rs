@@ -11,7 +11,7 @@ use tch::Device;
 
 use super::{Gallery, lookers};
 use crate::embed::{Broken, Embedder, MediumFile, Per, clip_picture};
-use crate::index::Contents;
+use crate::index::IndexContents;
 use crate::path_text;
 
 /// The number of standard deviations between which 95 % of a normal distribution lie.
@@ -32,7 +32,7 @@ pub struct Recall {
 
 /// What the sounds of one list found; pictures that are equally near stand in no order, see [`Rank`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Found {
+pub struct ListRecall {
     /// Queries: sounds of the list that can be read.
     pub queries: usize,
     /// Pictures to choose from; equal ones are one.
@@ -60,7 +60,11 @@ pub struct Found {
 /// # Errors
 ///
 /// If the index lacks a picture of the list, or no sound can be read.
-pub fn measure(embedder: &Embedder, contents: &Contents, list: &Path) -> anyhow::Result<Found> {
+pub fn measure(
+    embedder: &Embedder,
+    contents: &IndexContents,
+    list: &Path,
+) -> anyhow::Result<ListRecall> {
     let manifest = Manifest::read(list)?;
     let gallery = Gallery::new(contents, Modality::VISUAL, Device::Cpu);
     let mut answers = Vec::with_capacity(manifest.clips.len());
@@ -89,10 +93,10 @@ pub fn measure(embedder: &Embedder, contents: &Contents, list: &Path) -> anyhow:
         Ok(())
     })?;
     ensure!(!ranks.is_empty(), "{}: no sound can be read", list.display());
-    Ok(Found::of(ranks, gallery.len(), broken))
+    Ok(ListRecall::of(ranks, gallery.len(), broken))
 }
 
-impl Found {
+impl ListRecall {
     /// The figures of right pictures at `ranks` in a gallery of so many.
     fn of(ranks: Vec<Rank>, gallery: usize, broken: Vec<Broken>) -> Self {
         let all = Retrieval::of_ranks(&ranks, gallery);
@@ -136,7 +140,7 @@ mod tests {
         let rank = |above: usize| Rank { above, tied: 0, best: 1, correct: 1 };
         let ranks: Vec<Rank> =
             (0..20).map(|number| rank(if number < 4 { 0 } else { number })).collect();
-        let found = Found::of(ranks, 40, Vec::new());
+        let found = ListRecall::of(ranks, 40, Vec::new());
         let share = |place: usize| found.recall[place].share;
         assert_eq!((share(0), share(1), share(2)), (0.2, 0.25, 0.5));
         assert_eq!((found.queries, found.gallery, found.median_rank), (20, 40, 10.5));
@@ -149,8 +153,11 @@ mod tests {
 
     #[test]
     fn equal_embeddings_find_what_chance_finds() {
-        let found =
-            Found::of(vec![Rank { above: 0, tied: 39, best: 1, correct: 1 }; 8], 40, Vec::new());
+        let found = ListRecall::of(
+            vec![Rank { above: 0, tied: 39, best: 1, correct: 1 }; 8],
+            40,
+            Vec::new(),
+        );
         for recall in &found.recall {
             assert!((recall.share - recall.chance).abs() < 1e-12, "{recall:?}");
         }

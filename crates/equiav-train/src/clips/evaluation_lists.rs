@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::ensure;
 use equiav_augment::Modality;
-use equiav_data::{Dataset, Evaluation, LoaderOptions, PlainBatch, Visit};
+use equiav_data::{Dataset, EvaluationLoader, LoaderOptions, PlainBatch, Visit};
 use ndarray::{Array2, Array4, ArrayD, ArrayView2, Axis, concatenate};
 use tch::{Device, Kind, Tensor};
 
@@ -45,7 +45,7 @@ impl EvaluationLists<'_> {
         embed: impl Fn(&DeviceBatch) -> anyhow::Result<BTreeMap<String, Tensor>>,
     ) -> anyhow::Result<ShardedRows> {
         let mine = own_positions(dataset.len(), self.batch, self.world);
-        let batches = Evaluation::new(dataset.clone(), mine, self.batch, self.options)?;
+        let batches = EvaluationLoader::new(dataset.clone(), mine, self.batch, self.options)?;
         let all = embed_batches(batches, device, embed)?.gather(self.world)?;
         ensure!(!all.clips.is_empty(), "no clip can be read");
         Ok(all)
@@ -58,7 +58,7 @@ impl EvaluationLists<'_> {
 ///
 /// If the data set's folder is gone, `embed` fails, or its rows are no `[b, width]`.
 pub(crate) fn embed_batches(
-    mut batches: Evaluation,
+    mut batches: EvaluationLoader,
     device: Device,
     embed: impl Fn(&DeviceBatch) -> anyhow::Result<BTreeMap<String, Tensor>>,
 ) -> anyhow::Result<ShardedRows> {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use equiav_augment::Modality;
 use equiav_data::{
-    Clips, DataError, Dataset, Labeled, LabeledLoader, Loader, LoaderOptions, Order, Pass, Sampler,
-    Weights,
+    Clips, DataError, Dataset, Labeled, LabeledLoader, Loader, LoaderOptions, Order, Pass,
+    SampleWeights, Sampler,
 };
 
 use super::device_batch::HostBatch;
@@ -29,7 +29,7 @@ pub enum TrainClips {
         /// The clips with their front end, augmentations and classes.
         labeled: Arc<Labeled>,
         /// Of each clip to train on, how likely it is drawn; absent, each comes once an epoch.
-        weights: Option<Weights>,
+        weights: Option<SampleWeights>,
         /// How they are fed.
         options: LoaderOptions,
     },

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use equiav_augment::{Modality, Purpose, stream};
-use equiav_data::{Dataset, Evaluation};
+use equiav_data::{Dataset, EvaluationLoader};
 use equiav_frontend::InputAugment;
 use equiav_models::Inter;
 use ndarray::Array2;
@@ -119,7 +119,7 @@ fn embed_clips(
     let device = network.store.device();
     let vectors = fixed_vectors(variant, recipe, device);
     let (batch, options) = (recipe.evaluation.batch, clips::loader_options(&recipe.data));
-    clips::embed_batches(Evaluation::new(dataset, clips, batch, options)?, device, |batch| {
+    clips::embed_batches(EvaluationLoader::new(dataset, clips, batch, options)?, device, |batch| {
         let embed = |(modality, input): (&Modality, &Input)| {
             let InputView { values, material } = &input.plain;
             let vectors = vectors.get(modality);

@@ -13,7 +13,7 @@ use crate::recipe::Settings;
 
 /// What a weight file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ImportKind {
     /// A whole EquiAV model.
     Whole,
     /// One vision transformer, from which both encoders start.
@@ -27,15 +27,15 @@ pub enum Kind {
 /// If the file cannot be read or does not cover the encoders; the message holds the table.
 pub fn import(
     weights: &Path,
-    kind: Kind,
+    kind: ImportKind,
     recipe: &Settings,
     out: &Path,
 ) -> anyhow::Result<ImportReport> {
     let network = Network::new(recipe, Device::Cpu)?;
     let read = read_weights(weights)?;
     let report = match kind {
-        Kind::Whole => import_weights(&network.store, &read)?,
-        Kind::Start => import_start(&network.store, &read)?,
+        ImportKind::Whole => import_weights(&network.store, &read)?,
+        ImportKind::Start => import_start(&network.store, &read)?,
     };
     let origin = weights.file_name().unwrap_or_default().to_string_lossy();
     write(&network, recipe, 0, &format!("Imported from `{origin}`."), out)?;

@@ -8,7 +8,7 @@ use equiav_data::stage::Stage;
 use equiav_data::{Dataset, LoaderRate, StageTimes, Timing, loader_rate, stage_times};
 use serde_json::{Value, json};
 
-use super::listed::Listed;
+use super::clip_args::ClipArgs;
 use crate::output::{errln, out, outln};
 
 /// Measure how many samples a second the loader makes, and where one core's time goes
@@ -17,7 +17,7 @@ use crate::output::{errln, out, outln};
 #[derive(clap::Args)]
 pub(crate) struct Bench {
     #[command(flatten)]
-    listed: Listed,
+    source: ClipArgs,
 
     /// Numbers of threads to measure the loader with
     #[arg(long, value_name = "COUNTS", value_delimiter = ',', default_value = "1,2")]
@@ -44,7 +44,7 @@ struct Figures {
 
 impl Bench {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let (recipe, clips) = self.listed.open(Some("data.cache_mb=0".parse()?))?;
+        let (recipe, clips) = self.source.open(Some("data.cache_mb=0".parse()?))?;
         let batch = self.batch.map_or(recipe.run.batch, NonZeroUsize::get);
         let timing = Timing { batch, time: self.seconds };
         let dataset = equiav_train::dataset(&recipe, clips)?;

@@ -7,9 +7,9 @@ use anyhow::ensure;
 use equiav_ingest::{Reason, ingest};
 use equiav_train::{Callback, Event};
 
-use super::cutting::{self, Cutting, Packing};
+use super::window_args::{self, ShardArgs, WindowArgs};
+use crate::output::progress::Progress;
 use crate::output::remark;
-use crate::progress::Progress;
 
 /// Cut a folder of videos, or of pictures with sounds, into clips in numbered shards
 ///
@@ -29,10 +29,10 @@ pub(crate) struct Ingest {
     out: PathBuf,
 
     #[command(flatten)]
-    cutting: Cutting,
+    windows: WindowArgs,
 
     #[command(flatten)]
-    packing: Packing,
+    packing: ShardArgs,
 
     /// Try files again that are known for this fault, such as time-limit; may be repeated
     #[arg(long, value_name = "REASON")]
@@ -41,16 +41,16 @@ pub(crate) struct Ingest {
 
 impl Ingest {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let mut settings = self.cutting.settings()?;
+        let mut settings = self.windows.settings()?;
         self.packing.change(&mut settings);
         settings.retry.extend(self.retry);
-        let ffmpeg = cutting::ffmpeg()?;
+        let ffmpeg = window_args::ffmpeg()?;
         let mut progress = Progress::new();
         let mut watch = |done, total| {
             progress.on_event(&Event::Preparing { what: "ingest".to_owned(), done, total });
         };
         let made = ingest(&self.folder, &self.out, &settings, &ffmpeg, &mut watch)?;
-        cutting::print(&made.summary);
+        window_args::print(&made.summary);
         remark!("{} shards, {} of them from before", made.shards, made.skipped);
         remark!("{}", made.report.display());
         ensure!(made.summary.clips > 0, "nothing came of it: {}", nothing(&made.report));

@@ -9,9 +9,9 @@ use equiav_train::eval::gallery::nearest_clips;
 use equiav_train::{LoadedModel, dataset};
 use serde_json::json;
 
-use crate::device::OnDevice;
+use crate::args::device::OnDevice;
+use crate::output::progress::Progress;
 use crate::output::{errln, outln};
-use crate::progress::Progress;
 
 /// Tell which clips of one list stand in another too
 ///

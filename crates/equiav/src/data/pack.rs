@@ -8,8 +8,8 @@ use equiav_data::Manifest;
 use equiav_data::shard::pack;
 use equiav_train::{Callback, Event};
 
+use crate::output::progress::Progress;
 use crate::output::{errln, remark};
-use crate::progress::Progress;
 
 /// Pack the files of a manifest into shards, byte by byte
 ///

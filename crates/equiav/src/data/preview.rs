@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use equiav_data::{preview, sheet};
 
-use super::listed::Listed;
+use super::clip_args::ClipArgs;
 use crate::output::{errln, remark};
 
 /// Draw clips before and after augmentation, with what was done to them in words
@@ -15,7 +15,7 @@ use crate::output::{errln, remark};
 #[derive(clap::Args)]
 pub(crate) struct Preview {
     #[command(flatten)]
-    listed: Listed,
+    source: ClipArgs,
 
     /// How many clips to draw
     #[arg(long, default_value = "8")]
@@ -28,7 +28,7 @@ pub(crate) struct Preview {
 
 impl Preview {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let (recipe, clips) = self.listed.open(None)?;
+        let (recipe, clips) = self.source.open(None)?;
         let dataset = equiav_train::dataset(&recipe, clips)?;
         let drawn = preview(&dataset, self.clips.get())?;
         sheet::save(&drawn.sheet, &self.out)?;

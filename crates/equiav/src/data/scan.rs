@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use equiav_ingest::{Scanned, Settings, Summary, page, scan};
+use equiav_ingest::{IngestSettings, Scanned, Summary, page, scan};
 use equiav_train::{Callback, Event};
 
-use super::cutting::{self, Cutting};
+use super::window_args::{self, WindowArgs};
+use crate::output::progress::Progress;
 use crate::output::{Unwritable, errln, outln, remark};
-use crate::progress::Progress;
 
 /// Where a finding has the policy `fail`.
 const REFUSED: u8 = 3;
@@ -32,13 +32,13 @@ pub(crate) struct Scan {
     html: Option<PathBuf>,
 
     #[command(flatten)]
-    cutting: Cutting,
+    windows: WindowArgs,
 }
 
 impl Scan {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let settings = self.cutting.settings()?;
-        let ffmpeg = cutting::ffmpeg()?;
+        let settings = self.windows.settings()?;
+        let ffmpeg = window_args::ffmpeg()?;
         let mut progress = Progress::new();
         let found = scan(&self.folder, &settings, &ffmpeg, &mut |done, total| {
             progress.on_event(&Event::Preparing { what: "scan".to_owned(), done, total });
@@ -51,7 +51,7 @@ impl Scan {
             write(path, &page(&self.folder.display().to_string(), &found))?;
         }
         found.iter().try_for_each(print)?;
-        cutting::print(&Summary::of(found.iter().map(|scanned| &scanned.report)));
+        window_args::print(&Summary::of(found.iter().map(|scanned| &scanned.report)));
         for path in self.json.iter().chain(&self.html) {
             remark!("{}", path.display());
         }
@@ -67,7 +67,7 @@ fn print(scanned: &Scanned) -> Result<(), Unwritable> {
 }
 
 /// Names what the policy refuses.
-fn verdict(found: &[Scanned], settings: &Settings) -> ExitCode {
+fn verdict(found: &[Scanned], settings: &IngestSettings) -> ExitCode {
     let mut refused = 0;
     for scanned in found {
         for finding in scanned.refused(&settings.policy) {

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use equiav_corpora::cache_folder;
 use equiav_train::{Callback, Event};
 
+use crate::output::progress::Progress;
 use crate::output::remark;
-use crate::progress::Progress;
 
 /// Fetch the stamps: pictures with spoken words, split by language and by picture
 ///

@@ -7,7 +7,7 @@ use equiav_data::{Clips, Estimate, Statistics, statistics};
 use equiav_train::Recipe;
 use serde_json::{Value, json};
 
-use super::listed::Listed;
+use super::clip_args::ClipArgs;
 use crate::output::{errln, out, outln};
 
 /// Measure the mean and standard deviation of the filterbank, for the front_end of a recipe
@@ -21,7 +21,7 @@ use crate::output::{errln, out, outln};
 #[derive(clap::Args)]
 pub(crate) struct Stats {
     #[command(flatten)]
-    listed: Listed,
+    source: ClipArgs,
 
     /// Print one JSON object instead of a table
     #[arg(long)]
@@ -30,7 +30,7 @@ pub(crate) struct Stats {
 
 impl Stats {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let (recipe, clips) = self.listed.open(None)?;
+        let (recipe, clips) = self.source.open(None)?;
         let found = statistics(&clips, &recipe.front_end)?;
         if self.json {
             outln!("{}", as_json(&recipe, &clips, &found))?;

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use equiav_corpora::Synthetic;
 use equiav_train::{Callback, Event};
 
+use crate::output::progress::Progress;
 use crate::output::remark;
-use crate::progress::Progress;
 
 /// Generate the procedural corpus as wav, jpg and manifests
 ///

@@ -9,7 +9,7 @@ use equiav_train::eval::gallery::{ClassRecall, RankedAnswers, by_class};
 use equiav_train::eval::localize::{Compared, LocalizationMetrics};
 use equiav_train::eval::retrieval::RetrievalMetrics;
 
-use crate::localized::{name, percent, says};
+use crate::output::localization::{name, percent, says};
 
 pub(super) fn headlines(retrieved: &RetrievalMetrics) -> Vec<Headline> {
     let both = [

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use anyhow::{Context, ensure};
 use equiav_augment::{AudioAugment, AudioVector, VisualAugment, VisualVector};
 use equiav_data::{
-    Clips, Dataset, DatasetConfig, Labeled, LabeledConfig, Split, Targets, Weights, audio_visual,
+    Clips, Dataset, DatasetConfig, Labeled, LabeledConfig, SampleWeights, Split, Targets,
+    audio_visual,
 };
 
 use super::scores::LabeledList;
@@ -69,11 +70,11 @@ impl LabeledClips {
 /// # Errors
 ///
 /// If it cannot be read, or its weights are not as many as the clips.
-pub(super) fn weights(recipe: &Finetune, train: &Labeled) -> anyhow::Result<Option<Weights>> {
+pub(super) fn weights(recipe: &Finetune, train: &Labeled) -> anyhow::Result<Option<SampleWeights>> {
     let Some(path) = &recipe.data.weights else { return Ok(None) };
-    let all = Weights::read(path, train.dataset().len())?;
+    let all = SampleWeights::read(path, train.dataset().len())?;
     let own: Vec<f64> = train.train().iter().map(|clip| all[*clip]).collect();
-    let weights = Weights::new(&own)
+    let weights = SampleWeights::new(&own)
         .map_err(|error| anyhow::anyhow!("data.weights = {}: {error}", path.display()))?;
     Ok(Some(weights))
 }

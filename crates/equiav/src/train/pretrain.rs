@@ -1,0 +1,68 @@
+//! `equiav pretrain`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use equiav_train::{Override, Recipe, RunOptions, StopSignal, pretrain};
+
+use crate::args::device::TrainedOn;
+use crate::args::distributed_args::{DistributedArgs, follow, stopped};
+use crate::output::metrics;
+use crate::output::progress::{Follower, Progress};
+use crate::output::remark;
+
+/// Train encoders with EquiAV from a recipe
+///
+/// The same command on the same folder goes on with the step after its newest checkpoint, and ends with
+/// the weights that it would have had without the interruption. SIGTERM, SIGINT (Ctrl-C) and SIGUSR1
+/// finish the step, save, and exit with code 75: the same command goes on.
+///
+/// Several processes share every batch when torchrun --no-python or srun starts this command.
+#[derive(clap::Args)]
+pub(crate) struct Pretrain {
+    /// What to do: a file such as recipes/stamps.toml, or a built-in name: quick, stamps, vggsound, audioset2m
+    recipe: PathBuf,
+
+    /// Where checkpoints and logs go; a run found there is resumed [default: runs/NAME]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+
+    /// Change a value of the recipe, e.g. --set optimizer.lr=3e-4; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<Override>,
+
+    #[command(flatten)]
+    device: TrainedOn,
+
+    #[command(flatten)]
+    together: DistributedArgs,
+}
+
+impl Pretrain {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        let recipe = Recipe::load(&self.recipe, &self.device.among(&self.overrides)?)?;
+        let out = self.out.unwrap_or_else(|| PathBuf::from("runs").join(&recipe.name));
+        let (stop, world) = (StopSignal::on_signals()?, self.together.processes()?);
+        let options = RunOptions { out: &out, world: &world, stop: &stop };
+        if !world.is_main() {
+            let mut follower = Follower { rank: world.group.rank() };
+            let summary = pretrain(&recipe, options, &mut follower)?;
+            return Ok(follow(summary.stopped));
+        }
+        let mut progress = Progress::new();
+        let summary = pretrain(&recipe, options, &mut progress)?;
+        progress.finish();
+        if let Some(signal) = summary.stopped {
+            return Ok(stopped(signal, summary.steps, &summary.checkpoint));
+        }
+        remark!("\n{}", metrics::table(&summary.metrics).trim_end());
+        remark!(
+            "{} steps in {} epochs, run folder {}, last checkpoint {}",
+            summary.steps,
+            summary.epochs,
+            out.display(),
+            summary.checkpoint.display()
+        );
+        Ok(ExitCode::SUCCESS)
+    }
+}
