@@ -31,6 +31,8 @@ pub enum Purpose {
     Split,
     /// Which branches of an encoder's blocks a clip skips.
     DropPath(Modality),
+    /// Which patches of a view a masked autoencoder sees.
+    Mask(Modality),
 }
 
 impl Purpose {
@@ -49,6 +51,7 @@ impl Purpose {
             Self::Retrieval(modality) => 0x300 + number(modality),
             Self::DropPath(modality) => 0x400 + number(modality),
             Self::Frame(modality) => 0x500 + number(modality),
+            Self::Mask(modality) => 0x600 + number(modality),
         }
     }
 }

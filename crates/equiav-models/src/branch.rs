@@ -22,6 +22,7 @@ pub struct Branch {
     predictor: Box<dyn Predict>,
     intra_head: Box<dyn nn::Module>,
     inter_head: Box<dyn nn::Module>,
+    conditioner: Option<Box<dyn Predict>>,
     pools_by_mean: bool,
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use tch::nn;
 
 use crate::branch::Branch;
+use crate::branch::variant::AugmentedPositives;
 use crate::encoder::EncoderConfig;
 use crate::head::HeadConfig;
 use crate::layers::mlp::MlpConfig;
@@ -43,6 +44,12 @@ pub struct BranchConfig {
     pub intra_head: HeadConfig,
     /// The head of the inter-modal loss.
     pub inter_head: HeadConfig,
+    /// Whether augmented views have inter-modal embeddings too; a second predictor makes those that are conditioned.
+    #[serde(default, skip_serializing_if = "AugmentedPositives::is_none")]
+    pub augmented_positives: AugmentedPositives,
+    /// Whether every prediction of a fresh predictor is the mean of the tokens: its last layers start at zero.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub zero_init_predictor: bool,
 }
 
 /// The shape of a model, as `config.json` holds it.

@@ -151,6 +151,28 @@ impl Encoder {
         self.norm_of(ViewKind::Plain, &self.before_norm(input, options).0)
     }
 
+    /// The tokens of the `visible` patches of plain `input` alone, as a masked autoencoder needs them.
+    ///
+    /// # Shapes
+    ///
+    /// - `input`: `[b, c, height, width]`, of 1 or 3 channels
+    /// - `visible`: `[b, k]`, integers, the positions of patches counted row by row
+    /// - returns: `[b, k, width]`, in the order of `visible`
+    #[track_caller]
+    pub(crate) fn encode_visible(&self, input: &Tensor, visible: &Tensor) -> Tensor {
+        let tokens = self.patches.forward(input) + &self.position + &self.modality;
+        let place = visible.unsqueeze(-1).expand([-1, -1, tokens.size()[2]], false);
+        let seen = tokens.gather(1, &place, false);
+        let pass = |tokens, block| self.run(block, &tokens, Pass::default());
+        self.norm_of(ViewKind::Plain, &self.blocks.iter().fold(seen, pass))
+    }
+
+    /// The numbers of each patch of `input`, `[b, n, c patch²]`, patches row by row.
+    #[track_caller]
+    pub(crate) fn cut(&self, input: &Tensor) -> Tensor {
+        self.patches.cut(input)
+    }
+
     /// What the blocks make of `input`, and the outputs of those that are asked for.
     #[track_caller]
     fn before_norm(

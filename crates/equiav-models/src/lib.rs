@@ -7,7 +7,7 @@
 //!
 //! ```
 //! use equiav_models::{
-//!     BranchConfig, BranchInput, EncoderConfig, HeadConfig, InputConfig, Inter, Intra, MlpConfig,
+//!     AugmentedPositives, BranchConfig, BranchInput, EncoderConfig, HeadConfig, InputConfig, Inter, Intra, MlpConfig,
 //!     PoolConfig, PredictorConfig,
 //! };
 //! use tch::{Device, Kind, Tensor, nn};
@@ -29,6 +29,8 @@
 //!     predictor: PredictorConfig::Attention { hidden: 16, heads: 8, head_width: 64, mlp },
 //!     intra_head: HeadConfig { hidden: 64, out: 32 },
 //!     inter_head: HeadConfig { hidden: 64, out: 32 },
+//!     augmented_positives: AugmentedPositives::None,
+//!     zero_init_predictor: false,
 //! };
 //! let store = nn::VarStore::new(Device::Cpu);
 //! let branch = config.build(&store.root());
@@ -51,6 +53,7 @@ mod config;
 mod encoder;
 mod head;
 mod layers;
+mod masked;
 mod pool;
 mod predictor;
 mod pretrained;
@@ -58,7 +61,7 @@ mod weights;
 
 pub use branch::Branch;
 pub use branch::parts::BranchBuilder;
-pub use branch::variant::{Inter, Intra};
+pub use branch::variant::{AugmentedPositives, Inter, Intra};
 pub use branch::views::{BranchInput, Embeddings, IntraPair, MaterialMasks};
 pub use classifier::{Classifier, ClassifierConfig, TrunkConfig, is_head};
 pub use config::{BranchConfig, InputConfig, ModelConfig};
@@ -68,11 +71,12 @@ pub use encoder::position::sine_cosine_table;
 pub use encoder::{Encoder, EncoderConfig};
 pub use head::{Head, HeadConfig};
 pub use layers::mlp::{Mlp, MlpConfig};
+pub use masked::{DecoderConfig, MaskedAutoencoder, Reconstruction};
 pub use pool::{AttentionPool, FirstToken, MeanPool, Pool, PoolConfig, PoolOutput};
 pub use predictor::{Predict, Predictor, PredictorConfig};
 pub use pretrained::Pretrained;
 pub use weights::export::{Exported, export, model_card, read_export};
-pub use weights::import::{import_start, import_weights, restore};
+pub use weights::import::{import_encoders, import_start, import_weights, restore};
 pub use weights::report::{ImportReport, WrongShape};
 pub use weights::safetensor::to_safetensors;
 pub use weights::{Weights, read_weights};

@@ -133,6 +133,39 @@ impl PredictorConfig {
     }
 }
 
+impl Predictor {
+    /// Sets the last layers so that every prediction is the mean of the tokens that count, whatever the vector: a start
+    /// from which nothing has to be unlearned (as of residual branches: Zhang et al., Fixup, arXiv 1901.09321).
+    pub(crate) fn predict_the_mean(&mut self) {
+        let zero = |tensors: Vec<Tensor>| {
+            tch::no_grad(|| tensors.into_iter().for_each(|mut tensor| drop(tensor.zero_())));
+        };
+        match self {
+            Self::Attention(predictor) => {
+                let mut last = predictor.mlp.last();
+                last.push(predictor.attention.last());
+                zero(last);
+            }
+            Self::Linear(predictor) => tch::no_grad(|| {
+                let [width, inputs] = predictor.map.ws.size()[..] else { return };
+                let identity =
+                    Tensor::eye(width, (predictor.map.ws.kind(), predictor.map.ws.device()));
+                let rest = Tensor::zeros_like(&predictor.map.ws.narrow(1, width, inputs - width));
+                predictor.map.ws.copy_(&Tensor::cat(&[identity, rest], 1));
+            }),
+            Self::Hypernetwork(predictor) => {
+                let bias = predictor.generate.bs.as_ref().map(Tensor::shallow_clone);
+                zero(
+                    [Some(predictor.generate.ws.shallow_clone()), bias]
+                        .into_iter()
+                        .flatten()
+                        .collect(),
+                );
+            }
+        }
+    }
+}
+
 impl Predict for Predictor {
     fn predict(&self, tokens: &Tensor, vectors: &Tensor, counted: Option<&Tensor>) -> Tensor {
         match self {

@@ -30,7 +30,7 @@ pub use engine::{
 };
 pub use eval::{EquivarianceMetrics, EquivarianceProbe, Probe, ProbeMetrics, equivariance, probe};
 pub use methods::classification::{FinetuneSummary, finetune};
-pub use methods::{PretrainSummary, pretrain, pretrain_with};
+pub use methods::{PretrainRecipe, PretrainSummary, pretrain, pretrain_with};
 pub use metrics::{ListMetrics, Metric, Metrics};
 pub use model::{Fingerprint, LoadedModel};
 pub use recipe::{FinetuneRecipe, Override, Recipe};

@@ -2,6 +2,7 @@
 
 pub mod classification;
 pub mod equiav;
+pub mod mae;
 mod pretrain;
 
-pub use pretrain::{PretrainSummary, pretrain, pretrain_with};
+pub use pretrain::{PretrainRecipe, PretrainSummary, pretrain, pretrain_with};

@@ -43,6 +43,10 @@ pub const BUILT_IN: [(&str, &str); 4] = [
     ("vggsound", include_str!("../../../recipes/vggsound.toml")),
 ];
 
+/// The recipes of other methods that travel inside the program, by name.
+pub const BUILT_IN_METHODS: [(&str, &str); 1] =
+    [("mae-quick", include_str!("../../../recipes/mae-quick.toml"))];
+
 /// The recipes for fine-tuning that travel inside the program, by name.
 pub const BUILT_IN_FINETUNE: [(&str, &str); 3] = [
     ("finetune-quick", include_str!("../../../recipes/finetune-quick.toml")),
@@ -81,12 +85,7 @@ impl<S: Sections> Checked<S> {
         overrides: &[Override],
         families: &Families,
     ) -> anyhow::Result<Self> {
-        let built_in = S::BUILT_IN.iter().find(|(name, _)| path.as_os_str() == *name);
-        let text = match built_in {
-            Some((_, text)) if !path.exists() => (*text).to_owned(),
-            _ => std::fs::read_to_string(path).with_context(|| unreadable::<S>(path))?,
-        };
-        Self::parse_with(&text, overrides, families)
+        Self::parse_with(&text(path, S::BUILT_IN)?, overrides, families)
             .with_context(|| format!("in recipe {}", path.display()))
     }
 
@@ -167,10 +166,22 @@ fn inherit_profile(recipe: &mut Table) {
     }
 }
 
-/// What to say of a recipe that cannot be read.
-fn unreadable<S: Sections>(path: &Path) -> String {
-    let names: Vec<&str> = S::BUILT_IN.iter().map(|(name, _)| *name).collect();
-    format!("reading recipe {} (built-in recipes: {})", path.display(), names.join(", "))
+/// The text of the recipe at `path`, or of the one in `built_in` with that name.
+pub(crate) fn text(path: &Path, built_in: &[(&str, &str)]) -> anyhow::Result<String> {
+    let known = built_in.iter().find(|(name, _)| path.as_os_str() == *name);
+    if let (Some((_, text)), false) = (known, path.exists()) {
+        return Ok((*text).to_owned());
+    }
+    std::fs::read_to_string(path).with_context(|| {
+        let names: Vec<&str> = built_in.iter().map(|(name, _)| *name).collect();
+        format!("reading recipe {} (built-in recipes: {})", path.display(), names.join(", "))
+    })
+}
+
+/// The method that the recipe in `text` names; none where it has no section `[method]` with a name, as EquiAV's.
+pub(crate) fn method_name(text: &str) -> Option<String> {
+    let table: Table = toml::from_str(text).ok()?;
+    Some(table.get("method")?.get("name")?.as_str()?.to_owned())
 }
 
 /// The dotted keys whose values differ between two recipes, beyond those that cannot change a result.

@@ -4,7 +4,7 @@ use tch::Tensor;
 
 use super::mean;
 use crate::branch::Branch;
-use crate::branch::variant::{Inter, Intra};
+use crate::branch::variant::{AugmentedPositives, Inter, Intra};
 use crate::branch::views::{BranchInput, Embeddings, IntraPair};
 use crate::encoder::encode::{EncodeOptions, ViewKind};
 
@@ -50,13 +50,35 @@ impl Branch {
             predicted: self.intra_head.forward(&predicted),
             augmented: self.intra_head.forward(augmented),
         });
+        let augmented_inter =
+            self.augmented_inter(&tokens, views, augmented.as_ref(), counted[1].as_ref());
         let inter = match inter {
             Inter::CleanPair => plain(),
             Inter::AugmentedPair => augmented,
             Inter::SinglePrediction | Inter::Centroid => predictions.sampled,
         };
         let inter = self.project(&inter.expect("what the variant needs was computed"));
-        Embeddings { intra, inter }
+        Embeddings { intra, inter, augmented_inter }
+    }
+
+    /// The inter-modal embedding of the augmented view, of which the mean of the tokens is given.
+    #[track_caller]
+    fn augmented_inter(
+        &self,
+        tokens: &Tokens,
+        views: &BranchInput,
+        pooled: Option<&Tensor>,
+        counted: Option<&Tensor>,
+    ) -> Option<Tensor> {
+        let point = match (self.config.augmented_positives, &self.conditioner) {
+            (AugmentedPositives::None, _) => return None,
+            (AugmentedPositives::Conditioned, Some(conditioner)) => {
+                let vector = views.vectors.unsqueeze(1); // [b, 1, vector]
+                conditioner.predict(tokens.augmented.as_ref()?, &vector, counted).select(1, 0)
+            }
+            _ => pooled?.shallow_clone(),
+        };
+        Some(self.project(&point))
     }
 
     /// The tokens of the plain and of the augmented views that count; none for all.
@@ -76,7 +98,9 @@ impl Branch {
         counted: &[Option<Tensor>; 2],
     ) -> Tokens {
         let needs_plain = intra.needs_views() || inter.needs_plain();
-        let needs_augmented = intra.needs_views() || !inter.needs_plain();
+        let needs_augmented = intra.needs_views()
+            || !inter.needs_plain()
+            || !self.config.augmented_positives.is_none();
         let counted = counted.each_ref().map(Option::as_ref);
         let (plain, augmented) = (&views.plain, &views.augmented);
         if needs_plain && needs_augmented {

@@ -5,6 +5,7 @@ use std::fmt;
 use tch::nn;
 
 use crate::branch::Branch;
+use crate::branch::variant::AugmentedPositives;
 use crate::config::BranchConfig;
 use crate::encoder::encode::Encode;
 use crate::pool::Pool;
@@ -15,7 +16,7 @@ type Make<'a, T> = Box<dyn FnOnce(&nn::Path) -> Box<T> + 'a>;
 
 /// A [`Branch`] in the making: parts that are not named are those of its [`BranchConfig`].
 ///
-/// Parameters are drawn in the order encoder, pool, predictor, intra-modal head, inter-modal head, whichever order the
+/// Parameters are drawn in the order encoder, pool, predictor, intra-modal head, inter-modal head, second predictor, whichever order the
 /// parts are named in.
 pub struct BranchBuilder<'a> {
     config: &'a BranchConfig,
@@ -134,7 +135,13 @@ impl<'a> BranchBuilder<'a> {
         };
         let predictor: Box<dyn Predict> = match self.predictor {
             Some(make) => make(&path("predictor")),
-            None => Box::new(config.predictor.build(root, suffix, width, config.vector)),
+            None => {
+                let mut predictor = config.predictor.build(root, suffix, width, config.vector);
+                if config.zero_init_predictor {
+                    predictor.predict_the_mean();
+                }
+                Box::new(predictor)
+            }
         };
         let head = |make: Option<Make<'a, dyn nn::Module>>, kind: &str| {
             let path = root / format!("pred_{suffix}_{kind}");
@@ -143,8 +150,21 @@ impl<'a> BranchBuilder<'a> {
         };
         let intra_head = head(self.intra_head, "intra");
         let inter_head = head(self.inter_head, "inter");
-        let config = config.clone();
-        Branch { config, encoder, pool, predictor, intra_head, inter_head, pools_by_mean }
+        let conditioned = config.augmented_positives == AugmentedPositives::Conditioned;
+        let conditioner = conditioned.then(|| -> Box<dyn Predict> {
+            let path = root / "conditioner";
+            Box::new(config.predictor.build(&path, suffix, width, config.vector))
+        });
+        Branch {
+            config: config.clone(),
+            encoder,
+            pool,
+            predictor,
+            intra_head,
+            inter_head,
+            conditioner,
+            pools_by_mean,
+        }
     }
 }
 

@@ -28,6 +28,29 @@ pub enum Inter {
     Centroid,
 }
 
+/// Whether augmented views are compared with the other modality's plain ones as well, and how.
+///
+/// An augmentation may disturb what both modalities have in common, such as a hue. Compared as it is, an augmented view
+/// then teaches to forget it; told what was done, the network can take it back.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AugmentedPositives {
+    /// They are not, as in the paper.
+    #[default]
+    None,
+    /// As they are, as other methods have it: the parameter vector is not used.
+    Unconditioned,
+    /// By a second predictor, which is told the view's own parameter vector.
+    Conditioned,
+}
+
+impl AugmentedPositives {
+    /// Whether they are not; recipes do not name that.
+    pub fn is_none(&self) -> bool {
+        *self == Self::None
+    }
+}
+
 impl Intra {
     /// Whether the plain and the augmented view must be encoded for this.
     pub(crate) fn needs_views(self) -> bool {

@@ -33,6 +33,8 @@ pub struct Embeddings {
     pub intra: Option<IntraPair>,
     /// What is compared with the other modality, z̄ in the paper, `[b, out]`.
     pub inter: Tensor,
+    /// That of the augmented view, `[b, out]`, where the branch has one, see [`AugmentedPositives`](crate::AugmentedPositives).
+    pub augmented_inter: Option<Tensor>,
 }
 
 /// The two embeddings that the intra-modal loss pulls together.

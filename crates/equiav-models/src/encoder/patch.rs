@@ -33,6 +33,18 @@ impl PatchEmbedding {
     /// If there are other numbers of channels, or the patch does not divide height and width.
     #[track_caller]
     pub(crate) fn forward(&self, input: &Tensor) -> Tensor {
+        let patches = self.cut(input);
+        let weight = self.weight_for(input.size()[1]);
+        patches.linear(&weight, Some(&self.bias))
+    }
+
+    /// `[b, c, height, width]` to the numbers of each patch, `[b, n, c patch²]`, patches row by row.
+    ///
+    /// # Panics
+    ///
+    /// If the patch does not divide height and width.
+    #[track_caller]
+    pub(crate) fn cut(&self, input: &Tensor) -> Tensor {
         let size = input.size();
         let [b, channels, height, width] = size[..] else {
             panic!("an encoder's input is [b, c, height, width], not {size:?}")
@@ -43,12 +55,10 @@ impl PatchEmbedding {
             (height, width),
             "a patch of {patch} does not divide an input of {height} x {width}"
         );
-        let weight = self.weight_for(channels);
-        let patches = input
+        input
             .reshape([b, channels, rows, patch, columns, patch])
             .permute([0, 2, 4, 1, 3, 5]) // [b, rows, columns, c, patch, patch]
-            .reshape([b, rows * columns, channels * patch * patch]);
-        patches.linear(&weight, Some(&self.bias))
+            .reshape([b, rows * columns, channels * patch * patch])
     }
 
     /// The kernel as a matrix. Equal channels are multiplied by the sum of their weights, which costs

@@ -74,6 +74,11 @@ impl CrossAttention {
         }
     }
 
+    /// The weight of the last map, which without bias decides whether anything is attended to at all.
+    pub(crate) fn last(&self) -> Tensor {
+        self.to_out.ws.shallow_clone()
+    }
+
     /// `queries` `[b, q, query]` and `tokens` `[b, n, width]` to `[b, q, width]`; with `counted`, `[b, n]`, no
     /// query attends to others than those.
     pub(crate) fn forward(

@@ -68,6 +68,14 @@ impl MlpConfig {
     }
 }
 
+impl Mlp {
+    /// The variables of the last map.
+    pub(crate) fn last(&self) -> Vec<Tensor> {
+        let (Self::Gelu { fc2: map, .. } | Self::SwiGlu { down: map, .. }) = self;
+        [Some(&map.ws), map.bs.as_ref()].into_iter().flatten().map(Tensor::shallow_clone).collect()
+    }
+}
+
 impl nn::Module for Mlp {
     fn forward(&self, x: &Tensor) -> Tensor {
         match self {

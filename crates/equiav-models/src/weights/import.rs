@@ -60,6 +60,28 @@ pub fn import_start(store: &nn::VarStore, weights: &Weights) -> anyhow::Result<I
     import(store, weights, autoencoder)
 }
 
+/// Starts every encoder of `store` from the encoders in `weights`, which carry the published names: patch embedding,
+/// modality token, blocks and the final norm of plain views. Everything else there is passed over, such as decoders.
+///
+/// # Errors
+///
+/// If a patch embedding or a block of the model is not covered; nothing has been loaded then, and the
+/// message holds the table of what was found.
+pub fn import_encoders(store: &nn::VarStore, weights: &Weights) -> anyhow::Result<ImportReport> {
+    import(store, weights, |name, suffixes| {
+        let of_encoder = |suffix: &String| {
+            ["patch_embed", "blocks", "norm"]
+                .iter()
+                .any(|part| name.starts_with(&format!("{part}_{suffix}.")))
+                || name == format!("modality_{suffix}")
+        };
+        match suffixes.iter().any(of_encoder) {
+            true => published(name),
+            false => Fate::Unused,
+        }
+    })
+}
+
 /// Loads exactly `weights` into `store`: every variable, and no name too many.
 ///
 /// # Errors

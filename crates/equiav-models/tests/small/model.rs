@@ -2,8 +2,8 @@
 #![allow(dead_code)] // Each test file uses its part.
 
 use equiav_models::{
-    BranchConfig, BranchInput, EncoderConfig, HeadConfig, InputConfig, MlpConfig, PoolConfig,
-    PredictorConfig,
+    AugmentedPositives, BranchConfig, BranchInput, EncoderConfig, HeadConfig, InputConfig,
+    MlpConfig, PoolConfig, PredictorConfig,
 };
 use tch::{Device, Kind, Tensor};
 
@@ -33,6 +33,8 @@ pub(crate) fn branch(suffix: &str, predictor: PredictorConfig) -> BranchConfig {
         predictor,
         intra_head: HeadConfig { hidden: 9, out: 5 },
         inter_head: HeadConfig { hidden: 10, out: 4 },
+        augmented_positives: AugmentedPositives::None,
+        zero_init_predictor: false,
     }
 }
 

@@ -1,7 +1,8 @@
 //! The description of a dump: configuration, optimiser, schedule, and what was logged of each step.
 
 use equiav_models::{
-    BranchConfig, EncoderConfig, HeadConfig, InputConfig, MlpConfig, PoolConfig, PredictorConfig,
+    AugmentedPositives, BranchConfig, EncoderConfig, HeadConfig, InputConfig, MlpConfig,
+    PoolConfig, PredictorConfig,
 };
 use equiav_torch::AdamWConfig;
 use serde::Deserialize;
@@ -73,6 +74,8 @@ impl Model {
         let hidden = self.aug_emb_dim;
         let head = |out| HeadConfig { hidden: self.proj_hidden_dim, out };
         BranchConfig {
+            augmented_positives: AugmentedPositives::None,
+            zero_init_predictor: false,
             suffix: suffix.to_owned(),
             input,
             vector,

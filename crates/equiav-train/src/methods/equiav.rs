@@ -11,6 +11,7 @@
 //! | `L_intra`, `L_inter` | terms `intra_MODALITY`, `inter` |
 
 mod measures;
+mod positives;
 
 use equiav_augment::{Modality, Profile};
 use equiav_loss::{Temperature, info_nce, nt_xent};
@@ -83,6 +84,8 @@ impl Method for EquiAv {
                 rows.insert(format!("augmented_{modality}"), pair.augmented); // z'
             }
             rows.insert(format!("inter_{modality}"), z.inter); // z̄
+            let augmented = z.augmented_inter;
+            rows.extend(augmented.map(|rows| (format!("inter_augmented_{modality}"), rows)));
         }
         rows.extend(self.network.temperature().map(|tau| (TEMPERATURE.to_owned(), tau)));
         Ok(rows)
@@ -121,12 +124,13 @@ impl Method for EquiAv {
             let contrast = info_nce(&own[&a], &own[&b], &all.keys(&a, &b), tau, chunk);
             terms.push(Term::contrast(name, contrast));
         }
+        terms.extend(positives::term(own, all, tau, chunk));
         Ok(terms)
     }
 
     fn term_names(&self) -> Vec<String> {
         let intra = self.network.branches.keys().map(|modality| format!("intra_{modality}"));
-        intra.chain(["inter".to_owned()]).collect()
+        intra.chain(["inter", positives::TERM].map(str::to_owned)).collect()
     }
 
     fn measures(&self, own: &Named) -> Named {

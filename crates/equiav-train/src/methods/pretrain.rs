@@ -1,13 +1,16 @@
-//! Pre-training with EquiAV: the recipe's clips, networks and method handed to the engine.
+//! Pre-training with the method that a recipe names: its clips, networks and method handed to the engine.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow};
 
 use super::equiav::EquiAv;
+use super::mae::{Mae, MaeRecipe};
 use crate::callback::Callback;
-use crate::engine::{RunOptions, train};
+use crate::engine::{RunOptions, TrainedRun, train};
 use crate::metrics::Metrics;
 use crate::model::Network;
-use crate::recipe::{Recipe, Settings};
+use crate::recipe::{self, BUILT_IN, BUILT_IN_METHODS, Override, Recipe, Settings, method_name};
 use crate::run_dir::{Best, State};
 
 /// How a pre-training run ended.
@@ -59,7 +62,74 @@ pub fn pretrain_with(
         let clips = recipe.unlabeled().prepare(world, callback)?;
         Ok((EquiAv::new(build(recipe, device)?, (**recipe).clone()), clips))
     })?;
-    let State { epoch: epochs, step: steps, skipped, metrics, best, .. } = run.progress;
-    let (checkpoint, stopped) = (run.checkpoint, run.stopped);
-    Ok(PretrainSummary { epochs, steps, skipped, metrics, best, checkpoint, stopped })
+    Ok(run.into())
+}
+
+/// The recipe of any method of pre-training: `[method]` names it, and without that section it is EquiAV.
+#[derive(Clone, Debug)]
+pub enum PretrainRecipe {
+    /// Of [`EquiAv`].
+    EquiAv(Box<Recipe>),
+    /// Of [`Mae`].
+    Mae(Box<MaeRecipe>),
+}
+
+impl PretrainRecipe {
+    /// Reads the recipe at `path`, or the built-in one of that name, and applies `overrides`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Recipe::load`], or if there is no method of the name that it gives.
+    pub fn load(path: &Path, overrides: &[Override]) -> anyhow::Result<Self> {
+        let text = recipe::text(path, &[&BUILT_IN[..], &BUILT_IN_METHODS].concat())?;
+        let parsed = match method_name(&text).as_deref() {
+            None => Recipe::parse(&text, overrides).map(|recipe| Self::EquiAv(Box::new(recipe))),
+            Some("mae") => {
+                MaeRecipe::parse(&text, overrides).map(|recipe| Self::Mae(Box::new(recipe)))
+            }
+            Some(other) => Err(anyhow!(
+                "method.name = \"{other}\": expected mae (help: without [method], EquiAV is trained)"
+            )),
+        };
+        parsed.with_context(|| format!("in recipe {}", path.display()))
+    }
+
+    /// What the run is called.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::EquiAv(recipe) => &recipe.name,
+            Self::Mae(recipe) => &recipe.name,
+        }
+    }
+
+    /// Trains; see [`train`] for where, with whom, and what resuming promises.
+    ///
+    /// # Errors
+    ///
+    /// As [`pretrain`].
+    pub fn pretrain(
+        &self,
+        options: RunOptions<'_>,
+        callback: &mut dyn Callback,
+    ) -> anyhow::Result<PretrainSummary> {
+        let world = options.world;
+        match self {
+            Self::EquiAv(recipe) => pretrain(recipe, options, callback),
+            Self::Mae(recipe) => {
+                let run = train(recipe, options, callback, |device, callback| {
+                    let clips = recipe.unlabeled().prepare(world, callback)?;
+                    Ok((Mae::fresh(recipe, device)?, clips))
+                })?;
+                Ok(run.into())
+            }
+        }
+    }
+}
+
+impl<M> From<TrainedRun<M>> for PretrainSummary {
+    fn from(run: TrainedRun<M>) -> Self {
+        let State { epoch: epochs, step: steps, skipped, metrics, best, .. } = run.progress;
+        let (checkpoint, stopped) = (run.checkpoint, run.stopped);
+        Self { epochs, steps, skipped, metrics, best, checkpoint, stopped }
+    }
 }

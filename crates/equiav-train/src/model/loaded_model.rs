@@ -14,7 +14,7 @@ use crate::model::Network;
 use crate::model::exported;
 use crate::model::import;
 use crate::recipe::DeviceName;
-use crate::recipe::Recipe;
+use crate::recipe::{Recipe, method_name};
 use crate::run_dir::checkpoint;
 use crate::run_dir::environment;
 use crate::run_dir::lock;
@@ -64,6 +64,12 @@ impl LoadedModel {
             let (path, recipe) = (path.display(), lock::RECIPE);
             format!("{path} is no run folder and no exported model: no {recipe}, no {EXPORTED}")
         })?;
+        if let Some(method) = method_name(&text) {
+            let (file, path) = (file.display(), path.display());
+            bail!(
+                "{file} is of the method `{method}`, which embeds nothing (help: model.start={path} in a recipe)"
+            );
+        }
         let recipe =
             Recipe::parse(&text, &[]).with_context(|| format!("in recipe {}", file.display()))?;
         let network = Network::new(&recipe, device.open(&recipe.compute)?)?;

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, anyhow, ensure};
 use equiav_augment::Modality;
-use equiav_models::{Branch, BranchConfig, Predict};
-use equiav_torch::checkpoint;
+use equiav_models::{Branch, BranchConfig, Predict, import_encoders, import_start};
 use tch::{Device, Tensor, nn};
 
 use crate::engine::seeded;
 use crate::recipe::Settings;
+use crate::run_dir::checkpoint;
+use crate::run_dir::lock::CHECKPOINTS;
 
 /// Everything that a run learns.
 #[derive(Debug)]
@@ -66,7 +67,7 @@ impl Network {
         let mut branches: BTreeMap<Modality, Branch> =
             seeded(recipe.seed, || recipe.branches().into_iter().map(one).collect());
         for (modality, branch) in &mut branches {
-            let blocks = recipe.compute.recompute_blocks.then_some(checkpoint as _);
+            let blocks = recipe.compute.recompute_blocks.then_some(equiav_torch::checkpoint as _);
             branch
                 .checkpoint_blocks(blocks)
                 .with_context(|| format!("in the {modality} network"))?;
@@ -112,10 +113,18 @@ impl Network {
         Ok(other)
     }
 
-    /// Starts both encoders from the masked autoencoder's weights at `path`.
+    /// Starts the encoders from the weights at `path`: a run folder, a folder from an export, or a file.
     fn start_from(&self, path: &std::path::Path) -> anyhow::Result<()> {
-        let weights = equiav_models::read_weights(path)?;
-        equiav_models::import_start(&self.store, &weights)?;
+        let run = path.join(CHECKPOINTS);
+        let newest = if run.is_dir() { checkpoint::latest(&run, &mut |_| {})? } else { None };
+        let weights =
+            equiav_models::read_weights(newest.as_ref().map_or(path, |(folder, _)| folder))?;
+        // One's own autoencoders are one for each modality and carry its suffix; a public one serves both.
+        let own = weights.tensors().keys().any(|name| name.starts_with("patch_embed_"));
+        match own {
+            true => import_encoders(&self.store, &weights)?,
+            false => import_start(&self.store, &weights)?,
+        };
         Ok(())
     }
 

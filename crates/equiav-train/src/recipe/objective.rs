@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::ensure;
-use equiav_models::{Inter, Intra};
+use equiav_models::{AugmentedPositives, Inter, Intra};
 use serde::{Deserialize, Serialize};
 
 use super::positive;
@@ -16,6 +16,10 @@ pub struct Objective {
     pub intra: Intra,
     /// Which embeddings the modalities are compared by.
     pub inter: Inter,
+    /// Whether augmented views are compared with the other modality's plain ones as well (term `inter_augmented`):
+    /// `none`, `unconditioned`, or `conditioned` on their vectors by a second predictor.
+    #[serde(default, skip_serializing_if = "AugmentedPositives::is_none")]
+    pub augmented_positives: AugmentedPositives,
     /// S, the number of predicted embeddings in a centroid.
     #[serde(alias = "centroid")]
     pub centroid_samples: usize,
@@ -23,7 +27,7 @@ pub struct Objective {
     pub temperature: f64,
     /// Whether the temperature is learned, starting from that value.
     pub learn_temperature: bool,
-    /// The weight of each term by its name: `inter`, `intra_audio`, `intra_visual`.
+    /// The weight of each term by its name: `inter`, `intra_audio`, `intra_visual`, `inter_augmented`.
     pub weights: BTreeMap<String, f64>,
     /// Rows of similarities in memory at a time, so that it grows with the batch and not with its
     /// square; absent, all of them.

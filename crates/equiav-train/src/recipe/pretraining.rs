@@ -82,7 +82,11 @@ pub struct Model {
     pub intra_head: HeadConfig,
     /// The heads of the inter-modal loss.
     pub inter_head: HeadConfig,
-    /// Weights of a masked autoencoder that both encoders start from.
+    /// Whether fresh predictors predict the mean of the tokens, so that training begins as with the clean pair.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub zero_init_predictor: bool,
+    /// What the encoders start from: the run folder of any method of this program, exported weights, or the weight file
+    /// of a public masked autoencoder, which serves all modalities.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<PathBuf>,
 }
@@ -185,6 +189,8 @@ impl Settings {
             predictor: self.model.predictor.clone(),
             intra_head: self.model.intra_head.clone(),
             inter_head: self.model.inter_head.clone(),
+            augmented_positives: self.objective.augmented_positives,
+            zero_init_predictor: self.model.zero_init_predictor,
         }
     }
 

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use equiav_train::LoadedModel;
+use equiav_train::methods::mae::Mae;
+use equiav_train::{LoadedModel, PretrainRecipe};
 
 use crate::args::device::OnDevice;
 use crate::output::progress::Progress;
@@ -27,6 +28,12 @@ pub(crate) struct Export {
 
 impl Export {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        let recipe = self.run.join("recipe.toml");
+        if let Ok(PretrainRecipe::Mae(recipe)) = PretrainRecipe::load(&recipe, &[]) {
+            let epochs = Mae::export(&recipe, &self.run, &self.out)?;
+            remark!("{}, encoders alone, {epochs} finished epochs", self.out.display());
+            return Ok(ExitCode::SUCCESS);
+        }
         let trained = LoadedModel::open_on(&self.run, self.device.choice(), &mut Progress::new())?;
         trained.export(&self.out)?;
         remark!("{}, {} finished epochs", self.out.display(), trained.epoch);

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use equiav_train::{Override, Recipe, RunOptions, StopSignal, pretrain};
+use equiav_train::{Override, PretrainRecipe, RunOptions, StopSignal};
 
 use crate::args::device::TrainedOn;
 use crate::args::distributed_args::{DistributedArgs, follow, stopped};
@@ -11,7 +11,7 @@ use crate::output::metrics;
 use crate::output::progress::{Follower, Progress};
 use crate::output::remark;
 
-/// Train encoders with EquiAV from a recipe
+/// Train encoders from a recipe, with EquiAV or the method that it names
 ///
 /// The same command on the same folder goes on with the step after its newest checkpoint, and ends with
 /// the weights that it would have had without the interruption. SIGTERM, SIGINT (Ctrl-C) and SIGUSR1
@@ -20,7 +20,8 @@ use crate::output::remark;
 /// Several processes share every batch when torchrun --no-python or srun starts this command.
 #[derive(clap::Args)]
 pub(crate) struct Pretrain {
-    /// What to do: a file such as recipes/stamps.toml, or a built-in name: quick, stamps, vggsound, audioset2m
+    /// What to do: a file such as recipes/stamps.toml, or a built-in name: quick, stamps, vggsound, audioset2m,
+    /// mae-quick
     recipe: PathBuf,
 
     /// Where checkpoints and logs go; a run found there is resumed [default: runs/NAME]
@@ -40,17 +41,17 @@ pub(crate) struct Pretrain {
 
 impl Pretrain {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let recipe = Recipe::load(&self.recipe, &self.device.among(&self.overrides)?)?;
-        let out = self.out.unwrap_or_else(|| PathBuf::from("runs").join(&recipe.name));
+        let recipe = PretrainRecipe::load(&self.recipe, &self.device.among(&self.overrides)?)?;
+        let out = self.out.unwrap_or_else(|| PathBuf::from("runs").join(recipe.name()));
         let (stop, world) = (StopSignal::on_signals()?, self.together.processes()?);
         let options = RunOptions { out: &out, world: &world, stop: &stop };
         if !world.is_main() {
             let mut follower = Follower { rank: world.group.rank() };
-            let summary = pretrain(&recipe, options, &mut follower)?;
+            let summary = recipe.pretrain(options, &mut follower)?;
             return Ok(follow(summary.stopped));
         }
         let mut progress = Progress::new();
-        let summary = pretrain(&recipe, options, &mut progress)?;
+        let summary = recipe.pretrain(options, &mut progress)?;
         progress.finish();
         if let Some(signal) = summary.stopped {
             return Ok(stopped(signal, summary.steps, &summary.checkpoint));
