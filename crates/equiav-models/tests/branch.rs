@@ -5,7 +5,9 @@ mod small;
 
 use std::sync::{Arc, Mutex};
 
-use equiav_models::{Branch, BranchInput, Inter, Intra, Predict, Predictor, ViewKind};
+use equiav_models::{
+    AugmentedPositives, Branch, BranchInput, Inter, Intra, Predict, Predictor, ViewKind,
+};
 use small::{assert_close, random, views};
 use tch::{Device, Kind, Tensor, nn};
 
@@ -326,4 +328,78 @@ fn a_transposed_input_does_not_pass() {
     assert_eq!(encode(&[2, 3, 8, 12]).ok(), Some(vec![2, 6, 8]));
     assert!(encode(&[2, 3, 12, 8]).is_err(), "it has as many patches, in another order");
     assert!(encode(&[2, 2, 8, 12]).is_err(), "two channels have no meaning");
+}
+
+#[test]
+fn augmented_positives_are_told_what_was_done_where_they_are_conditioned() {
+    let made = |positives| {
+        tch::manual_seed(11);
+        let store = nn::VarStore::new(Device::Cpu);
+        let mut config = small::branch("a", small::ATTENTION);
+        config.augmented_positives = positives;
+        let branch = config.build(&store.root());
+        (store, branch)
+    };
+    let views = views(3, 4);
+    let other = BranchInput {
+        vectors: random(&[3, 7]),
+        plain: views.plain.shallow_clone(),
+        augmented: views.augmented.shallow_clone(),
+        centroid: views.centroid.shallow_clone(),
+        material: None,
+    };
+    let (none, branch) = made(AugmentedPositives::None);
+    let plain = branch.forward(&views, Intra::Invariant, Inter::CleanPair);
+    assert!(plain.augmented_inter.is_none());
+    for positives in [AugmentedPositives::Unconditioned, AugmentedPositives::Conditioned] {
+        let (store, branch) = made(positives);
+        // What both have in common starts alike.
+        let own = store.variables();
+        assert!(none.variables().iter().all(|(name, variable)| variable.equal(&own[name])));
+        // Needed whatever the other variants are.
+        let rows = |views, intra| {
+            let made = branch.forward(views, intra, Inter::CleanPair);
+            assert_close(&made.inter, &plain.inter);
+            made.augmented_inter.expect("rows of augmented views")
+        };
+        let alone = rows(&views, Intra::None);
+        assert_close(&alone, &rows(&views, Intra::Invariant));
+        let told = !alone.allclose(&rows(&other, Intra::None), 1e-5, 1e-6, false);
+        assert_eq!(told, positives == AugmentedPositives::Conditioned);
+        match positives {
+            AugmentedPositives::Conditioned => {
+                alone.sum(Kind::Float).backward();
+                let second = own.iter().filter(|(name, _)| name.starts_with("conditioner."));
+                assert!(second.clone().count() > 5);
+                assert!(second.into_iter().all(|(_, variable)| variable.grad().defined()));
+            }
+            _ => {
+                let tokens = branch.encode(&views.augmented, ViewKind::Augmented);
+                assert_close(&alone, &branch.project(&mean(&tokens)));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_predictor_may_start_at_the_mean() {
+    for predictor in small::PREDICTORS {
+        let store = nn::VarStore::new(Device::Cpu);
+        let mut config = small::branch("a", predictor);
+        config.zero_init_predictor = true;
+        let branch = config.build(&store.root());
+        let views = views(2, 5);
+        let tokens = branch.encode(&views.plain, ViewKind::Plain);
+        let predictions = branch.predict(&tokens, &views.centroid, None);
+        assert_close(&predictions, &mean(&tokens).unsqueeze(1).expand([-1, 5, -1], false));
+        // And is not bound to stay there.
+        predictions.square().sum(Kind::Float).backward();
+        let moved = store.variables().into_iter().filter(|(name, variable)| {
+            let of_predictor = ["cross_attn", "linear_pred", "hyper_pred"];
+            of_predictor.iter().any(|part| name.starts_with(part))
+                && variable.grad().defined()
+                && variable.grad().abs().max().double_value(&[]) > 0.0
+        });
+        assert!(moved.count() > 0, "{config:?}");
+    }
 }
