@@ -8,7 +8,7 @@ use crate::problem::Problem;
 pub(super) const LONG: &[&str] = &[];
 
 /// Levels with more modules, until they are moved into rooms.
-pub(super) const WIDE: &[&str] = &["crates/equiav-data/src/shard", "crates/equiav-models/src"];
+pub(super) const WIDE: &[&str] = &["crates/equiav-models/src"];
 
 /// Names that several public types have, until each idea has its own.
 pub(super) const TWICE: &[&str] = &["Material", "View", "Views"];

@@ -9,7 +9,7 @@ use rand::Rng;
 
 use crate::features::batch::Part;
 use crate::features::dataset::DatasetConfig;
-use crate::stage::{self, Stage};
+use crate::profiler::{self, Stage};
 use equiav_frontend::{PaddedSpectrogram, write_audio_input, write_image_input};
 
 /// A clip in training.
@@ -96,20 +96,20 @@ pub(crate) fn audio<R: Rng>(
     *row.valid = valid;
     let mut rng = random(Purpose::Augmentation(Modality::Audio));
     let plain = Arc::unwrap_or_clone(sound).spectrogram;
-    let views = stage::at(Stage::AugmentAudio, || {
-        let drawn = augment.draw(View::size(&plain), &mut rng);
-        for (row, material) in row.material.iter_mut().zip(drawn.material(valid)) {
-            row.copy_from_slice(&material);
-        }
-        AudioAugment::views_of(&drawn, plain)
-    });
+    let augmenting = profiler::span(Stage::AugmentAudio);
+    let drawn = augment.draw(View::size(&plain), &mut rng);
+    for (row, material) in row.material.iter_mut().zip(drawn.material(valid)) {
+        row.copy_from_slice(&material);
+    }
+    let views = AudioAugment::views_of(&drawn, plain);
+    drop(augmenting);
     write_spectrogram(&views.plain, row.plain);
     write_spectrogram(&views.augmented, row.augmented);
     row.vector.copy_from_slice(views.vector.as_slice());
     let mut rng = random(Purpose::Centroid(Modality::Audio));
     let size = config.front_end.spectrogram_size();
-    let sample = || augment.sample(size, config.centroid, &mut rng);
-    write_array(&stage::at(Stage::Vectors, sample), row.centroid);
+    let _span = profiler::span(Stage::Vectors);
+    write_array(&augment.sample(size, config.centroid, &mut rng), row.centroid);
 }
 
 /// Writes the part of the frames of the plain and of the augmented view to `row`.
@@ -124,24 +124,29 @@ pub(crate) fn visual<R: Rng>(
     *row.valid = size.width;
     row.material.iter_mut().for_each(|columns| columns.fill(true));
     let mut rng = random(Purpose::Augmentation(Modality::Visual));
-    let (augmented, vector) =
-        stage::at(Stage::AugmentVisual, || augment.augmented(plain, augmented, size, &mut rng));
+    let augmenting = profiler::span(Stage::AugmentVisual);
+    let (augmented, vector) = augment.augmented(plain, augmented, size, &mut rng);
+    drop(augmenting);
     write_picture(&augmented, row.augmented);
     row.vector.copy_from_slice(vector.as_slice());
-    let plain = stage::at(Stage::PlainFrame, || augment.plain(plain, size));
+    let cutting = profiler::span(Stage::PlainFrame);
+    let plain = augment.plain(plain, size);
+    drop(cutting);
     write_picture(&plain, row.plain);
     let mut rng = random(Purpose::Centroid(Modality::Visual));
-    let sample = || augment.sample(size, config.centroid, &mut rng);
-    write_array(&stage::at(Stage::Vectors, sample), row.centroid);
+    let _span = profiler::span(Stage::Vectors);
+    write_array(&augment.sample(size, config.centroid, &mut rng), row.centroid);
 }
 
 /// Writes a spectrogram as the model takes it: mel bin after mel bin.
 fn write_spectrogram(spectrogram: &Spectrogram, to: &mut [f32]) {
-    stage::at(Stage::Assemble, || write_audio_input(spectrogram, to));
+    let _span = profiler::span(Stage::Assemble);
+    write_audio_input(spectrogram, to);
 }
 
 fn write_picture(image: &Image, to: &mut [f32]) {
-    stage::at(Stage::Assemble, || write_image_input(image, to));
+    let _span = profiler::span(Stage::Assemble);
+    write_image_input(image, to);
 }
 
 fn write_array(values: &Array2<f32>, to: &mut [f32]) {
