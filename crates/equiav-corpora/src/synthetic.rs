@@ -34,7 +34,7 @@ const JPEG_QUALITY: u8 = 92;
 
 /// A procedural audio-visual corpus: how many clips of how many classes, and how hard.
 ///
-/// The knobs left out have the values of [`Synthetic::default`].
+/// Knobs that are not given have the values of [`Synthetic::default`].
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Synthetic {

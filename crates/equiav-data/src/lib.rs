@@ -12,7 +12,7 @@
 //! In evaluation [`Dataset::plain`] and [`EvaluationLoader`] take the places of the last two; where clips
 //! have labels, [`Labeled`], [`LabeledLoader`] and [`LabeledEvaluation`] do. The
 //! material of a clip that fails is a [`ClipError`]; training puts another real clip in its place,
-//! evaluation leaves it out.
+//! evaluation skips it.
 
 mod error;
 mod features;

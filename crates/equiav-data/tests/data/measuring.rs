@@ -180,7 +180,7 @@ fn a_preview_has_a_row_for_every_clip_that_can_be_read() {
     let dataset = corpus.dataset(Profile::Corrected, 0);
     let drawn = preview(&dataset, 3).unwrap();
     assert_eq!(drawn.clips, [0, 4], "taken evenly, without the bad one");
-    assert_eq!(drawn.left_out[0].id, "c2");
+    assert_eq!(drawn.skipped[0].id, "c2");
     let one = preview(&dataset, 1).unwrap().sheet;
     assert_eq!(drawn.sheet.width(), one.width());
     let rows = drawn.sheet.height() - one.height();

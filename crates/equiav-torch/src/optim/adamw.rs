@@ -41,7 +41,7 @@ pub struct AdamW {
     groups: Vec<Group>,
 }
 
-/// Parameters that learn at one multiple of the learning rate; its tensors are those of the optimiser.
+/// Parameters that learn at one multiple of the learning rate; its tensors are those of the optimizer.
 #[derive(Debug)]
 struct Group {
     factor: f64,
@@ -52,7 +52,7 @@ struct Group {
 }
 
 impl AdamW {
-    /// An optimiser of `parameters` that has not made a step.
+    /// An optimizer of `parameters` that has not made a step.
     ///
     /// # Panics
     ///
@@ -116,7 +116,7 @@ impl AdamW {
         }
     }
 
-    /// An optimiser of every trainable variable of `store`.
+    /// An optimizer of every trainable variable of `store`.
     ///
     /// # Panics
     ///
@@ -187,7 +187,7 @@ impl AdamW {
 
     /// The state by name: `NAME.exp_avg`, `NAME.exp_avg_sq` and `NAME.step` of each parameter.
     ///
-    /// The tensors share their memory with the optimiser: save or copy them before the next step.
+    /// The tensors share their memory with the optimizer: save or copy them before the next step.
     pub fn state(&self) -> BTreeMap<String, Tensor> {
         let mut state = BTreeMap::new();
         for (place, name) in self.names.iter().enumerate() {

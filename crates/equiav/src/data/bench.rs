@@ -59,7 +59,7 @@ impl Bench {
             out!("{}", figures.tables())?;
         }
         for skipped in &figures.times.skipped {
-            errln!("warning: left out: {skipped}");
+            errln!("warning: skipped: {skipped}");
         }
         Ok(ExitCode::SUCCESS)
     }

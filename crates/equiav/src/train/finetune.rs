@@ -11,7 +11,7 @@ use crate::output::classes;
 use crate::output::progress::{Follower, Progress};
 use crate::output::remark;
 
-/// Train a classifier on labelled clips, from pre-trained encoders or from scratch
+/// Train a classifier on labeled clips, from pre-trained encoders or from scratch
 ///
 /// The epoch is chosen on a part of the training list; the recipe's test lists are measured once, with the
 /// chosen weights, and the figures kept as `test.json` in the run folder. The same command on the same
