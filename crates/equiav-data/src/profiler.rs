@@ -151,14 +151,14 @@ impl Drop for Recording {
 /// A piece of work from its making to its drop.
 #[derive(Debug)]
 #[must_use = "a span ends where it is dropped"]
-pub struct Span<W: FnMut() = fn()> {
+pub struct TimedSpan<W: FnMut() = fn()> {
     /// The name around this one, and what waits for the work; `None` where nothing records.
     around: Option<(&'static str, W)>,
     /// It stays on its thread.
     thread: PhantomData<*const ()>,
 }
 
-impl<W: FnMut()> Drop for Span<W> {
+impl<W: FnMut()> Drop for TimedSpan<W> {
     fn drop(&mut self) {
         if let Some((around, wait)) = &mut self.around {
             // A device that has failed fails the wait too, and a second panic would end the process.
@@ -171,19 +171,19 @@ impl<W: FnMut()> Drop for Span<W> {
 }
 
 /// Books what is done until the span's drop under `name`.
-pub fn span(name: impl Into<&'static str>) -> Span {
+pub fn span(name: impl Into<&'static str>) -> TimedSpan {
     span_until(name, no_wait as fn())
 }
 
 /// As [`span`], of work that goes on behind its calls: `wait` returns once all that was begun is done. It
 /// is called at both ends, and only where something records.
-pub fn span_until<W: FnMut()>(name: impl Into<&'static str>, mut wait: W) -> Span<W> {
+pub fn span_until<W: FnMut()>(name: impl Into<&'static str>, mut wait: W) -> TimedSpan<W> {
     let records = STOPWATCH.with_borrow(Option::is_some);
     if records {
         wait();
     }
     let around = if records { switch(name.into()) } else { None };
-    Span { around: around.map(|around| (around, wait)), thread: PhantomData }
+    TimedSpan { around: around.map(|around| (around, wait)), thread: PhantomData }
 }
 
 fn no_wait() {}

@@ -3,6 +3,8 @@
 
 #[path = "support/tiny.rs"]
 mod tiny;
+#[path = "support/warnings.rs"]
+mod warnings;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,6 +13,7 @@ use equiav_train::model::Network;
 use equiav_train::{Callback, DeviceChoice, Event, LoadedModel, NoOp, StopSignal};
 use tch::{Device, Tensor};
 use tiny::{assert_same_run, checkpoint, run, tiny};
+use warnings::Warnings;
 
 /// A masked autoencoder's file for the encoders of the tiny recipe, with weights of another seed.
 fn start_weights(folder: &Path) -> PathBuf {
@@ -62,18 +65,6 @@ fn start_weights_are_read_before_the_first_step_only() {
     assert_eq!(trained.epoch, 1);
     let message = run(&recipe, &folder.path().join("another")).expect_err("nothing to start from");
     assert!(format!("{message:#}").contains("start.safetensors"), "{message:#}");
-}
-
-/// Collects warnings.
-#[derive(Default)]
-struct Warnings(Vec<String>);
-
-impl Callback for Warnings {
-    fn on_event(&mut self, event: &Event) {
-        if let Event::Warning(message) = event {
-            self.0.push(message.clone());
-        }
-    }
 }
 
 #[test]

@@ -2,21 +2,13 @@
 
 #[path = "support/tiny.rs"]
 mod tiny;
+#[path = "support/warnings.rs"]
+mod warnings;
 
 use std::fs;
 
-use equiav_train::{Callback, DeviceChoice, Event, LoadedModel, Probe, probe};
-
-/// A watcher that keeps warnings.
-struct Warnings(Vec<String>);
-
-impl Callback for Warnings {
-    fn on_event(&mut self, event: &Event) {
-        if let Event::Warning(message) = event {
-            self.0.push(message.clone());
-        }
-    }
-}
+use equiav_train::{DeviceChoice, LoadedModel, Probe, probe};
+use warnings::Warnings;
 
 #[test]
 fn probes_tell_classes_and_keep_their_features() {

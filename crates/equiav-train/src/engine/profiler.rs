@@ -3,7 +3,7 @@
 //! The step says `let _span = profiler::span(Phase::Losses, device);` and goes on. Only where something records
 //! is a GPU waited for at the ends of each phase.
 
-use equiav_data::profiler::{self, Span, SpanTimes};
+use equiav_data::profiler::{self, SpanTimes, TimedSpan};
 use tch::Device;
 
 /// A phase of a step.
@@ -51,7 +51,7 @@ impl From<Phase> for &'static str {
 pub type PhaseTimes = SpanTimes;
 
 /// Books what is done until the span's drop under `phase`, which works on `device`.
-pub(crate) fn span(phase: Phase, device: Device) -> Span<impl FnMut()> {
+pub(crate) fn span(phase: Phase, device: Device) -> TimedSpan<impl FnMut()> {
     profiler::span_until(phase, move || wait(device))
 }
 
