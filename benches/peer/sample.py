@@ -116,7 +116,7 @@ def filterbank(waveform, rate):
 
 
 def plain_sound(path):
-    """The standardised spectrogram, [FRAMES, MELS]."""
+    """The standardized spectrogram, [FRAMES, MELS]."""
     waveform, rate = read_wav(path)
     values = filterbank(waveform - waveform.mean(), rate)[:FRAMES]
     padded = torch.nn.functional.pad(values, (0, 0, 0, FRAMES - len(values)), value=FLOOR)
@@ -174,7 +174,7 @@ def augmented_picture(picture, vector):
 
 
 def visual_tensor(picture):
-    """The standardised levels, [3, SIDE, SIDE]."""
+    """The standardized levels, [3, SIDE, SIDE]."""
     return F.normalize(F.to_tensor(picture), IMAGE_MEAN, IMAGE_STD, inplace=True)
 
 

@@ -15,7 +15,7 @@ const PAGE: &str = "docs/results.md";
 const BEGIN: &str = "<!-- written by `cargo xtask evaluate` -->\n";
 /// Modalities that a classifier sees.
 const MODES: [&str; 3] = ["multimodal", "audio", "visual"];
-/// Labelled clips of each class, with the epochs in which they make equally many steps.
+/// Labeled clips of each class, with the epochs in which they make equally many steps.
 const FEW: [(usize, u64); 2] = [(5, 60), (10, 30)];
 /// What a classifier starts from, by the name of its run.
 const STARTS: [&str; 2] = ["pre-trained", "scratch"];
@@ -87,7 +87,7 @@ fn fine_tuned(repository: &Repository, options: &Options) -> Result<String> {
     Ok(format!(
         "\nFine-tuning of the recipe [finetune-quick](../recipes/finetune-quick.toml), 300 steps of 24 clips each; \
          the epoch is chosen on 240 further training clips; measured on {list}.\n\n\
-         | mode | labelled clips of each class | top-1, pre-trained | from scratch | mAP, pre-trained | from scratch |\n\
+         | mode | labeled clips of each class | top-1, pre-trained | from scratch | mAP, pre-trained | from scratch |\n\
          |--|--:|--:|--:|--:|--:|\n{rows}"
     ))
 }

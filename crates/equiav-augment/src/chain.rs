@@ -49,7 +49,7 @@ pub trait Ladder: View {
 /// [`check`](Self::check) refuses them; with such tables it draws nothing.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Chain<X: View> {
-    /// Whether the published behaviour is wanted or the corrected one.
+    /// Whether the published behavior is wanted or the corrected one.
     pub profile: Profile,
     length: usize,
     common: Vec<Link<X>>,

@@ -18,7 +18,7 @@ pub trait View: Clone + 'static {
 /// All that a family knows when it draws and a draw knows when it acts, besides its own numbers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Context<S> {
-    /// Whether the published behaviour is wanted or the corrected one.
+    /// Whether the published behavior is wanted or the corrected one.
     pub profile: Profile,
     /// The size of the frame of reference: crops, masks and shifts are drawn and encoded in it.
     pub source: S,

@@ -12,7 +12,7 @@
 //! };
 //! use ndarray::Array2;
 //!
-//! // A standardised log-mel spectrogram, [frames, mels].
+//! // A standardized log-mel spectrogram, [frames, mels].
 //! let plain = Spectrogram::new(Array2::from_shape_fn((256, 64), |(t, m)| ((t * m) as f32).sin()));
 //! let size = plain.size();
 //!

@@ -25,9 +25,9 @@ pub enum Purpose {
     Replacement,
     /// The contents of a generated corpus.
     Synthesis,
-    /// Which other clip a labelled clip is mixed with, and how.
+    /// Which other clip a labeled clip is mixed with, and how.
     Mix,
-    /// Which clips are labelled, and which are measured while training.
+    /// Which clips are labeled, and which are measured while training.
     Split,
     /// Which branches of an encoder's blocks a clip skips.
     DropPath(Modality),

@@ -31,7 +31,7 @@ pub type VisualVector = VectorLength<Image>;
 impl VisualVector {
     /// 16 numbers: crop, jitter and blur.
     pub const P16: Self = Self::new(16);
-    /// 18 numbers, as published: the horizontal flip and the greyscale too.
+    /// 18 numbers, as published: the horizontal flip and the grayscale too.
     pub const P18: Self = Self::new(18);
     /// 21 numbers: all built-in families.
     pub const P21: Self = Self::new(21);

@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use equiav_data::atomic_dir;
 use serde_json::Value;
 
 /// Name of the file that makes a folder a finished one; it holds what the folder was made from.
@@ -36,18 +37,10 @@ pub(crate) fn finish(
     if is_finished(folder, recipe)? {
         return Ok(());
     }
-    remove(&partial)?;
-    fs::create_dir(&partial).with_context(|| format!("cannot make {}", partial.display()))?;
-    if let Err(error) = fill(&partial) {
-        remove(&partial)?;
-        return Err(error);
-    }
-    write_marker(&partial.join(MARKER), recipe)?;
-    if folder.exists() {
-        fs::remove_dir(folder).with_context(|| format!("cannot replace {}", folder.display()))?;
-    }
-    fs::rename(&partial, folder)
-        .with_context(|| format!("cannot rename {} to {}", partial.display(), folder.display()))
+    atomic_dir(folder, partial, |partial| {
+        fill(partial)?;
+        write_marker(&partial.join(MARKER), recipe)
+    })
 }
 
 /// Whether `folder` is finished and made from `recipe`; false when it is absent or empty.
@@ -105,14 +98,6 @@ fn beside(folder: &Path) -> anyhow::Result<(PathBuf, PathBuf)> {
         folder.with_file_name(hidden)
     };
     Ok((with(".partial"), with(".lock")))
-}
-
-fn remove(partial: &Path) -> anyhow::Result<()> {
-    if partial.exists() {
-        fs::remove_dir_all(partial)
-            .with_context(|| format!("cannot remove {}", partial.display()))?;
-    }
-    Ok(())
 }
 
 fn write_marker(path: &Path, recipe: &Value) -> anyhow::Result<()> {

@@ -6,7 +6,6 @@
 mod cache;
 mod contact_sheet;
 mod finished;
-mod parallel;
 mod stamps;
 mod synthetic;
 mod wav;

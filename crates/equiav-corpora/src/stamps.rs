@@ -27,7 +27,7 @@ const VERSION: u32 = 1;
 
 /// Which of the stamps to train on and which to measure on.
 ///
-/// The knobs left out have the values of [`Stamps::default`].
+/// Knobs that are not given have the values of [`Stamps::default`].
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Stamps {
@@ -82,7 +82,7 @@ pub struct StampsPaths {
     /// What the package holds of every language, letters and digits apart.
     pub languages: Vec<LanguageCount>,
     /// What is skipped, each with its number.
-    pub left_out: Vec<(String, usize)>,
+    pub skipped: Vec<(String, usize)>,
 }
 
 /// What there is of one language.
@@ -166,7 +166,7 @@ impl Stamps {
             labels: lists::labels_path(&folder),
             folder,
             languages,
-            left_out: left_out(inventory),
+            skipped: skipped(inventory),
         })
     }
 
@@ -206,7 +206,7 @@ fn check_language(code: &str, languages: &[LanguageCount]) -> anyhow::Result<()>
     bail!("there is no language {code} in the stamps{nearest} (there are {})", known.join(", "))
 }
 
-fn left_out(inventory: &Inventory) -> Vec<(String, usize)> {
+fn skipped(inventory: &Inventory) -> Vec<(String, usize)> {
     let skipped = inventory.skipped;
     [
         ("pictures that are line drawings (SVG) only", skipped.svg_only_pictures),

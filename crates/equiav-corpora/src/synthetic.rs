@@ -9,11 +9,11 @@ mod specimen;
 mod truth;
 
 use std::fs;
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use equiav_augment::{Purpose, stream};
+use equiav_data::parallel::{for_each_counted, threads};
 use equiav_data::{Clip, Label, Labels, Manifest, Pictures};
 use image::RgbImage;
 use image::codecs::jpeg::JpegEncoder;
@@ -21,7 +21,7 @@ use rand::Rng;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::{finished, parallel, wav};
+use crate::{finished, wav};
 use scene::{Classes, Scene};
 pub(crate) use specimen::Specimen;
 pub use truth::Rectangle;
@@ -34,7 +34,7 @@ const JPEG_QUALITY: u8 = 92;
 
 /// A procedural audio-visual corpus: how many clips of how many classes, and how hard.
 ///
-/// The knobs left out have the values of [`Synthetic::default`].
+/// Knobs that are not given have the values of [`Synthetic::default`].
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Synthetic {
@@ -114,13 +114,13 @@ impl Synthetic {
         folder: &Path,
         progress: &mut dyn FnMut(usize, usize),
     ) -> anyhow::Result<CorpusPaths> {
-        self.write_on(folder, parallel::available(), progress)
+        self.write_on(folder, threads(0), progress)
     }
 
     fn write_on(
         &self,
         folder: &Path,
-        threads: NonZeroUsize,
+        threads: usize,
         progress: &mut dyn FnMut(usize, usize),
     ) -> anyhow::Result<CorpusPaths> {
         self.check()?;
@@ -169,7 +169,7 @@ impl Synthetic {
     fn fill(
         &self,
         paths: &CorpusPaths,
-        threads: NonZeroUsize,
+        threads: usize,
         progress: &mut dyn FnMut(usize, usize),
     ) -> anyhow::Result<()> {
         make_folder(&paths.folder.join("sound"))?;
@@ -178,7 +178,7 @@ impl Synthetic {
         }
         let plans: Vec<_> = self.plans().collect();
         let work = |index: usize| self.write_clip(&plans[index], &paths.folder);
-        parallel::for_each(plans.len(), threads, work, progress)?;
+        for_each_counted(plans.len(), threads, work, progress)?;
         let (train, valid) = plans.split_at(self.instances);
         for (path, plans) in [(&paths.train, train), (&paths.valid, valid)] {
             let clips = plans.iter().map(|plan| self.clip(plan, &paths.folder)).collect();

@@ -1,21 +1,14 @@
-//! Writes one channel of 16-bit sound.
+//! Writes one channel of 16-bit sound to a file.
 
+use std::fs;
 use std::path::Path;
 
 use anyhow::Context;
+use equiav_data::wav_bytes;
 
-/// Writes `samples` at `sample_rate` Hz to the wav file `path`.
-pub(crate) fn write(path: &Path, samples: &[i16], sample_rate: u32) -> anyhow::Result<()> {
-    let spec = hound::WavSpec {
-        channels: 1,
-        sample_rate,
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
-    };
-    let write = || {
-        let mut writer = hound::WavWriter::create(path, spec)?;
-        samples.iter().try_for_each(|&sample| writer.write_sample(sample))?;
-        writer.finalize()
-    };
-    write().with_context(|| format!("cannot write {}", path.display()))
+/// Writes `samples` at `rate` Hz to the wav file `path`.
+pub(crate) fn write(path: &Path, samples: &[i16], rate: u32) -> anyhow::Result<()> {
+    let bytes = wav_bytes(samples.iter().copied(), rate).map_err(anyhow::Error::msg);
+    let written = bytes.and_then(|bytes| Ok(fs::write(path, bytes)?));
+    written.with_context(|| format!("cannot write {}", path.display()))
 }

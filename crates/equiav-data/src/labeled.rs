@@ -1,4 +1,4 @@
-//! Labelled clips as examples: views of the modalities that are asked for, and a target per class.
+//! Labeled clips as examples: views of the modalities that are asked for, and a target per class.
 //!
 //! In training a clip may be mixed with another one (sound as waveforms, frames, targets), rolled in
 //! time and masked; in evaluation it is what it is, with one frame or with all of them.
@@ -45,7 +45,7 @@ pub struct LabeledConfig {
     pub cache_bytes: usize,
 }
 
-/// Labelled clips; the same clip, epoch and repetition give the same example, whoever asks and
+/// Labeled clips; the same clip, epoch and repetition give the same example, whoever asks and
 /// whatever is cached.
 #[derive(Debug)]
 pub struct Labeled {
@@ -65,7 +65,7 @@ pub struct Visit {
     pub clip: usize,
 }
 
-/// A labelled clip in training.
+/// A labeled clip in training.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LabeledExample {
     /// Its position in the data set.
@@ -86,7 +86,7 @@ impl Visit {
 }
 
 impl Labeled {
-    /// The labelled clips of `config`; no file is opened.
+    /// The labeled clips of `config`; no file is opened.
     ///
     /// # Errors
     ///

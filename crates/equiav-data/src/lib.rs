@@ -12,7 +12,7 @@
 //! In evaluation [`Dataset::plain`] and [`EvaluationLoader`] take the places of the last two; where clips
 //! have labels, [`Labeled`], [`LabeledLoader`] and [`LabeledEvaluation`] do. The
 //! material of a clip that fails is a [`ClipError`]; training puts another real clip in its place,
-//! evaluation leaves it out.
+//! evaluation skips it.
 
 mod error;
 mod features;
@@ -21,20 +21,20 @@ mod labeled;
 mod loader;
 mod manifest;
 mod media;
+pub mod profiler;
 mod sampling;
 pub mod shard;
 pub mod sheet;
-pub mod stage;
 
 pub use error::{ClipError, DataError, MediaError, is_fault_of_machine, one_line, panic_message};
 pub use features::batch::{Batch, Material, Part, PlainBatch, Replaced};
 pub use features::dataset::{Dataset, DatasetConfig, audio_visual};
 pub use features::example::{Example, ExamplePart, PlainExample};
 pub use features::unreadable::Unreadable;
+pub use io::atomic::{atomic_dir, atomic_file, atomic_write, atomic_write_locked};
 pub use io::cache_folder::cache_folder;
 pub use io::digest::content_key;
 pub use io::parallel;
-pub use io::whole::write_whole;
 pub use labeled::{
     FramedBatch, Frames, Labeled, LabeledAugment, LabeledBatch, LabeledConfig, LabeledEvaluation,
     LabeledExample, LabeledLoader, Mix, Targets, Visit,
@@ -54,6 +54,7 @@ pub use media::picture::{decode_picture, decode_picture_as, read_picture, read_p
 pub use media::sound::{
     LONGEST_SECONDS, decode_sound, decode_sound_start, read_sound, read_sound_start,
 };
+pub use media::wav::wav_bytes;
 pub use sampling::order::{Order, Portion};
 pub use sampling::sampler::{Pass, Sampler};
 pub use sampling::split::Split;

@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::error::DataError;
+use crate::io::atomic::atomic_write;
 use crate::io::digest::list_digest;
-use crate::io::whole::write_whole;
 use crate::manifest::entry::{clip_value, in_entry, parse_clip};
 
 /// How many frames a clip has where its entry does not say.
@@ -162,7 +162,7 @@ impl Manifest {
             self.clips.iter().map(|clip| clip_value(clip, root)).collect();
         let entries = entries.map_err(|reason| DataError::manifest(path, reason))?;
         let text = format!("{:#}\n", json!({ "data": entries }));
-        write_whole(path, text.as_bytes()).map_err(|error| DataError::io(path, error))
+        atomic_write(path, text.as_bytes()).map_err(|error| DataError::io(path, error))
     }
 
     /// A digest of the list, 12 hexadecimal digits: of ids, labels and file names in their order.

@@ -6,3 +6,4 @@ pub(crate) mod orientation;
 pub(crate) mod picture;
 pub(crate) mod sound;
 mod timed_reader;
+pub(crate) mod wav;

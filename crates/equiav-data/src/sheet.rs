@@ -10,7 +10,7 @@ use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{Rgb, RgbImage};
 
 use crate::error::DataError;
-use crate::io::whole::write_whole;
+use crate::io::atomic::atomic_write;
 
 /// Matplotlib's viridis at five points, from quiet to loud.
 const VIRIDIS: [[f32; 3]; 5] = [
@@ -40,7 +40,7 @@ pub fn save(sheet: &RgbImage, path: &Path) -> Result<(), DataError> {
     let encoder =
         PngEncoder::new_with_quality(&mut bytes, CompressionType::Best, FilterType::Adaptive);
     let encoded = sheet.write_with_encoder(encoder).map_err(std::io::Error::other);
-    let written = encoded.and_then(|()| write_whole(path, &bytes));
+    let written = encoded.and_then(|()| atomic_write(path, &bytes));
     written.map_err(|error| DataError::io(path, error))
 }
 

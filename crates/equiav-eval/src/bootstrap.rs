@@ -8,6 +8,7 @@ use rand::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
 use crate::EvalError;
+use crate::share_out::share_out;
 
 /// How confidence intervals are computed.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
@@ -93,19 +94,13 @@ where
         return Ok(vec![None; figures(&[1]).len()]);
     }
     let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let figures = &figures;
-    let some = |first: usize| {
-        let numbers = (first..how.resamples).step_by(threads);
-        numbers.map(|number| figures(&how.counts(number, clips))).collect::<Vec<_>>()
-    };
-    let drawn: Vec<Vec<Option<f64>>> = thread::scope(|scope| {
-        let started: Vec<_> =
-            (0..threads.min(how.resamples)).map(|first| scope.spawn(move || some(first))).collect();
-        let finished = started.into_iter().map(|one| one.join());
-        finished
-            .flat_map(|one| one.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect()
-    });
+    let mut drawn = vec![Vec::new(); threads.min(how.resamples)];
+    // In no order: an interval sorts its figures.
+    share_out(&mut drawn, 0..how.resamples, |drawn: &mut Vec<Vec<Option<f64>>>, number| {
+        drawn.push(figures(&how.counts(number, clips)));
+        Ok::<(), EvalError>(())
+    })?;
+    let drawn: Vec<Vec<Option<f64>>> = drawn.into_iter().flatten().collect();
     let count = drawn.first().map_or(0, Vec::len);
     Ok((0..count).map(|figure| interval(drawn.iter().filter_map(|all| all[figure]), how)).collect())
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::EvalError;
 use crate::bootstrap::{Bootstrap, ConfidenceInterval, intervals};
 
-/// Normalized mutual information of a labelling and clusters, in [0, 1]: 1 where either tells the other, 0 where
+/// Normalized mutual information of a labeling and clusters, in [0, 1]: 1 where either tells the other, 0 where
 /// it tells nothing.
 ///
 /// ```text

@@ -11,6 +11,7 @@ mod clustering;
 mod knn;
 pub mod localization;
 mod retrieval;
+mod share_out;
 mod tiles;
 
 pub use bootstrap::{Bootstrap, ConfidenceInterval, intervals};

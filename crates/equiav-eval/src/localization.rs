@@ -1,7 +1,7 @@
 //! How well a map over a picture finds what is there: overlaps under stated rules, baselines, intervals.
 //!
 //! A map holds one number a pixel, higher where the thing is thought to be. A [`Rule`] makes a region of
-//! it; the overlap of that region with the [`Truth`] is the "cIoU" of sound localisation.
+//! it; the overlap of that region with the [`Truth`] is the "cIoU" of sound localization.
 
 use std::iter::repeat_n;
 

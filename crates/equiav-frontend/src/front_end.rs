@@ -111,7 +111,7 @@ impl FrontEnd {
     /// Corrected: that of silence, `(ln(epsilon) - mean) / std`. Published: `(0 - mean) / std`,
     /// about +1.
     pub fn padding(&self) -> f32 {
-        // PUBLISHED: padding-before-standardising, zeros behind the filterbank are standardized
+        // PUBLISHED: padding-before-standardizing, zeros behind the filterbank are standardized
         // with it.
         let raw = if self.profile == Profile::Published { 0.0 } else { LOG_FLOOR };
         (raw - self.mean) / self.std

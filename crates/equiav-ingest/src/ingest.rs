@@ -10,9 +10,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use equiav_data::atomic_write_locked;
 use equiav_data::ffmpeg::Ffmpeg;
 use equiav_data::parallel::{Teller, for_each};
-use equiav_data::shard::{ShardWriter, put, shard_name};
+use equiav_data::shard::{ShardWriter, shard_name};
 use serde_json::json;
 
 use crate::analyze::analyze;
@@ -183,7 +184,7 @@ fn conclude(out: &Path, shards: usize, skipped: usize) -> Result<Ingested, Inges
     }
     let lines = reports.iter().map(|report| format!("{}\n", json!(report)));
     let report = out.join("report.jsonl");
-    put(&report, lines.collect::<String>().as_bytes())
+    atomic_write_locked(&report, lines.collect::<String>().as_bytes())
         .map_err(|error| IngestError::io(&report, error))?;
     Ok(Ingested { shards, skipped, summary: Summary::of(&reports), report })
 }

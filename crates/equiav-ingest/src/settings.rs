@@ -16,9 +16,9 @@ pub struct IngestSettings {
     /// `window`, which it equals where it is absent.
     pub stride: Option<f64>,
     /// The share of a window that both sound and picture must cover, 0.1 to 1; a window with
-    /// less is left out, the last one of a file is else cut where the shorter of both ends.
+    /// less is skipped, the last one of a file is else cut where the shorter of both ends.
     pub min_share: f64,
-    /// Frames per clip, at the centres of as many equal parts; 1 to 64.
+    /// Frames per clip, at the centers of as many equal parts; 1 to 64.
     pub frames: usize,
     /// Samples per second of the sound, in Hz; 1000 to 192000.
     pub sample_rate: u32,

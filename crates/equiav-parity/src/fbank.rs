@@ -1,4 +1,4 @@
-//! The Kaldi filterbank of every wave of a dump, before padding and standardising.
+//! The Kaldi filterbank of every wave of a dump, before padding and standardizing.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -19,7 +19,7 @@ const LEVELS: f64 = 1.0;
 const LEVELS_OF_CHAIN: f64 = 2.0;
 /// Which share of the values of a resize or blur may be off.
 const SHARE_OFF: f64 = 0.005;
-/// How far a standardised value may be off; single precision allows some 3e-7.
+/// How far a standardized value may be off; single precision allows some 3e-7.
 const STANDARDIZED: f64 = 1e-5;
 
 /// One result of the dump.
@@ -135,7 +135,7 @@ fn differences(ours: &ArrayD<u8>, theirs: &ArrayD<u8>) -> (f64, f64) {
 }
 
 impl Operation {
-    /// Whether values are made of their neighbours.
+    /// Whether values are made of their neighbors.
     fn resamples(&self) -> bool {
         matches!(
             self,

@@ -1,6 +1,6 @@
 //! Agreement with dumps of the published implementation, item by item.
 //!
-//! A dump is a folder in the format of `fixtures/README.md`; [`check`] recognises what a folder holds by
+//! A dump is a folder in the format of `fixtures/README.md`; [`check`] recognizes what a folder holds by
 //! the description in it, recomputes everything with this workspace's own code, and reports the largest
 //! deviation of every item beside its tolerance.
 

@@ -82,7 +82,7 @@ pub struct Embedder {
     reader: Reader,
     networks: Mutex<Networks>,
     threads: NonZeroUsize,
-    /// Files of which windows were left out.
+    /// Files of which windows were skipped.
     damaged: Mutex<Vec<Broken>>,
 }
 
@@ -121,7 +121,7 @@ impl Embedder {
     }
 
     /// The files, since this was last asked, that gave rows although some of their windows are damaged and
-    /// were left out; by name.
+    /// were skipped; by name.
     pub fn take_damaged(&self) -> Vec<Broken> {
         let mut damaged = std::mem::take(&mut *lock(&self.damaged));
         damaged.sort_by(|a, b| a.file.cmp(&b.file));

@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
+use equiav_data::atomic_file;
 use redb::{Builder, Database, ReadableDatabase, TableDefinition, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
@@ -220,23 +221,16 @@ fn ensure_file(path: &Path) -> anyhow::Result<()> {
 
 /// Makes an empty index, which is there as a whole or not at all.
 fn create(path: &Path, about: &About) -> anyhow::Result<()> {
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(".partial");
-    let partial = PathBuf::from(partial);
-    let make = || {
-        if partial.exists() {
-            std::fs::remove_file(&partial)?;
-        }
-        let database = builder().create(&partial)?;
+    let make = |partial: &Path| {
+        let database = builder().create(partial)?;
         let transaction = database.begin_write()?;
         put(&transaction, &Addition::default(), &[])?;
         advance(&transaction, about, [0, 0])?;
         transaction.commit()?;
         database.close()?;
-        std::fs::rename(&partial, path)?;
         anyhow::Ok(())
     };
-    make().with_context(|| format!("making the index {}", path.display()))
+    atomic_file(path, make).with_context(|| format!("making the index {}", path.display()))
 }
 
 /// Writes the records of `addition`, and takes the `gone` ones out.

@@ -39,7 +39,12 @@ fn recipe(folder: &Path, changes: &[&str]) -> PretrainRecipe {
     PretrainRecipe::load("mae-quick".as_ref(), &overrides).expect("a recipe")
 }
 
-fn train(recipe: &PretrainRecipe, out: &Path, stop: &StopSignal, callback: &mut dyn Callback) -> PretrainSummary {
+fn train(
+    recipe: &PretrainRecipe,
+    out: &Path,
+    stop: &StopSignal,
+    callback: &mut dyn Callback,
+) -> PretrainSummary {
     let world = &World::alone();
     recipe.pretrain(RunOptions { out, world, stop }, callback).expect("a run")
 }
@@ -88,7 +93,8 @@ fn a_run_resumes_and_its_encoders_start_another() {
     assert!(exported.iter().all(|(name, tensor)| tensor.equal(&trained[name])));
 
     for start in ["straight", "export"] {
-        let network = equiav_train::model::Network::new(&finer, tch::Device::Cpu).expect("networks");
+        let network =
+            equiav_train::model::Network::new(&finer, tch::Device::Cpu).expect("networks");
         let mut settings = (*finer).clone();
         settings.model.start = Some(place(start));
         network.start(&settings).expect("the encoders are covered");

@@ -2,6 +2,8 @@
 
 #[path = "support/tiny.rs"]
 mod tiny;
+#[path = "support/warnings.rs"]
+mod warnings;
 
 use std::fs;
 

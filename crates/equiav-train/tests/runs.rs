@@ -102,7 +102,7 @@ fn the_best_checkpoint_is_kept_beside_the_newest() {
     assert_eq!((all.len(), best.score), (6, all.iter().copied().fold(0.0, f64::max)));
 }
 
-/// A watcher that keeps warnings and the steps that were left out.
+/// A callback that keeps warnings and the steps that were skipped.
 #[derive(Default)]
 struct Notes {
     warnings: Vec<String>,

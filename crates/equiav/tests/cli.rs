@@ -278,7 +278,7 @@ fn parity_agrees_and_can_disagree() {
     let message = fails(folder.path(), &["parity", "empty"]);
     assert!(message.contains("empty holds no dump: expected one of"), "{message}");
 
-    // The network on a GPU where there is one, or the reason and the way out; the rest is arrays either way.
+    // The network on a GPU where there is one, or the reason and what helps; the rest is arrays either way.
     let metrics = metrics.to_string_lossy();
     let output = equiav(folder.path(), &["parity", &metrics, "--device", "cuda"]);
     if output.status.success() {

@@ -7,7 +7,7 @@ use super::Verdict::Advice;
 use crate::setup::machine::{GIGABYTE, free_disk, gigabytes, memory};
 use crate::workspace::Workspace;
 
-/// What a build with its tests and an optimised build take in `target/`.
+/// What a build with its tests and an optimized build take in `target/`.
 const TARGET: u64 = 10 * GIGABYTE;
 /// The C++ of torch-sys is the largest step of the build.
 const MEMORY: u64 = 4 * GIGABYTE;

@@ -21,7 +21,7 @@ pub(crate) fn version() -> Option<String> {
     line.strip_prefix("Python ").map(str::to_owned)
 }
 
-/// pip's version, or a message with the way out.
+/// pip's version, or a message that says what helps.
 pub(crate) fn pip() -> Result<String> {
     if version().is_none() {
         bail!("python3 is missing: install it with `{}`", install_python());

@@ -1,14 +1,14 @@
 //! Which inputs make an output when an axis is resampled, and with what weights.
 //!
 //! One table of taps per axis serves both modalities: Pillow's for pictures, torch's for
-//! spectrograms. The rules are those of Pillow's `Resample.c` (MIT-CMU licence) and of torch's
+//! spectrograms. The rules are those of Pillow's `Resample.c` (MIT-CMU license) and of torch's
 //! `upsample_bilinear2d`, with and without antialiasing.
 
 use std::ops::Range;
 
 use multiversion::multiversion;
 
-/// How neighbours are weighted.
+/// How neighbors are weighted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Filter {
     /// A triangle: linear interpolation.

@@ -15,7 +15,7 @@ pub struct SpectrogramSize {
     pub mels: usize,
 }
 
-/// A standardised log-mel spectrogram: `[frames, mels]`, mean about 0 and deviation about 1.
+/// A standardized log-mel spectrogram: `[frames, mels]`, mean about 0 and deviation about 1.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Spectrogram(Array2<f32>);
 

@@ -2,7 +2,7 @@
 //!
 //! [`brightness`], [`contrast`], [`saturation`] and [`hue`] are torchvision's operations on a float
 //! picture whose three channels are this spectrogram: results are cut to `[0, 1]`.
-//! [`gain_and_contrast`] is what they mean on standardised log-mels.
+//! [`gain_and_contrast`] is what they mean on standardized log-mels.
 
 use multiversion::multiversion;
 

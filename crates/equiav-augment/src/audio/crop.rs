@@ -135,7 +135,7 @@ impl Draw<Spectrogram> for AudioCropDraw {
 /// How the values between values are found.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Resampling {
-    /// Linear between the two neighbours, whatever lies between two results.
+    /// Linear between the two neighbors, whatever lies between two results.
     Linear,
     /// Linear, with the filter as wide as the distance between two results.
     Antialiased,

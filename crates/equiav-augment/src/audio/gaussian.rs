@@ -22,7 +22,7 @@ pub fn blur_with_kernel(spectrogram: &Spectrogram, sigma: f64, length: usize) ->
     along_mels(along_frames(spectrogram, &kernel), &kernel)
 }
 
-/// Whether a blur changes anything in single precision: whether a neighbour's weight counts.
+/// Whether a blur changes anything in single precision: whether a neighbor's weight counts.
 pub(crate) fn acts(sigma: f64) -> bool {
     const LEAST: f64 = 1.0 / (1 << 22) as f64;
     (-0.5 / (sigma * sigma)).exp() > LEAST

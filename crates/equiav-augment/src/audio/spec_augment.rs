@@ -12,7 +12,7 @@ use crate::{
 
 /// Blanks a band of frames and a band of mel bins, then rolls the view in time.
 ///
-/// Blanked values become 0, the mean of a standardised spectrogram.
+/// Blanked values become 0, the mean of a standardized spectrogram.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, default = "Setting::spec")]
 pub struct SpecAugment {

@@ -40,7 +40,7 @@ pub enum VolumeDraw {
     On {
         /// The factor of the amplitude.
         factor: f64,
-        /// What that adds to the standardised log-mels.
+        /// What that adds to the standardized log-mels.
         gain: f64,
     },
 }
@@ -80,7 +80,7 @@ impl Draw<Spectrogram> for VolumeDraw {
             (Self::Off, _) => {}
             // PUBLISHED: volume-not-applied, published code draws a factor for the centroid's
             // vectors alone, from a strength it never sets, so its length 26 cannot run; here
-            // the factor multiplies the standardised values.
+            // the factor multiplies the standardized values.
             (Self::On { factor, .. }, Profile::Published) => multiply(&mut view, *factor),
             (Self::On { gain, .. }, Profile::Corrected) => add(&mut view, *gain),
         }

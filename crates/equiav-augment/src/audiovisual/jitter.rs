@@ -270,7 +270,7 @@ impl Draw<Spectrogram> for JitterDraw {
     fn apply(&self, context: &Context<SpectrogramSize>, mut view: Spectrogram) -> Spectrogram {
         let Self::On(factors) = self else { return view };
         match context.profile {
-            // PUBLISHED: jitter-clamped, a standardised spectrogram is treated as a picture with
+            // PUBLISHED: jitter-clamped, a standardized spectrogram is treated as a picture with
             // levels from 0 to 1, and what lies outside is cut off.
             Profile::Published => {
                 for operation in factors.order {

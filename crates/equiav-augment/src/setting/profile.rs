@@ -1,8 +1,8 @@
-//! The choice between the published behaviour and the corrected one.
+//! The choice between the published behavior and the corrected one.
 
 use serde::{Deserialize, Serialize};
 
-/// Which of two behaviours the augmentations have.
+/// Which of two behaviors the augmentations have.
 ///
 /// The published code does several things that its own parameter vector does not describe. Weights
 /// trained with it need them again; a new training run is better off without them. Every such

@@ -1,7 +1,7 @@
 //! Brightness, contrast, saturation and hue of a picture, in place, byte for byte as Pillow's.
 //!
 //! Ports of `ImageEnhance`, `Image.blend`, the luma and the HSV conversions of Pillow (MIT-CMU
-//! licence) and of torchvision's `adjust_hue` on top of them.
+//! license) and of torchvision's `adjust_hue` on top of them.
 
 use multiversion::multiversion;
 

@@ -1,6 +1,6 @@
 //! Pillow's `ImageFilter.GaussianBlur`, byte for byte: three box blurs along either axis.
 //!
-//! A port of Pillow's `BoxBlur.c` (MIT-CMU licence), which follows Gwosdek et al., "Theoretical
+//! A port of Pillow's `BoxBlur.c` (MIT-CMU license), which follows Gwosdek et al., "Theoretical
 //! Foundations of Gaussian Convolution by Extended Box Filtering" (SSVM 2011).
 
 use multiversion::multiversion;

@@ -37,7 +37,7 @@ impl Family<Image> for Grayscale {
     const SLOTS: usize = 1;
 
     fn slots(&self, _: &Context<ImageSize>) -> Vec<Slot> {
-        vec![Slot::flag("greyscale on", "whether the color is removed")]
+        vec![Slot::flag("grayscale on", "whether the color is removed")]
     }
 
     fn draw(&self, _: &Context<ImageSize>, rng: &mut impl Rng) -> GrayscaleDraw {

@@ -1,6 +1,6 @@
 //! Pillow's `Image.resize`, byte for byte: separable, antialiased, in fixed point.
 //!
-//! A port of Pillow's `Resample.c` (MIT-CMU licence). Integer arithmetic throughout, so a
+//! A port of Pillow's `Resample.c` (MIT-CMU license). Integer arithmetic throughout, so a
 //! vectorised version gives the same bytes.
 
 use std::ops::Range;

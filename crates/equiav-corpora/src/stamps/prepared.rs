@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use anyhow::Context;
-use equiav_data::{content_key, read_picture, read_sound};
+use equiav_data::{content_key, parallel, read_picture, read_sound};
 use image::imageops::{self, FilterType};
 use image::{Rgb, RgbImage};
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::channel::loudest_channel;
 use super::tree::{Pair, Skipped, Tree};
-use crate::{finished, parallel, wav};
+use crate::{finished, wav};
 
 /// Raised whenever the same package gives other files than before.
 const VERSION: u32 = 1;
@@ -143,7 +143,7 @@ impl Work<'_> {
                 Ok(())
             }
         };
-        parallel::for_each(total, parallel::available(), work, progress)?;
+        parallel::for_each_counted(total, parallel::threads(0), work, progress)?;
         let outcomes = outcomes.into_inner().unwrap_or_else(|broken| broken.into_inner());
         let mut inventory = Inventory { skipped: self.tree.skipped, ..Inventory::default() };
         for outcome in outcomes.into_iter().flatten() {

@@ -15,7 +15,6 @@ fn small() -> Synthetic {
 }
 
 fn write(synthetic: &Synthetic, folder: &Path, threads: usize) -> anyhow::Result<CorpusPaths> {
-    let threads = NonZeroUsize::new(threads).context("no thread")?;
     synthetic.write_on(folder, threads, &mut |_, _| {})
 }
 

@@ -16,7 +16,7 @@ use crate::features::unreadable::Tally;
 use crate::features::unreadable::Unreadable;
 use crate::manifest::clips::Clips;
 use crate::media::orientation::Orientation;
-use crate::stage::{self, Stage};
+use crate::profiler::{self, Stage};
 use equiav_frontend::{
     Analyzer, FrontEnd, InputAugment, InputKind, PaddedSpectrogram, Waveform, audio_input,
     image_input,
@@ -263,11 +263,13 @@ impl Dataset {
         let clips = &self.config.clips;
         let make = || {
             let Waveform { samples, rate } = clips.sound(clip, self.config.front_end.window)?;
-            let resample = || self.analyzer.resample(&samples, rate);
             // Nothing is booked where nothing is to be done.
             let same = self.config.front_end.sample_rate.is_none_or(|own| own == rate);
-            let samples = if same { resample() } else { stage::at(Stage::Resample, resample) };
-            let spectrogram = stage::at(Stage::Filterbank, || self.analyzer.spectrogram(&samples));
+            let resampling = (!same).then(|| profiler::span(Stage::Resample));
+            let samples = self.analyzer.resample(&samples, rate);
+            drop(resampling);
+            let _span = profiler::span(Stage::Filterbank);
+            let spectrogram = self.analyzer.spectrogram(&samples);
             spectrogram.map_err(|why| MediaError::broken(&clips.sound_name(clip), why.to_string()))
         };
         self.cache.sound(clip, make).map_err(|error| self.clip_error(clip, error))

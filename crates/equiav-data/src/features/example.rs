@@ -9,7 +9,7 @@ use rand::Rng;
 
 use crate::features::batch::Part;
 use crate::features::dataset::DatasetConfig;
-use crate::stage::{self, Stage};
+use crate::profiler::{self, Stage};
 use equiav_frontend::{PaddedSpectrogram, write_audio_input, write_image_input};
 
 /// A clip in training.
@@ -95,19 +95,19 @@ pub(crate) fn spectrogram<R: Rng>(
     let valid = sound.valid;
     *row.valid = valid;
     let plain = Arc::unwrap_or_clone(sound).spectrogram;
-    let views = stage::at(Stage::AugmentAudio, || {
-        let drawn = augment.draw(View::size(&plain), &mut rng);
-        for (row, material) in row.material.iter_mut().zip(drawn.material(valid)) {
-            row.copy_from_slice(&material);
-        }
-        AudioAugment::views_of(&drawn, plain)
-    });
+    let augmenting = profiler::span(Stage::AugmentAudio);
+    let drawn = augment.draw(View::size(&plain), &mut rng);
+    for (row, material) in row.material.iter_mut().zip(drawn.material(valid)) {
+        row.copy_from_slice(&material);
+    }
+    let views = AudioAugment::views_of(&drawn, plain);
+    drop(augmenting);
     write_spectrogram(&views.plain, row.plain);
     write_spectrogram(&views.augmented, row.augmented);
     row.vector.copy_from_slice(views.vector.as_slice());
     let size = config.front_end.spectrogram_size();
-    let sample = || augment.sample(size, config.centroid, &mut centroid);
-    write_array(&stage::at(Stage::Vectors, sample), row.centroid);
+    let _span = profiler::span(Stage::Vectors);
+    write_array(&augment.sample(size, config.centroid, &mut centroid), row.centroid);
 }
 
 /// Writes the part of the frames of the plain and of the augmented view to `row`, given what draws its views and what its
@@ -122,23 +122,28 @@ pub(crate) fn image<R: Rng>(
     let size = config.front_end.image_size();
     *row.valid = size.width;
     row.material.iter_mut().for_each(|columns| columns.fill(true));
-    let (augmented, vector) =
-        stage::at(Stage::AugmentVisual, || augment.augmented(plain, augmented, size, &mut rng));
+    let augmenting = profiler::span(Stage::AugmentVisual);
+    let (augmented, vector) = augment.augmented(plain, augmented, size, &mut rng);
+    drop(augmenting);
     write_picture(&augmented, row.augmented);
     row.vector.copy_from_slice(vector.as_slice());
-    let plain = stage::at(Stage::PlainFrame, || augment.plain(plain, size));
+    let cutting = profiler::span(Stage::PlainFrame);
+    let plain = augment.plain(plain, size);
+    drop(cutting);
     write_picture(&plain, row.plain);
-    let sample = || augment.sample(size, config.centroid, &mut centroid);
-    write_array(&stage::at(Stage::Vectors, sample), row.centroid);
+    let _span = profiler::span(Stage::Vectors);
+    write_array(&augment.sample(size, config.centroid, &mut centroid), row.centroid);
 }
 
 /// Writes a spectrogram as the model takes it: mel bin after mel bin.
 fn write_spectrogram(spectrogram: &Spectrogram, to: &mut [f32]) {
-    stage::at(Stage::Assemble, || write_audio_input(spectrogram, to));
+    let _span = profiler::span(Stage::Assemble);
+    write_audio_input(spectrogram, to);
 }
 
 fn write_picture(image: &Image, to: &mut [f32]) {
-    stage::at(Stage::Assemble, || write_image_input(image, to));
+    let _span = profiler::span(Stage::Assemble);
+    write_image_input(image, to);
 }
 
 fn write_array(values: &Array2<f32>, to: &mut [f32]) {

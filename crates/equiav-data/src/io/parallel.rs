@@ -79,6 +79,30 @@ pub fn for_each<E: Send, X: Send>(
     })
 }
 
+/// As [`for_each`] of work that tells no more than that it is done: `progress` gets (done, total) after each
+/// piece.
+///
+/// # Errors
+///
+/// As [`for_each`].
+pub fn for_each_counted<X: Send>(
+    total: usize,
+    threads: usize,
+    work: impl Fn(usize) -> Result<(), X> + Sync,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<(), X> {
+    let mut done = 0;
+    let counted = |piece: usize, teller: &Teller<'_, (), X>| {
+        work(piece)?;
+        teller.tell(());
+        Ok(())
+    };
+    for_each(total, threads, counted, &mut |()| {
+        done += 1;
+        progress(done, total);
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,6 +118,17 @@ mod tests {
             for_each(20, threads, work, &mut |piece| told.push(piece)).unwrap();
             told.sort_unstable();
             assert_eq!(told, (0..20).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn every_piece_is_counted_once() {
+        for threads in [1, 3, 50] {
+            let mut told = Vec::new();
+            let work = |piece| if piece < 20 { Ok(()) } else { Err(piece) };
+            for_each_counted(20, threads, work, &mut |done, total| told.push((done, total)))
+                .unwrap();
+            assert_eq!(told, (1..=20).map(|done| (done, 20)).collect::<Vec<_>>());
         }
     }
 

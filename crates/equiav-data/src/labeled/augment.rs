@@ -1,4 +1,4 @@
-//! What happens to a labelled clip in training: mixing, masks, a roll in time, softer targets.
+//! What happens to a labeled clip in training: mixing, masks, a roll in time, softer targets.
 
 use equiav_augment::audio::spec_augment::{Masks, SpecAugment, mask, roll};
 use equiav_augment::random::{below, beta};
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::manifest::clips::Clips;
 use equiav_frontend::PaddedSpectrogram;
 
-/// What happens to a labelled clip in training.
+/// What happens to a labeled clip in training.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct LabeledAugment {

@@ -1,4 +1,4 @@
-//! Labelled clips as they are, in order, with one frame or with all of them; what cannot be read is
+//! Labeled clips as they are, in order, with one frame or with all of them; what cannot be read is
 //! skipped and listed.
 
 use std::collections::BTreeMap;
@@ -24,7 +24,7 @@ pub enum Frames {
     All,
 }
 
-/// A batch of labelled clips in evaluation.
+/// A batch of labeled clips in evaluation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FramedBatch {
     /// The positions in the data set of the clips that are in it; unreadable ones are not.
@@ -46,7 +46,7 @@ struct Framed {
     frames: usize,
 }
 
-/// An iterator over batches of labelled clips; nothing is ever put in the place of an unreadable clip.
+/// An iterator over batches of labeled clips; nothing is ever put in the place of an unreadable clip.
 ///
 /// All batches but the last are full. After an error it ends.
 pub struct LabeledEvaluation {

@@ -1,4 +1,4 @@
-//! Batches of labelled examples made by threads, with the bytes of a single thread.
+//! Batches of labeled examples made by threads, with the bytes of a single thread.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::loader::LoaderOptions;
 use crate::loader::replacement::{Place, Read, account, read_or_replace};
 use crate::sampling::sampler::Pass;
 
-/// A batch of labelled clips in training.
+/// A batch of labeled clips in training.
 #[derive(Clone, Debug)]
 pub struct LabeledBatch {
     /// Which time which clip was drawn, replacements included.

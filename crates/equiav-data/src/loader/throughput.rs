@@ -10,9 +10,9 @@ use crate::error::{ClipError, DataError};
 use crate::features::batch::{batch_rows, blank};
 use crate::features::dataset::Dataset;
 use crate::loader::{Loader, LoaderOptions};
+use crate::profiler::{Recording, SpanTimes};
 use crate::sampling::sampler::Sampler;
 use crate::sampling::sampler::evenly;
-use crate::stage::{self, Stages};
 
 /// Of a longer list, as many clips are read again and again, taken evenly from all of it.
 const MOST_CLIPS: usize = 256;
@@ -52,7 +52,7 @@ pub struct StageTimes {
     /// Samples that were made.
     pub samples: usize,
     /// What each stage took for all of them.
-    pub stages: Stages,
+    pub stages: SpanTimes,
     /// The clips that were to be measured with and cannot be read.
     pub skipped: Vec<ClipError>,
 }
@@ -71,23 +71,21 @@ pub struct StageTimes {
 #[track_caller]
 pub fn stage_times(dataset: &Dataset, timing: Timing) -> Result<StageTimes, DataError> {
     let Readable { clips, skipped } = readable(dataset)?;
-    let (samples, stages) = stage::measure(|| {
-        let (started, mut samples) = (Instant::now(), 0);
-        let mut parts = blank(timing.batch, &dataset.shapes());
-        for (epoch, order) in rounds(&clips, dataset.seed(), timing.batch) {
-            for chunk in order.chunks(timing.batch) {
-                for (mut rows, clip) in batch_rows(&mut parts).into_iter().zip(chunk) {
-                    // A clip could be read a moment ago; if its file vanishes now, it is not counted.
-                    samples += usize::from(dataset.fill(epoch, *clip, &mut rows).is_ok());
-                }
-                if started.elapsed() >= timing.time {
-                    return samples;
-                }
+    let recording = Recording::start();
+    let (started, mut samples) = (Instant::now(), 0);
+    let mut parts = blank(timing.batch, &dataset.shapes());
+    'measured: for (epoch, order) in rounds(&clips, dataset.seed(), timing.batch) {
+        for chunk in order.chunks(timing.batch) {
+            for (mut rows, clip) in batch_rows(&mut parts).into_iter().zip(chunk) {
+                // A clip could be read a moment ago; if its file vanishes now, it is not counted.
+                samples += usize::from(dataset.fill(epoch, *clip, &mut rows).is_ok());
+            }
+            if started.elapsed() >= timing.time {
+                break 'measured;
             }
         }
-        samples
-    });
-    Ok(StageTimes { samples, stages, skipped })
+    }
+    Ok(StageTimes { samples, stages: recording.finish(), skipped })
 }
 
 /// Takes batches of `dataset` from a loader with `workers` threads as fast as they come.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use crate::error::DataError;
-use crate::io::whole::write_whole;
+use crate::io::atomic::atomic_write;
 use crate::manifest::table::{self, Row};
 use crate::manifest::text::text;
 
@@ -67,7 +67,7 @@ impl Labels {
             write([&index.to_string(), &label.mid, &label.name]);
         }
         let text = writer.into_inner().expect("memory takes it");
-        write_whole(path, &text).map_err(|error| DataError::io(path, error))
+        atomic_write(path, &text).map_err(|error| DataError::io(path, error))
     }
 
     /// The index of machine name `mid`.

@@ -13,7 +13,7 @@ use crate::error::{MediaError, panic_message};
 use crate::media::jpeg;
 use crate::media::orientation::{self, Orientation};
 use crate::media::sound;
-use crate::stage::{self, Stage};
+use crate::profiler::{self, Stage};
 
 /// The largest width or height that is read, in pixels.
 pub(crate) const LARGEST_SIDE: u32 = 16_384;
@@ -38,7 +38,10 @@ pub fn read_picture(path: &Path) -> Result<Image, MediaError> {
 ///
 /// As [`read_picture`].
 pub fn read_picture_as(path: &Path, orientation: Orientation) -> Result<Image, MediaError> {
-    decode_picture_as(&stage::at(Stage::Read, || read(path))?, path, orientation)
+    let reading = profiler::span(Stage::Read);
+    let bytes = read(path)?;
+    drop(reading);
+    decode_picture_as(&bytes, path, orientation)
 }
 
 /// As [`read_picture`] of a file that holds `bytes`; `name` is for errors.
@@ -60,8 +63,8 @@ pub fn decode_picture_as(
     name: &Path,
     orientation: Orientation,
 ) -> Result<Image, MediaError> {
-    let decode = || stage::at(Stage::DecodeFrame, || decode(bytes, orientation));
-    match catch_unwind(AssertUnwindSafe(decode)) {
+    let _span = profiler::span(Stage::DecodeFrame);
+    match catch_unwind(AssertUnwindSafe(|| decode(bytes, orientation))) {
         Ok(decoded) => decoded.map_err(|reason| MediaError::broken(name, reason)),
         Err(panic) => {
             let reason = format!("the decoder gave up: {}", panic_message(&*panic));

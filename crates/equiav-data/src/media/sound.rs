@@ -26,7 +26,7 @@ use refusal::Refusal;
 use symphonia::core::io::MediaSource;
 
 use crate::error::{MediaError, panic_message};
-use crate::stage::{self, Stage};
+use crate::profiler::{self, Stage};
 
 /// The longest sound that is read whole, in seconds: 115 MB at 48 kHz.
 pub const LONGEST_SECONDS: f64 = 600.0;
@@ -94,7 +94,9 @@ pub fn decode_sound_start(
 }
 
 fn read(path: &Path, extent: Extent) -> Result<Waveform, MediaError> {
-    let file = stage::at(Stage::Read, || open(path))?;
+    let reading = profiler::span(Stage::Read);
+    let file = open(path)?;
+    drop(reading);
     decode_checked(file, &Input::File(path), path, extent)
 }
 
@@ -111,13 +113,11 @@ fn decode_checked(
     extent: Extent,
 ) -> Result<Waveform, MediaError> {
     // The decoders are free of `unsafe`, yet a damaged file may run them into a panic.
-    let decode = || stage::at(Stage::DecodeSound, || decode(source, extent));
-    let decoded = catch_unwind(AssertUnwindSafe(decode));
+    let _span = profiler::span(Stage::DecodeSound);
+    let decoded = catch_unwind(AssertUnwindSafe(|| decode(source, extent)));
     let waveform = match decoded {
         Ok(Ok(waveform)) => waveform,
-        Ok(Err(Failure::Foreign(foreign))) => {
-            stage::at(Stage::DecodeSound, || foreign::read(input, path, &foreign, extent))?
-        }
+        Ok(Err(Failure::Foreign(foreign))) => foreign::read(input, path, &foreign, extent)?,
         Ok(Err(Failure::Refused(Refusal::Io(error)))) => return Err(MediaError::io(path, &error)),
         Ok(Err(Failure::Refused(
             Refusal::Broken(reason) | Refusal::Foreign(reason) | Refusal::Machine(reason),

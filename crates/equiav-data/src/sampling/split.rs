@@ -7,7 +7,7 @@ use crate::labeled::Targets;
 use crate::manifest::clips::Clips;
 use crate::sampling::order::permutation;
 
-/// A list of labelled clips in two parts that share none.
+/// A list of labeled clips in two parts that share none.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Split {
     /// The positions to train on, ascending.

@@ -23,7 +23,7 @@ pub struct Packed {
     /// Clips in all shards.
     pub clips: usize,
     /// Why each of the other clips is in none.
-    pub left_out: Vec<String>,
+    pub skipped: Vec<String>,
 }
 
 /// Writes the clips of `manifest` to shards of `samples` clips in `folder`; finished shards are kept.
@@ -42,7 +42,7 @@ pub fn pack(
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Packed, DataError> {
     let list = json!({ "list": manifest.digest(), "samples": samples });
-    let mut packed = Packed { shards: 0, found: 0, clips: 0, left_out: Vec::new() };
+    let mut packed = Packed { shards: 0, found: 0, clips: 0, skipped: Vec::new() };
     let total = manifest.clips.len().div_ceil(samples.get());
     for (number, clips) in manifest.clips.chunks(samples.get()).enumerate() {
         let name = shard_name(number);
@@ -54,8 +54,8 @@ pub fn pack(
         };
         packed.shards += 1;
         packed.clips += statistics["clips"].as_u64().unwrap_or_default() as usize;
-        let left_out = statistics["left_out"].as_array().into_iter().flatten();
-        packed.left_out.extend(left_out.filter_map(Value::as_str).map(str::to_owned));
+        let skipped = statistics["left_out"].as_array().into_iter().flatten();
+        packed.skipped.extend(skipped.filter_map(Value::as_str).map(str::to_owned));
         progress(number + 1, total);
     }
     Ok(packed)
@@ -69,7 +69,7 @@ fn write_shard<'c>(
     list: &Value,
 ) -> Result<Value, DataError> {
     let mut writer = ShardWriter::create(folder, name)?;
-    let mut left_out = Vec::new();
+    let mut skipped = Vec::new();
     for (position, clip) in clips {
         match members(clip) {
             Ok(members) => {
@@ -83,13 +83,13 @@ fn write_shard<'c>(
                 if error.media.machine {
                     return Err(DataError::Machine(error));
                 }
-                left_out.push(error.to_string());
+                skipped.push(error.to_string());
             }
         }
     }
     let mut statistics = list.clone();
     statistics["clips"] = json!(writer.len());
-    statistics["left_out"] = json!(left_out);
+    statistics["left_out"] = json!(skipped);
     writer.finish(&statistics)?;
     Ok(statistics)
 }

@@ -18,12 +18,12 @@ use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
 use crate::error::{DataError, MediaError};
+use crate::profiler::{self, Stage};
 use crate::shard::contents::{Place, ShardContents};
 use crate::shard::index::{index_path, length_differs, read_index};
 use crate::shard::pattern::expand;
 use crate::shard::scan::Scan;
 use crate::shard::source::ShardSource;
-use crate::stage::{self, Stage};
 
 /// The longest member that is read into memory, in bytes.
 const LONGEST_MEMBER: u64 = 1 << 29;
@@ -230,7 +230,8 @@ pub(crate) fn read_member(
         _ => return Err(MediaError::broken(&name(), "is larger than 512 MiB")),
     }
     let mut bytes = vec![0; place.length as usize];
-    let read = stage::at(Stage::Read, || file.read_exact_at(&mut bytes, place.offset));
+    let _span = profiler::span(Stage::Read);
+    let read = file.read_exact_at(&mut bytes, place.offset);
     read.map_err(|error| match error.kind() {
         io::ErrorKind::UnexpectedEof => MediaError::broken(&name(), "the shard was cut off"),
         _ => MediaError::io(&name(), &error),

@@ -9,11 +9,13 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::error::DataError;
+use crate::io::atomic::{
+    Partial, atomic_write_locked, beside, open_alone, remove_if_there, sync_folder,
+};
 use crate::manifest::entry::parse_labels;
 use crate::shard::contents::BLOCK;
 use crate::shard::index::{Head, Line, VERSION, index_path};
 use crate::shard::key::{check_key, check_path, check_suffix};
-use crate::shard::partial::{PartialFile, beside, open_alone, put, remove_if_there, sync_folder};
 
 /// One member of a sample: what follows the key and its dot, and the bytes.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +33,7 @@ pub struct Member<'a> {
 /// the next writer of that name.
 pub struct ShardWriter {
     tar: PathBuf,
-    partial: PartialFile,
+    partial: Partial,
     builder: tar::Builder<Counted>,
     /// The lines of the index so far.
     lines: Vec<u8>,
@@ -67,7 +69,7 @@ impl ShardWriter {
         let file = open_alone(&path)?;
         let mut builder = tar::Builder::new(Counted { file: BufWriter::new(file), bytes: 0 });
         builder.mode(tar::HeaderMode::Deterministic);
-        let partial = PartialFile { path, renamed: false };
+        let partial = Partial { path, renamed: false };
         Ok(Self { tar, partial, builder, lines: Vec::new(), keys: HashSet::new(), torn: false })
     }
 
@@ -140,9 +142,9 @@ impl ShardWriter {
         push_line(&mut index, &head).map_err(io)?;
         index.extend_from_slice(&self.lines);
         let statistics = format!("{statistics:#}\n");
-        put(&tar.with_extension("stats.json"), statistics.as_bytes())
+        atomic_write_locked(&tar.with_extension("stats.json"), statistics.as_bytes())
             .and_then(|()| self.partial.rename(&tar))
-            .and_then(|()| put(&index_path(&tar), &index))
+            .and_then(|()| atomic_write_locked(&index_path(&tar), &index))
             .and_then(|()| sync_folder(&tar))
             .map_err(io)?;
         Ok(tar)

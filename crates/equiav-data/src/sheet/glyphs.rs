@@ -89,7 +89,7 @@ mod tests {
         let dark = |x, y| sheet.get_pixel(x, y).0[0] < 128;
         assert!(dark(3, 5) && dark(4, 14) && dark(8, 14));
         assert!(!dark(5, 5) && !dark(2, 5) && !dark(3, 4));
-        // What does not fit is left out.
+        // What does not fit is not drawn.
         write(&mut sheet, [18, 18], "888");
     }
 

@@ -21,7 +21,7 @@ const GAP: u32 = 8;
 /// Signs in a line of words.
 const COLUMNS: usize = 56;
 const LINE: u32 = GLYPH_HEIGHT + 4;
-/// The standardised values that are drawn darkest and brightest.
+/// The standardized values that are drawn darkest and brightest.
 const RANGE: [f32; 2] = [-2.2, 2.6];
 
 /// A contact sheet.
@@ -32,7 +32,7 @@ pub struct Preview {
     /// The clips on it, by their positions in the list.
     pub clips: Vec<usize>,
     /// Clips that should be on it and cannot be read.
-    pub left_out: Vec<ClipError>,
+    pub skipped: Vec<ClipError>,
 }
 
 /// Draws at most `most` clips of `dataset`, taken evenly from its list, as the first epoch has them.
@@ -45,7 +45,7 @@ pub struct Preview {
 ///
 /// If none of the clips can be read.
 pub fn preview(dataset: &Dataset, most: usize) -> Result<Preview, DataError> {
-    let (mut rows, mut clips, mut left_out) = (vec![heading(dataset)], Vec::new(), Vec::new());
+    let (mut rows, mut clips, mut skipped) = (vec![heading(dataset)], Vec::new(), Vec::new());
     for clip in evenly(dataset.len(), most) {
         match dataset.example(0, clip) {
             Ok(example) => {
@@ -54,13 +54,13 @@ pub fn preview(dataset: &Dataset, most: usize) -> Result<Preview, DataError> {
             }
             Err(error) => match dataset.folder_gone(&error) {
                 Some(gone) => return Err(gone),
-                None => left_out.push(error),
+                None => skipped.push(error),
             },
         }
     }
-    match left_out.first() {
+    match skipped.first() {
         Some(first) if clips.is_empty() => Err(DataError::Clip(first.clone())),
-        _ => Ok(Preview { sheet: stack(&rows), clips, left_out }),
+        _ => Ok(Preview { sheet: stack(&rows), clips, skipped }),
     }
 }
 
@@ -150,7 +150,7 @@ fn wrapped(text: &str) -> Vec<String> {
     lines
 }
 
-/// A standardised spectrogram, `[1, mels, frames]`, in colors: time to the right, low frequencies below, the
+/// A standardized spectrogram, `[1, mels, frames]`, in colors: time to the right, low frequencies below, the
 /// same colors for the same values.
 ///
 /// # Panics
@@ -166,7 +166,7 @@ pub fn spectrogram(view: ArrayView3<f32>) -> RgbImage {
     imageops::resize(&picture, SPAN, SIDE, FilterType::Triangle)
 }
 
-/// A standardised frame, `[3, height, width]`, as it was before it was standardised, in a square.
+/// A standardized frame, `[3, height, width]`, as it was before it was standardized, in a square.
 ///
 /// # Panics
 ///

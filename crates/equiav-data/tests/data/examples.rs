@@ -110,7 +110,7 @@ fn a_full_cache_needs_no_files() {
 #[test]
 fn only_the_published_profile_mixes_frames() {
     let corpus = Corpus::new(1);
-    // Frames of one colour, and no augmentation can make one of another.
+    // Frames of one color, and no augmentation can make one of another.
     for (frame, level) in [0u8, 128, 255].into_iter().enumerate() {
         let path = corpus.folder.path().join(format!("frames/frame_{frame}/c0.jpg"));
         image::RgbImage::from_pixel(32, 32, image::Rgb([level; 3])).save(path).unwrap();

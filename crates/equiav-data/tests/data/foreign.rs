@@ -52,7 +52,7 @@ fn a_corpus_of_opus_is_measured_loaded_and_packed_as_any_other() {
     let folder = corpus.folder.path().join("shards");
     let three = NonZeroUsize::new(3).unwrap();
     let packed = pack(&corpus.manifest, &folder, three, &mut |_, _| {}).unwrap();
-    assert_eq!((packed.clips, packed.left_out.len()), (4, 0));
+    assert_eq!((packed.clips, packed.skipped.len()), (4, 0));
     let tar = fs::read(folder.join("clips-000000.tar")).unwrap();
     for member in [&b"c0.opus\0"[..], b"c1.opus\0", b"c2.m4a\0"] {
         assert!(tar.windows(member.len()).any(|name| name == member), "{member:?}");
@@ -79,8 +79,8 @@ fn only_sounds_are_packed() {
     fs::write(corpus.sound(1), "<!DOCTYPE html><html>not available</html>").unwrap();
     let folder = corpus.folder.path().join("shards");
     let packed = pack(&corpus.manifest, &folder, NonZeroUsize::MIN, &mut |_, _| {}).unwrap();
-    assert_eq!((packed.clips, packed.left_out.len()), (2, 1));
-    assert!(packed.left_out[0].contains("c1.wav: is an HTML page"), "{:?}", packed.left_out);
+    assert_eq!((packed.clips, packed.skipped.len()), (2, 1));
+    assert!(packed.skipped[0].contains("c1.wav: is an HTML page"), "{:?}", packed.skipped);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Labelled clips: mixing, masks, frames, and batches that no number of threads changes.
+//! Labeled clips: mixing, masks, frames, and batches that no number of threads changes.
 
 use std::sync::Arc;
 

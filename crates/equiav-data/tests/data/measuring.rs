@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use equiav_augment::Profile;
-use equiav_data::stage::{self, Stage};
+use equiav_data::profiler::{Recording, Stage};
 use equiav_data::{
     DataError, Durations, Timing, loader_rate, preview, read_sound, stage_times, statistics,
 };
@@ -114,7 +114,9 @@ fn the_sample_path_itself_tells_its_stages() {
     let corpus = Corpus::new(6);
     let dataset = corpus.dataset(Profile::Corrected, 0);
     let started = Instant::now();
-    let (example, stages) = stage::measure(|| dataset.example(0, 3));
+    let recording = Recording::start();
+    let example = dataset.example(0, 3);
+    let stages = recording.finish();
     let elapsed = started.elapsed();
     assert_eq!(example.unwrap(), dataset.example(0, 3).unwrap(), "measuring changes nothing");
     assert!(stages.total() <= elapsed, "{stages:?} in {elapsed:?}");
@@ -130,7 +132,9 @@ fn what_is_cached_is_neither_read_nor_decoded() {
     let corpus = Corpus::new(6);
     let dataset = corpus.dataset(Profile::Corrected, 1 << 20);
     dataset.example(0, 3).unwrap();
-    let (_, stages) = stage::measure(|| dataset.example(0, 3));
+    let recording = Recording::start();
+    dataset.example(0, 3).unwrap();
+    let stages = recording.finish();
     for stage in [Stage::Read, Stage::DecodeSound, Stage::Filterbank, Stage::DecodeFrame] {
         assert_eq!(stages.of(stage), Duration::ZERO, "{stage:?} in {stages:?}");
     }
@@ -176,7 +180,7 @@ fn a_preview_has_a_row_for_every_clip_that_can_be_read() {
     let dataset = corpus.dataset(Profile::Corrected, 0);
     let drawn = preview(&dataset, 3).unwrap();
     assert_eq!(drawn.clips, [0, 4], "taken evenly, without the bad one");
-    assert_eq!(drawn.left_out[0].id, "c2");
+    assert_eq!(drawn.skipped[0].id, "c2");
     let one = preview(&dataset, 1).unwrap().sheet;
     assert_eq!(drawn.sheet.width(), one.width());
     let rows = drawn.sheet.height() - one.height();

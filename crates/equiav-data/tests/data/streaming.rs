@@ -47,13 +47,13 @@ fn packed_clips_give_the_same_examples() {
     let again =
         pack(&corpus.manifest, folder.as_ref(), NonZeroUsize::new(3).unwrap(), &mut |_, _| {});
     let again = again.unwrap();
-    assert_eq!((again.found, again.clips, again.left_out.len()), (3, 7, 0));
+    assert_eq!((again.found, again.clips, again.skipped.len()), (3, 7, 0));
     let other = pack(&corpus.manifest, folder.as_ref(), NonZeroUsize::MIN, &mut |_, _| {});
     assert!(other.unwrap_err().to_string().contains("packed from another list"));
 }
 
 #[test]
-fn clips_without_a_file_are_left_out_and_named() {
+fn clips_without_a_file_are_skipped_and_named() {
     let corpus = Corpus::new(4);
     std::fs::remove_file(corpus.sound(1)).unwrap();
     let frame = corpus.folder.path().join("frames/frame_0/c3.jpg");
@@ -61,11 +61,11 @@ fn clips_without_a_file_are_left_out_and_named() {
     let folder = corpus.folder.path().join("shards");
     let three = NonZeroUsize::new(3).unwrap();
     let first = pack(&corpus.manifest, &folder, three, &mut |_, _| {}).unwrap();
-    assert_eq!((first.clips, first.left_out.len()), (2, 2));
-    assert!(first.left_out[0].contains("c1.wav: no such file"), "{:?}", first.left_out);
-    assert!(first.left_out[1].contains("c3.jpg: is no jpg, png or webp"), "{:?}", first.left_out);
+    assert_eq!((first.clips, first.skipped.len()), (2, 2));
+    assert!(first.skipped[0].contains("c1.wav: no such file"), "{:?}", first.skipped);
+    assert!(first.skipped[1].contains("c3.jpg: is no jpg, png or webp"), "{:?}", first.skipped);
     let second = pack(&corpus.manifest, &folder, three, &mut |_, _| {}).unwrap();
-    assert_eq!(second.left_out, first.left_out, "a finished shard still tells");
+    assert_eq!(second.skipped, first.skipped, "a finished shard still tells");
     assert_eq!(Clips::open(folder.to_str().unwrap()).unwrap().len(), 2);
 }
 

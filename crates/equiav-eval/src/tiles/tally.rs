@@ -7,11 +7,12 @@ use std::ops::Range;
 
 use multiversion::multiversion;
 
-use super::product::{Blocks, Product, pieces, share_out};
+use super::product::{Blocks, Product, pieces};
 use super::vectors::{UnitRows, score, slack};
 use crate::EvalError;
 use crate::retrieval::rank::Rank;
 use crate::retrieval::relevance::Relevance;
+use crate::share_out::share_out;
 
 /// Products that are compared in one vectorized pass, before any close one is scored exactly.
 const CHUNK: usize = 64;

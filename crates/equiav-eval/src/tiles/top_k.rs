@@ -3,8 +3,9 @@
 use multiversion::multiversion;
 use ndarray::{Array2, ArrayView2};
 
-use super::product::{Blocks, Product, pieces, share_out};
+use super::product::{Blocks, Product, pieces};
 use super::vectors::{UnitRows, score, slack};
+use crate::share_out::share_out;
 
 /// Products that are compared with the threshold in one vectorized pass, before any of them is scored exactly.
 const CHUNK: usize = 64;

@@ -1,6 +1,5 @@
 //! One clip: whether it says anything, and how it is written; decodes nothing.
 
-use std::io::Cursor;
 use std::sync::Arc;
 
 use flacenc::component::BitRepr;
@@ -11,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::decode::windows::Window;
 use crate::{AudioFormat, IngestSettings};
+use equiav_data::wav_bytes;
 
 /// A sound whose samples all stay below this is silent: -60 dB of full scale.
 const SILENCE: f32 = 1e-3;
@@ -118,16 +118,7 @@ fn flac(samples: &[f32], rate: u32) -> Result<Vec<u8>, String> {
 
 /// A wav file of one channel of 16 bits.
 pub(crate) fn wav(samples: &[f32], sample_rate: u32) -> Result<Vec<u8>, String> {
-    let sample_format = hound::SampleFormat::Int;
-    let spec = hound::WavSpec { channels: 1, sample_rate, bits_per_sample: 16, sample_format };
-    let mut bytes = Cursor::new(Vec::new());
-    let write = |bytes: &mut Cursor<Vec<u8>>| {
-        let mut writer = hound::WavWriter::new(bytes, spec)?;
-        samples.iter().try_for_each(|sample| writer.write_sample(level(sample)))?;
-        writer.finalize()
-    };
-    write(&mut bytes).map_err(|error| error.to_string())?;
-    Ok(bytes.into_inner())
+    wav_bytes(samples.iter().map(level), sample_rate)
 }
 
 #[cfg(test)]

@@ -64,7 +64,7 @@ impl Clock {
 }
 
 impl Window {
-    /// The moments of its frames: the centres of `frames` equal parts, in milliseconds of the clock.
+    /// The moments of its frames: the centers of `frames` equal parts, in milliseconds of the clock.
     pub(crate) fn moments(self, frames: usize) -> impl Iterator<Item = u64> {
         let frames = frames as u64;
         (0..frames).map(move |part| self.start + (2 * part + 1) * self.length / (2 * frames))
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_that_is_mostly_empty_is_left_out() {
+    fn a_window_that_is_mostly_empty_is_skipped() {
         let seconds =
             |sound, picture| spans(sound, picture).windows(&settings(10.0, 10.0, 10)).len();
         assert_eq!(seconds([0.0, 4.9], [0.0, 60.0]), 0);

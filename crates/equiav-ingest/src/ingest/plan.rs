@@ -6,8 +6,8 @@ use std::ops::Range;
 use std::path::Path;
 
 use equiav_data::ffmpeg::Ffmpeg;
-use equiav_data::shard::put;
-use equiav_data::{content_key, is_fault_of_machine};
+
+use equiav_data::{atomic_write_locked, content_key, is_fault_of_machine};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -131,7 +131,7 @@ impl OutputFolder {
                 let reason = format!("it holds files and no {PLAN}; name another folder");
                 return Err(IngestError::folder(folder, reason));
             }
-            Err(_) => put(&plan, format!("{identity:#}\n").as_bytes())
+            Err(_) => atomic_write_locked(&plan, format!("{identity:#}\n").as_bytes())
                 .map_err(|error| IngestError::io(&plan, error))?,
         }
         Ok(Self { _lock: lock })

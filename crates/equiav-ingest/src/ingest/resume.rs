@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use equiav_data::shard::{finished, put};
+use equiav_data::atomic_write_locked;
+use equiav_data::shard::finished;
 use serde_json::Value;
 
 use crate::{FileReport, IngestError, Reason};
@@ -46,7 +47,8 @@ pub(crate) fn without_clips(out: &Path, name: &str, report: &Value) -> Result<()
         }
     }
     let path = path(out, name);
-    put(&path, format!("{report:#}\n").as_bytes()).map_err(|error| IngestError::io(&path, error))
+    atomic_write_locked(&path, format!("{report:#}\n").as_bytes())
+        .map_err(|error| IngestError::io(&path, error))
 }
 
 /// The reports of the files of shard `name`.

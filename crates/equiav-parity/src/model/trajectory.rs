@@ -1,4 +1,4 @@
-//! The description of a dump: configuration, optimiser, schedule, and what was logged of each step.
+//! The description of a dump: configuration, optimizer, schedule, and what was logged of each step.
 
 use equiav_models::{
     AugmentedPositives, BranchConfig, EncoderConfig, HeadConfig, InputConfig, MlpConfig,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use equiav_augment::Modality;
-use equiav_data::write_whole;
+use equiav_data::atomic_write;
 use safetensors::{Dtype, View};
 use serde_json::json;
 
@@ -73,7 +73,7 @@ pub fn write(
     ]);
     let bytes = safetensors::serialize(tensors, Some(metadata))?;
     for (path, bytes) in [(&*index, lines.as_bytes()), (out, &bytes)] {
-        write_whole(path, bytes).with_context(|| format!("writing {}", path.display()))?;
+        atomic_write(path, bytes).with_context(|| format!("writing {}", path.display()))?;
     }
     Ok(Written { index, rows })
 }

@@ -20,7 +20,7 @@ pub(crate) fn keep_freed_memory() {
 
 /// Loads libtorch's CUDA library from beside its CPU library.
 pub(crate) fn load_cuda() -> Result<(), TorchError> {
-    // SAFETY: the library is part of the same libtorch, whose initialisers only register kernels.
+    // SAFETY: the library is part of the same libtorch, whose initializers only register kernels.
     check(unsafe { equiav_load_cuda() })
 }
 

@@ -50,7 +50,7 @@ pub struct GroupConfig {
     pub weight_decay: f64,
 }
 
-/// Parameters that learn alike; its tensors are those of the optimiser.
+/// Parameters that learn alike; its tensors are those of the optimizer.
 #[derive(Debug)]
 struct Group {
     config: GroupConfig,
@@ -61,7 +61,7 @@ struct Group {
 }
 
 impl AdamW {
-    /// An optimiser of `parameters` that has not made a step.
+    /// An optimizer of `parameters` that has not made a step.
     ///
     /// # Panics
     ///
@@ -122,7 +122,7 @@ impl AdamW {
         }
     }
 
-    /// An optimiser of every trainable variable of `store`.
+    /// An optimizer of every trainable variable of `store`.
     ///
     /// # Panics
     ///
@@ -194,7 +194,7 @@ impl AdamW {
 
     /// The state by name: `NAME.exp_avg`, `NAME.exp_avg_sq` and `NAME.step` of each parameter.
     ///
-    /// The tensors share their memory with the optimiser: save or copy them before the next step.
+    /// The tensors share their memory with the optimizer: save or copy them before the next step.
     pub fn state(&self) -> BTreeMap<String, Tensor> {
         let mut state = BTreeMap::new();
         for (place, name) in self.names.iter().enumerate() {

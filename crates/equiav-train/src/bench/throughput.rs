@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use equiav_data::profiler::Recording;
 use equiav_models::Inter;
 use equiav_torch::peak_on;
 
@@ -10,7 +11,7 @@ use super::synthetic_batch;
 use crate::callback::{NoOp, StepReport};
 use crate::clips::HostBatch;
 use crate::distributed::{World, device};
-use crate::engine::profiler::{self, Phase, Phases};
+use crate::engine::profiler::{Phase, PhaseTimes};
 use crate::engine::{Method, Position, TrainState, advice, schedule_within, step, within};
 use crate::methods::equiav::EquiAv;
 use crate::recipe::{Sections, Settings};
@@ -34,7 +35,7 @@ pub struct StepTiming {
     /// How long it took.
     pub time: Duration,
     /// How long its phases took.
-    pub phases: Phases,
+    pub phases: PhaseTimes,
 }
 
 /// Steps on one batch.
@@ -192,9 +193,10 @@ fn one(start: &mut Start, position: Position, recipe: &Settings) -> anyhow::Resu
     let Start { state, batch, .. } = start;
     state.method.recipe.clone_from(recipe);
     let started = Instant::now();
-    let (report, phases) = profiler::measure(|| {
-        within(|| advice(recipe.shared()), || step(state, batch, position, recipe.shared()))
-    });
+    let recording = Recording::start();
+    let report =
+        within(|| advice(recipe.shared()), || step(state, batch, position, recipe.shared()));
+    let phases = recording.finish();
     Ok(StepTiming { report: report?, time: started.elapsed(), phases })
 }
 

@@ -99,8 +99,8 @@ fn embed<M: Method>(
     recipe: Shared<'_>,
 ) -> anyhow::Result<Named> {
     let device = state.device();
-    let forward = || state.method.embed(batch);
-    profiler::at(Phase::Forward, device, || narrowed(device, recipe.compute.precision, forward))
+    let _span = profiler::span(Phase::Forward, device);
+    narrowed(device, recipe.compute.precision, || state.method.embed(batch))
 }
 
 /// Computes the terms of `own` and adds their gradient, times the loss scale and `share`, to these, which are
@@ -116,13 +116,15 @@ fn terms<M: Method>(
     let _full = FullPrecision::new()?;
     let (device, group) = (state.device(), state.world.group.clone());
     let policy = |name: &str| state.method.gather(name);
-    let all = profiler::at(Phase::Gather, device, || Gathered::gather(&group, own, policy))?;
+    let gathering = profiler::span(Phase::Gather, device);
+    let all = Gathered::gather(&group, own, policy)?;
+    drop(gathering);
     // PUBLISHED: losses-in-autocast, the published losses are computed within the region that narrows products.
-    let terms = profiler::at(Phase::Losses, device, || {
-        let each = state.method.terms(own, &all, step)?;
-        let measures = tch::no_grad(|| state.method.measures(own));
-        Terms::new(each, recipe.weights, measures)
-    })?;
+    let computing = profiler::span(Phase::Losses, device);
+    let each = state.method.terms(own, &all, step)?;
+    let measures = tch::no_grad(|| state.method.measures(own));
+    let terms = Terms::new(each, recipe.weights, measures)?;
+    drop(computing);
     let loss = if share == 1.0 { terms.total.shallow_clone() } else { &terms.total * share };
     let scaled = state.scaler.as_ref().map_or_else(|| loss.shallow_clone(), |all| all.scale(&loss));
     backward(state, |gradients| gradients.accumulate(&scaled))?;
@@ -140,8 +142,8 @@ fn backward<M: Method>(
     state: &mut TrainState<M>,
     work: impl FnOnce(&mut GradientAverage) -> Result<(), GroupError>,
 ) -> Result<(), GroupError> {
-    let device = state.device();
-    profiler::at(Phase::Backward, device, || work(&mut state.gradients))
+    let _span = profiler::span(Phase::Backward, state.device());
+    work(&mut state.gradients)
 }
 
 /// The rows of all parts by name, as variables of their own, in fp32 but for those that count.

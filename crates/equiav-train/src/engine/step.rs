@@ -46,12 +46,15 @@ pub fn step<M: Method>(
 ) -> anyhow::Result<StepReport> {
     let started = Instant::now();
     let device = state.device();
-    let batch = profiler::at(Phase::Feed, device, || batch.to_device(position.epoch, device));
+    let feeding = profiler::span(Phase::Feed, device);
+    let batch = batch.to_device(position.epoch, device);
+    drop(feeding);
     let context = StepContext { epoch: position.epoch, step: position.step, batch: &batch };
     let terms = backward_pass(state, &context, recipe)?;
     let clip_norm = recipe.optimizer.clip_norm;
-    let update = || state.update(&terms.total, position.lr, clip_norm);
-    let (norm, skipped) = profiler::at(Phase::Update, device, update)?;
+    let updating = profiler::span(Phase::Update, device);
+    let (norm, skipped) = state.update(&terms.total, position.lr, clip_norm)?;
+    drop(updating);
     let every = recipe.run.gradient_norms_every;
     let due = every.is_some_and(|every| (position.step + 1).is_multiple_of(every));
     let gradient_norms = if due { state.gradient_norms() } else { BTreeMap::new() };

@@ -24,7 +24,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// Makes the network of `recipe` on `device`, initialised from the recipe's seed. What the recipe
+    /// Makes the network of `recipe` on `device`, initialized from the recipe's seed. What the recipe
     /// starts from is not read: see [`start`](Self::start).
     ///
     /// # Errors

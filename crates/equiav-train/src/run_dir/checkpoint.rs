@@ -16,6 +16,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
+use equiav_data::atomic_dir;
 use equiav_models::{read_weights, restore, to_safetensors};
 use tch::{Tensor, nn};
 
@@ -70,27 +71,31 @@ pub(crate) fn name(step: u64) -> String {
 /// Does what [`save`] promises.
 fn write(folder: &Path, target: &Path, state: &State, files: &Files) -> anyhow::Result<()> {
     fs::create_dir_all(folder)?;
-    let temporary = tempfile::Builder::new().prefix(WRITING).tempdir_in(folder)?;
+    let partial = folder.join(format!("{WRITING}{}", name(state.step)));
+    atomic_dir(target, partial, |partial| {
+        write_files(partial, state, files)?;
+        let intact = verified(partial)? == *state;
+        ensure!(intact, "the disk returned other bytes than were written");
+        // The same step may have been saved by an earlier attempt that was found damaged.
+        if target.exists() {
+            fs::remove_dir_all(target)?;
+        }
+        Ok(())
+    })
+}
+
+/// Writes the files of a checkpoint, and their checksums, to `folder`.
+fn write_files(folder: &Path, state: &State, files: &Files) -> anyhow::Result<()> {
     let mut checksums = BTreeMap::new();
     let mut put = |name: &str, bytes: &[u8]| {
         checksums.insert(name.to_owned(), crc32c::crc32c(bytes));
-        write_file(&temporary.path().join(name), bytes)
+        write_file(&folder.join(name), bytes)
     };
     for (name, tensors) in files {
         put(name, &to_safetensors(tensors)?)?;
     }
     put(STATE, &serde_json::to_vec_pretty(state)?)?;
-    write_file(&temporary.path().join(CHECKSUMS), &serde_json::to_vec_pretty(&checksums)?)?;
-    File::open(temporary.path())?.sync_all()?;
-    let intact = verified(temporary.path())? == *state;
-    ensure!(intact, "the disk returned other bytes than were written");
-    // The same step may have been saved by an earlier attempt that was found damaged.
-    if target.exists() {
-        fs::remove_dir_all(target)?;
-    }
-    fs::rename(temporary.keep(), target)?;
-    File::open(folder)?.sync_all()?;
-    Ok(())
+    write_file(&folder.join(CHECKSUMS), &serde_json::to_vec_pretty(&checksums)?)
 }
 
 /// Writes `bytes` to `path`, flushed to the disk.

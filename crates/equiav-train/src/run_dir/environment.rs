@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::ensure;
-use equiav_data::{JpegDecoder, write_whole};
+use equiav_data::{JpegDecoder, atomic_write};
 
 /// The file in a run's folder.
 pub const FILE: &str = "environment.json";
@@ -44,7 +44,7 @@ fn field(path: &str, name: &str) -> Option<String> {
 /// If the file cannot be written.
 pub(crate) fn begin(out: &Path) -> anyhow::Result<()> {
     let text = serde_json::to_string_pretty(&environment())? + "\n";
-    Ok(write_whole(&out.join(FILE), text.as_bytes())?)
+    Ok(atomic_write(&out.join(FILE), text.as_bytes())?)
 }
 
 /// As [`begin`], for a run that goes on: it keeps what it began with, if that was noted.

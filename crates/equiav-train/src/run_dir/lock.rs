@@ -15,7 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use equiav_data::write_whole;
+use equiav_data::atomic_write;
 
 use crate::recipe::{self, Checked, Sections};
 use crate::run_dir::environment;
@@ -44,7 +44,7 @@ pub(crate) fn open<S: Sections>(recipe: &Checked<S>, out: &Path) -> anyhow::Resu
         environment::ensure_same_decoder(out)?;
         environment::keep(out)
     } else {
-        write_whole(&path, recipe.to_toml().as_bytes())
+        atomic_write(&path, recipe.to_toml().as_bytes())
             .with_context(|| format!("writing {}", path.display()))?;
         environment::begin(out)
     };

@@ -48,7 +48,7 @@ impl FileArgs {
         ensure!(named, "nothing to embed: name files or folders, or a manifest with --list");
         let files = MediaFiles::find(&self.paths, &self.lists)?;
         if files.passed_over > 0 {
-            errln!("{} files of other kinds are passed over", files.passed_over);
+            errln!("{} files of other kinds are skipped", files.passed_over);
         }
         Ok(files)
     }
@@ -63,7 +63,7 @@ impl EmbedArgs {
     }
 }
 
-/// Names each file of which windows were left out; it is no error, for the others are there.
+/// Names each file of which windows were skipped; it is no error, for the others are there.
 pub(crate) fn name_damaged(embedder: &Embedder) {
     for Broken { file, reason } in embedder.take_damaged() {
         errln!("{}: {reason}", file.display());

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use equiav_data::stage::Stage;
+use equiav_data::profiler::Stage;
 use equiav_data::{Dataset, LoaderRate, StageTimes, Timing, loader_rate, stage_times};
 use serde_json::{Value, json};
 
@@ -59,7 +59,7 @@ impl Bench {
             out!("{}", figures.tables())?;
         }
         for skipped in &figures.times.skipped {
-            errln!("warning: left out: {skipped}");
+            errln!("warning: skipped: {skipped}");
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -14,7 +14,7 @@ use crate::output::{errln, remark};
 /// Pack the files of a manifest into shards, byte by byte
 ///
 /// Shards that are finished are kept, so that what was interrupted goes on. Clips that cannot be
-/// read are named and left out; then the exit status is 1.
+/// read are named and skipped; then the exit status is 1.
 #[derive(clap::Args)]
 pub(crate) struct Pack {
     /// The manifest
@@ -36,8 +36,8 @@ impl Pack {
         let packed = pack(&manifest, &self.out, self.samples, &mut |done, total| {
             progress.on_event(&Event::Preparing { what: "shards".to_owned(), done, total });
         })?;
-        for reason in &packed.left_out {
-            errln!("warning: left out: {reason}");
+        for reason in &packed.skipped {
+            errln!("warning: skipped: {reason}");
         }
         remark!(
             "{} of {} clips in {} shards ({} were there), list {}",
@@ -47,6 +47,6 @@ impl Pack {
             packed.found,
             manifest.digest()
         );
-        Ok(if packed.left_out.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(if packed.skipped.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }

@@ -32,8 +32,8 @@ impl Preview {
         let dataset = equiav_train::dataset(&recipe, clips)?;
         let drawn = preview(&dataset, self.clips.get())?;
         sheet::save(&drawn.sheet, &self.out)?;
-        for left_out in &drawn.left_out {
-            errln!("warning: left out: {left_out}");
+        for skipped in &drawn.skipped {
+            errln!("warning: skipped: {skipped}");
         }
         let (shown, out) = (drawn.clips.len(), self.out.display());
         remark!("{shown} of {} clips drawn to {out}", dataset.len());

@@ -44,8 +44,8 @@ impl Stamps {
             let (code, clips, distinct) = (&count.language, count.clips, count.distinct);
             remark!("{code:<6} {clips:>5} pictures described, {distinct:>5} sounds that differ");
         }
-        for (what, number) in &paths.left_out {
-            remark!("{number:>12} {what} left out");
+        for (what, number) in &paths.skipped {
+            remark!("{number:>12} {what} skipped");
         }
         remark!("{}", paths.folder.display());
         Ok(ExitCode::SUCCESS)

@@ -38,7 +38,7 @@ impl Stats {
             out!("{}", as_table(&recipe, &clips, &found))?;
         }
         for skipped in &found.skipped {
-            errln!("warning: left out: {skipped}");
+            errln!("warning: skipped: {skipped}");
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -135,7 +135,7 @@ impl Search {
         let found: Vec<ListRecall> = found.collect::<anyhow::Result<_>>()?;
         let together = ListRecall::together(&found);
         for broken in found.iter().flat_map(|found| &found.broken) {
-            errln!("left out: {}: {}", broken.file.display(), broken.reason);
+            errln!("skipped: {}: {}", broken.file.display(), broken.reason);
         }
         if self.json {
             let named: Vec<_> = lists.iter().zip(&found).collect();

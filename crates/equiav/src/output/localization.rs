@@ -14,7 +14,7 @@ pub(crate) fn table(figures: &LocalizationMetrics) -> String {
         let _ = writeln!(text, "  without a box in the plain view: {}", figures.without_truth);
     }
     for reason in &figures.skipped {
-        let _ = writeln!(text, "  left out: {reason}");
+        let _ = writeln!(text, "  skipped: {reason}");
     }
     let [rows, columns] = figures.cells;
     let _ = writeln!(

@@ -2,10 +2,9 @@
 
 use std::io::Cursor;
 
-use anyhow::Context;
 use equiav_augment::Modality;
-use equiav_data::Dataset;
 use equiav_data::preview::{frame, spectrogram};
+use equiav_data::{Dataset, wav_bytes};
 use equiav_frontend::{Resampler, Waveform};
 use equiav_report::page::{GalleryItem, Picture, Sound};
 use image::RgbImage;
@@ -67,14 +66,6 @@ pub(super) fn png(picture: &RgbImage, alt: String) -> anyhow::Result<Picture> {
 pub(super) fn wav(waveform: &Waveform) -> anyhow::Result<Vec<u8>> {
     let kept = waveform.samples.len().min(SECONDS * waveform.rate as usize);
     let samples = Resampler::new(waveform.rate, RATE).apply(&waveform.samples[..kept]);
-    let sample_format = hound::SampleFormat::Int;
-    let spec =
-        hound::WavSpec { channels: 1, sample_rate: RATE, bits_per_sample: 16, sample_format };
-    let mut bytes = Cursor::new(Vec::new());
-    let mut writer = hound::WavWriter::new(&mut bytes, spec)?;
-    for sample in samples {
-        writer.write_sample((sample * 32_767.0).round().clamp(-32_768.0, 32_767.0) as i16)?;
-    }
-    writer.finalize().context("a sound in memory")?;
-    Ok(bytes.into_inner())
+    let level = |sample: f32| (sample * 32_767.0).round().clamp(-32_768.0, 32_767.0) as i16;
+    wav_bytes(samples.into_iter().map(level), RATE).map_err(anyhow::Error::msg)
 }

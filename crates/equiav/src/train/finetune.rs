@@ -1,17 +1,17 @@
 //! `equiav finetune`.
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use equiav_train::{FinetuneRecipe, Override, RunOptions, StopSignal, finetune};
+use equiav_train::{Callback, FinetuneRecipe, FinetuneSummary, Override, RunOptions, finetune};
 
 use crate::args::device::TrainedOn;
-use crate::args::distributed_args::{DistributedArgs, follow, stopped};
+use crate::args::distributed_args::{DistributedArgs, RunEnd};
 use crate::output::classes;
-use crate::output::progress::{Follower, Progress};
 use crate::output::remark;
 
-/// Train a classifier on labelled clips, from pre-trained encoders or from scratch
+/// Train a classifier on labeled clips, from pre-trained encoders or from scratch
 ///
 /// The epoch is chosen on a part of the training list; the recipe's test lists are measured once, with the
 /// chosen weights, and the figures kept as `test.json` in the run folder. The same command on the same
@@ -51,19 +51,13 @@ impl Finetune {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let recipe = self.recipe()?;
         let out = self.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&recipe.name));
-        let (stop, world) = (StopSignal::on_signals()?, self.together.processes()?);
-        let options = RunOptions { out: &out, world: &world, stop: &stop };
-        if !world.is_main() {
-            let mut follower = Follower { rank: world.group.rank() };
-            let tuned = finetune(&recipe, options, &mut follower)?;
-            return Ok(follow(tuned.stopped));
-        }
-        let mut progress = Progress::new();
-        let tuned = finetune(&recipe, options, &mut progress)?;
-        progress.finish();
-        if let Some(signal) = tuned.stopped {
-            return Ok(stopped(signal, tuned.steps, &tuned.checkpoint));
-        }
+        let train = |options: RunOptions<'_>, callback: &mut dyn Callback| {
+            finetune(&recipe, options, callback)
+        };
+        let tuned = match self.together.run(&out, train, end)? {
+            ControlFlow::Continue(tuned) => tuned,
+            ControlFlow::Break(code) => return Ok(code),
+        };
         remark!("\n{}", classes::classification(&tuned.test).trim_end());
         let tested: Vec<String> =
             tuned.tested.iter().map(|path| path.display().to_string()).collect();
@@ -89,4 +83,9 @@ impl Finetune {
         );
         Ok(recipe)
     }
+}
+
+fn end(summary: &FinetuneSummary) -> RunEnd<'_> {
+    let FinetuneSummary { stopped, steps, checkpoint, .. } = summary;
+    RunEnd { stopped: *stopped, steps: *steps, checkpoint }
 }

@@ -1,14 +1,14 @@
 //! `equiav pretrain`.
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use equiav_train::{Override, PretrainRecipe, RunOptions, StopSignal};
+use equiav_train::{Callback, Override, PretrainRecipe, PretrainSummary, RunOptions};
 
 use crate::args::device::TrainedOn;
-use crate::args::distributed_args::{DistributedArgs, follow, stopped};
+use crate::args::distributed_args::{DistributedArgs, RunEnd};
 use crate::output::metrics;
-use crate::output::progress::{Follower, Progress};
 use crate::output::remark;
 
 /// Train encoders from a recipe, with EquiAV or the method that it names
@@ -43,19 +43,13 @@ impl Pretrain {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let recipe = PretrainRecipe::load(&self.recipe, &self.device.among(&self.overrides)?)?;
         let out = self.out.unwrap_or_else(|| PathBuf::from("runs").join(recipe.name()));
-        let (stop, world) = (StopSignal::on_signals()?, self.together.processes()?);
-        let options = RunOptions { out: &out, world: &world, stop: &stop };
-        if !world.is_main() {
-            let mut follower = Follower { rank: world.group.rank() };
-            let summary = recipe.pretrain(options, &mut follower)?;
-            return Ok(follow(summary.stopped));
-        }
-        let mut progress = Progress::new();
-        let summary = recipe.pretrain(options, &mut progress)?;
-        progress.finish();
-        if let Some(signal) = summary.stopped {
-            return Ok(stopped(signal, summary.steps, &summary.checkpoint));
-        }
+        let train = |options: RunOptions<'_>, callback: &mut dyn Callback| {
+            recipe.pretrain(options, callback)
+        };
+        let summary = match self.together.run(&out, train, end)? {
+            ControlFlow::Continue(summary) => summary,
+            ControlFlow::Break(code) => return Ok(code),
+        };
         remark!("\n{}", metrics::table(&summary.metrics).trim_end());
         remark!(
             "{} steps in {} epochs, run folder {}, last checkpoint {}",
@@ -66,4 +60,9 @@ impl Pretrain {
         );
         Ok(ExitCode::SUCCESS)
     }
+}
+
+fn end(summary: &PretrainSummary) -> RunEnd<'_> {
+    let PretrainSummary { stopped, steps, checkpoint, .. } = summary;
+    RunEnd { stopped: *stopped, steps: *steps, checkpoint }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use equiav_augment::Modality;
-use equiav_data::write_whole;
+use equiav_data::atomic_write;
 use ndarray::Array2;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde::{Deserialize, Serialize};
@@ -149,7 +149,7 @@ fn write(path: &Path, of: &str, features: &Features) -> anyhow::Result<()> {
     });
     let views = views.collect::<anyhow::Result<Vec<_>>>()?;
     let metadata = HashMap::from([(KEY.to_owned(), serde_json::to_string(&head)?)]);
-    Ok(write_whole(path, &serialize(views, Some(metadata))?)?)
+    Ok(atomic_write(path, &serialize(views, Some(metadata))?)?)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! A linear probe: one linear map of standardised features, trained by AdamW from zero.
+//! A linear probe: one linear map of standardized features, trained by AdamW from zero.
 
 use std::f64::consts::PI;
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
-use equiav_data::write_whole;
+use equiav_data::atomic_write;
 use equiav_models::{Weights, read_weights, restore};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
@@ -67,7 +67,7 @@ pub(super) fn test(
     }
     let tested = TestMetrics { checkpoints: names(&checkpoints), lists: tested };
     world.rank0_then_broadcast("test figures", || {
-        write_whole(&path, &serde_json::to_vec_pretty(&tested)?)
+        atomic_write(&path, &serde_json::to_vec_pretty(&tested)?)
             .with_context(|| format!("writing {}", path.display()))
     })?;
     Ok((checkpoints, tested.lists))

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::super::Extent;
 use super::super::input::Input;
+use crate::io::atomic::{own_name, replace};
 use equiav_frontend::Waveform;
 
 /// What a file begins with; another number where samples come to be made otherwise.
@@ -91,15 +92,9 @@ impl Kept {
 
     /// Writes beside and renames, as several threads and processes may do at once.
     fn put(&self, bytes: &[u8]) -> io::Result<()> {
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let temporary = self.file.with_extension(format!("{}-{number}.tmp", std::process::id()));
         fs::create_dir_all(self.file.parent().unwrap_or(&self.folder))?;
-        let put = fs::write(&temporary, bytes).and_then(|()| fs::rename(&temporary, &self.file));
-        if put.is_err() {
-            let _ = fs::remove_file(&temporary);
-        }
-        put
+        // What a crash of the machine takes can be decoded again: nothing waits for the disk.
+        replace(&self.file, own_name(&self.file), |partial| fs::write(partial, bytes))
     }
 }
 
