@@ -40,7 +40,7 @@ pub struct EncoderConfig {
     /// Whether tokens that hold padding alone are left out of attention and of means; as published, they are not.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub mask_padding: bool,
-    /// What makes one point of the tokens; absent, their mean.
+    /// What makes one point of the tokens; absent, their mean. No part of the encoder: who needs a point builds it.
     #[serde(default, skip_serializing_if = "PoolConfig::is_mean")]
     pub pool: PoolConfig,
 }

@@ -1,4 +1,4 @@
-//! Losses have products of 32 bits, whatever networks compute in.
+//! Losses have products of 32 bits, whatever networks compute in; embeddings of lists follow the recipe.
 
 #[path = "support/tiny.rs"]
 mod tiny;
@@ -9,11 +9,12 @@ use equiav_data::Loader;
 use equiav_torch::{
     Group, GroupError, MatmulPrecision, Reduce, matmul_precision, set_matmul_precision,
 };
-use equiav_train::clips::HostBatch;
+use equiav_train::clips::{EvaluationLists, HostBatch};
 use equiav_train::engine::{Position, step};
-use equiav_train::recipe::Sections;
-use equiav_train::{NoOp, Recipe, World};
-use tch::Tensor;
+use equiav_train::eval::retrieval::retrieve_lists;
+use equiav_train::recipe::{Precision, Sections};
+use equiav_train::{Named, NoOp, Recipe, World};
+use tch::{Device, Kind, Tensor};
 
 /// Two processes of which this one is both, that note the precision at each of their collectives.
 #[derive(Debug, Default)]
@@ -98,5 +99,37 @@ fn losses_and_their_gradient_have_full_precision_and_networks_their_own() {
         assert!(!averaged.is_empty(), "{changes:?}");
         assert!(averaged.iter().all(|precision| *precision == High), "{changes:?}: {averaged:?}");
         assert_eq!(matmul_precision(), Ok(High), "{changes:?}");
+    }
+}
+
+#[test]
+fn the_lists_of_any_method_are_embedded_in_the_precision_of_the_recipe() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let recipe = tiny::tiny(folder.path(), &[]);
+    let world = World::alone();
+    let clips = recipe.unlabeled().prepare(&world, &mut NoOp).expect("clips");
+    for (precision, kind) in [(Precision::Fp32, Kind::Float), (Precision::Bf16, Kind::BFloat16)] {
+        let lists = EvaluationLists {
+            lists: &clips.lists,
+            train: &clips.train,
+            world: &world,
+            batch: clips.batch,
+            options: clips.options,
+            precision,
+        };
+        let kinds = Mutex::new(Vec::new());
+        let metrics = retrieve_lists(&lists, &recipe.evaluation, Device::Cpu, |batch| {
+            let embed = |(modality, input): (&equiav_augment::Modality, &_)| {
+                let equiav_train::clips::Input { plain, .. } = input;
+                let pixels = plain.values.flatten(1, -1).narrow(1, 0, 64);
+                let rows = pixels.matmul(&Tensor::eye(64, (Kind::Float, Device::Cpu)));
+                kinds.lock().expect("no panic").push(rows.kind());
+                (modality.to_string(), rows)
+            };
+            Ok(batch.inputs.iter().map(embed).collect::<Named>())
+        });
+        assert_eq!(metrics.expect("figures").lists.len(), 1);
+        let kinds = kinds.into_inner().expect("no panic");
+        assert!(!kinds.is_empty() && kinds.iter().all(|found| *found == kind), "{kinds:?}");
     }
 }

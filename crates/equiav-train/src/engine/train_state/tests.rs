@@ -60,7 +60,7 @@ fn a_group_has_its_own_rate_and_decay_and_what_is_frozen_has_no_state() {
     // A gradient of 0 moves nothing, so that decay alone is seen: p ← p − lr · factor · decay · p.
     let loss = ((&usual + &fast) * 0.0).sum(Kind::Float);
     loss.backward();
-    state.update(&loss, 0.01, None).expect("an update");
+    let _ = state.update(&loss, 0.01, None).expect("an update");
     let [usual, fast, fixed] = [usual, fast, fixed].map(|value| value.double_value(&[0]));
     assert!((usual - (1.0 - 0.01 * 0.25)).abs() < 1e-6, "{usual}");
     assert!((fast - (1.0 - 0.1 * 0.5)).abs() < 1e-6, "{fast}");
