@@ -277,6 +277,39 @@ fn every_variant_of_the_ablation_trains() {
 }
 
 #[test]
+fn a_third_modality_trains_resumes_and_is_exported() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let weights = "objective.weights={ inter_audio_context = 0.5, inter_audio_visual = 1.0, \
+                   inter_context_visual = 0.5, intra_audio = 1.0, intra_context = 1.0, intra_visual = 1.0 }";
+    let changes = [
+        "modality.context={ input = \"image\" }",
+        "augment.context={ vector = 18 }",
+        weights,
+        "run.epochs=2",
+    ];
+    let recipe = tiny(folder.path(), &changes);
+    let [straight, stopped] = ["straight", "stopped"].map(|name| folder.path().join(name));
+    run(&recipe, &straight).expect("a run");
+    let stop = StopSignal::never();
+    tiny::pretrain(&recipe, &stopped, &stop, &mut StopAt(STEPS + 1, &stop)).expect("a part");
+    run(&recipe, &stopped).expect("the rest");
+    assert_same_run(&straight, &stopped, 2);
+    let steps = records(&straight);
+    for term in ["inter_audio_context", "inter_audio_visual", "intra_context"] {
+        assert!(steps[0][format!("train/loss_{term}")].as_f64().expect(term) > 0.0);
+    }
+
+    let trained = LoadedModel::open_on(&straight, DeviceChoice::Cpu, &mut NoOp).expect("a run");
+    let figures = trained.retrieve_all(&mut NoOp).expect("sound and picture are compared");
+    let model = folder.path().join("model");
+    trained.export(&model).expect("a model folder");
+    equiav_models::Pretrained::open(&model, tch::Device::Cpu).expect("an export");
+    let again = LoadedModel::open_on(&model, DeviceChoice::Cpu, &mut NoOp).expect("an export");
+    assert_eq!(again.recipe.branches(), trained.recipe.branches());
+    assert_eq!(figures[0].coverage.found, 16);
+}
+
+#[test]
 fn the_loss_falls_and_the_published_profile_trains_too() {
     let folder = tempfile::tempdir().expect("a folder");
     for profile in ["corrected", "published"] {

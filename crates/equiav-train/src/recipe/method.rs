@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use anyhow::ensure;
-use equiav_augment::Profile;
+use equiav_augment::{Modality, Profile};
 use equiav_frontend::FrontEnd;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Augment, Compute, Data, Evaluation, Optimizer, RunConfig, Sections, Shared};
+use super::modality::{self, ModalitySettings};
+use super::{Augment, Compute, Data, Evaluation, Families, Optimizer, RunConfig, Sections, Shared};
 
 /// Everything that decides a run of a method that has the section `[method]` to itself.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -28,6 +29,9 @@ pub struct MethodSettings<S> {
     pub front_end: FrontEnd,
     /// The augmentations of each modality.
     pub augment: Augment,
+    /// What each modality is made of, by name; `audio` and `visual` are there without a table.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub modality: BTreeMap<Modality, ModalitySettings>,
     /// The method's own.
     pub method: S,
     /// The weights of its terms.
@@ -74,7 +78,8 @@ impl<S: Clone + DeserializeOwned + Serialize> Sections for MethodSettings<S> {
         }
     }
 
-    fn augment_mut(&mut self) -> Option<&mut Augment> {
-        Some(&mut self.augment)
+    fn resolve(&mut self, families: &Families) -> anyhow::Result<()> {
+        modality::check(&self.modality)?;
+        self.augment.resolve(&self.modality, families)
     }
 }

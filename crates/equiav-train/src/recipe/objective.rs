@@ -3,13 +3,28 @@
 use std::collections::BTreeMap;
 
 use anyhow::ensure;
+use equiav_augment::Modality;
 use equiav_models::{Inter, Intra};
 use serde::{Deserialize, Serialize};
 
 use super::positive;
 
-/// The names of the terms.
-const TERMS: [&str; 3] = ["inter", "intra_audio", "intra_visual"];
+/// Every pair of `modalities` with the name of its term: `inter` of two, `inter_A_B` of more.
+pub(crate) fn pairs(modalities: &[Modality]) -> Vec<(String, [Modality; 2])> {
+    let two = modalities.len() == 2;
+    let name = |a, b| if two { "inter".to_owned() } else { format!("inter_{a}_{b}") };
+    let after = |(place, a): (usize, &Modality)| {
+        let others = modalities[place + 1..].iter();
+        others.map(|b| (name(*a, *b), [*a, *b])).collect::<Vec<_>>()
+    };
+    modalities.iter().enumerate().flat_map(after).collect()
+}
+
+/// The names of the terms between and within `modalities`.
+fn terms(modalities: &[Modality]) -> Vec<String> {
+    let inter = pairs(modalities).into_iter().map(|(name, _)| name);
+    inter.chain(modalities.iter().map(|modality| format!("intra_{modality}"))).collect()
+}
 
 /// The losses.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -26,7 +41,8 @@ pub struct Objective {
     pub temperature: f64,
     /// Whether the temperature is learned, starting from that value.
     pub learn_temperature: bool,
-    /// The weight of each term by its name: `inter`, `intra_audio`, `intra_visual`.
+    /// The weight of each term by its name: `inter`, `intra_audio`, `intra_visual`; of more than two modalities
+    /// `inter_A_B` of each pair.
     pub weights: BTreeMap<String, f64>,
     /// Rows of similarities in memory at a time, so that it grows with the batch and not with its
     /// square; absent, all of them.
@@ -35,21 +51,22 @@ pub struct Objective {
 }
 
 impl Objective {
-    pub(super) fn check(&self) -> anyhow::Result<()> {
+    pub(super) fn check(&self, modalities: &[Modality]) -> anyhow::Result<()> {
         positive("objective.centroid_samples", self.centroid_samples)?;
         positive("objective.loss_chunk_size", self.loss_chunk_size.unwrap_or(1))?;
         let tau = self.temperature;
         ensure!(tau > 0.0 && tau.is_finite(), "objective.temperature = {tau}: expected above 0");
+        let terms = terms(modalities);
         for (name, weight) in &self.weights {
             ensure!(
-                TERMS.contains(&name.as_str()),
+                terms.contains(name),
                 "objective.weights.{name}: unknown term, expected one of {}",
-                TERMS.join(", ")
+                terms.join(", ")
             );
             ensure!(weight.is_finite(), "objective.weights.{name} = {weight}: expected a number");
         }
-        for term in TERMS {
-            ensure!(self.weights.contains_key(term), "objective.weights: missing `{term}`");
+        for term in terms {
+            ensure!(self.weights.contains_key(&term), "objective.weights: missing `{term}`");
         }
         Ok(())
     }
