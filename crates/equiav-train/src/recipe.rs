@@ -1,19 +1,17 @@
 //! A run's settings: read from TOML, changed by dotted overrides, checked, and only then usable.
 
-mod aliases;
 mod augment;
 mod classification;
 mod compute;
+mod keys;
 mod method;
 mod modality;
 mod objective;
 mod optimizer;
-mod overrides;
 mod pretraining;
 mod run_config;
 mod sections;
 mod source;
-mod suggest;
 
 pub use augment::{Augment, OtherAugment};
 pub use classification::{
@@ -21,12 +19,13 @@ pub use classification::{
     ModelSelection,
 };
 pub use compute::{Compute, DeviceName, Precision};
-pub use method::{MethodSettings, TermWeights};
+pub use keys::overrides::Override;
+use keys::{aliases, suggest};
+pub use method::{ArraySettings, EvaluationSchedule, MethodSettings, TermWeights};
 pub use modality::{Modalities, ModalitySettings, inputs, suffix};
 pub use objective::Objective;
 pub(crate) use objective::pairs;
 pub use optimizer::Optimizer;
-pub use overrides::Override;
 pub use pretraining::{Data, Evaluation, Model, Settings, input_size};
 pub use run_config::RunConfig;
 pub use sections::{Families, Sections, Shared};

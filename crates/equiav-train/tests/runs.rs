@@ -11,18 +11,7 @@ use equiav_train::recipe::{Finetune, Settings};
 use equiav_train::{
     Callback, DeviceChoice, Event, ListMetrics, LoadedModel, NoOp, PretrainSummary, StopSignal,
 };
-use tiny::{STEPS, assert_same_run, checkpoint, records, run, tiny};
-
-/// A watcher that ends the run by a panic at its `n`-th update, as a crash would.
-struct CrashAt(u64);
-
-impl Callback for CrashAt {
-    fn on_event(&mut self, event: &Event) {
-        if let Event::Step(report) = event {
-            assert!(report.step != self.0, "crash on purpose");
-        }
-    }
-}
+use tiny::{CrashAt, STEPS, StopAt, assert_same_run, checkpoint, records, run, tiny};
 
 #[test]
 fn an_interrupted_run_equals_the_straight_one_bit_for_bit() {
@@ -39,18 +28,6 @@ fn an_interrupted_run_equals_the_straight_one_bit_for_bit() {
     assert!(!crashed.join("checkpoints/step-000000008").exists());
     run(&recipe, &crashed).expect("the same command goes on");
     assert_same_run(&straight, &crashed, 3);
-}
-
-/// A watcher that asks the run to stop at its `n`-th step.
-struct StopAt<'a>(u64, &'a StopSignal);
-
-impl Callback for StopAt<'_> {
-    fn on_event(&mut self, event: &Event) {
-        match event {
-            Event::Step(report) if report.step == self.0 => self.1.request(15),
-            _ => {}
-        }
-    }
 }
 
 #[test]
