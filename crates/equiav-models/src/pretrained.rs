@@ -75,11 +75,13 @@ impl Pretrained {
         let analyzer = Analyzer::new(front_end).with_context(context)?;
         let store = nn::VarStore::new(device);
         let mut branches = BTreeMap::new();
-        for modality in Modality::AUDIO_VISUAL {
-            let shape = exported.config.branches.get(modality.name());
-            let shape = shape.with_context(|| format!("`branches` has no {modality}"));
-            let branch = shape.with_context(context)?.build(&store.root());
-            branches.insert(modality.name().to_owned(), branch);
+        for (name, shape) in &exported.config.branches {
+            branches.insert(name.clone(), shape.build(&store.root()));
+        }
+        if let Some(lacking) =
+            Modality::AUDIO_VISUAL.iter().find(|one| !branches.contains_key(one.name()))
+        {
+            bail!("{}: `branches` has no {lacking}", config.display());
         }
         restore(&store, &exported.weights).with_context(|| format!("in {}", dir.display()))?;
         Ok(Self { store, branches, layers: Vec::new(), analyzer })

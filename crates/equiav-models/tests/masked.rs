@@ -45,7 +45,7 @@ fn the_error_is_that_of_the_masked_patches_alone() {
     let variables = store.variables();
     for name in ["weight", "bias"] {
         let mut head = variables[&format!("decoder_v.head.{name}")].shallow_clone();
-        tch::no_grad(|| head.zero_());
+        let _ = tch::no_grad(|| head.zero_());
     }
     let input = Tensor::randn([2, 3, 16, 24], (Kind::Float, Device::Cpu));
     let visible = Tensor::from_slice(&[0i64, 5, 7, 23, 1, 2]).view([2, 3]);
@@ -83,7 +83,7 @@ fn masked_patches_are_not_seen() {
     // Moving a masked pixel by d changes the error by g d + d² / (21 * 16) exactly, where nothing else depends on it.
     let (before, step) = (drawn(), 0.25);
     let mut pixel = input.detach().narrow(2, 15, 1).narrow(3, 23, 1);
-    tch::no_grad(|| pixel.g_add_scalar_(step));
+    let _ = tch::no_grad(|| pixel.g_add_scalar_(step));
     let expected = at(15, 23) * step + step * step / (21.0 * 16.0);
     assert!((drawn() - before - expected).abs() < 1e-5, "{} {expected}", drawn() - before);
 }

@@ -1,5 +1,6 @@
 //! The clips of a run: a corpus that is made, fetched or read, its data sets, its batches on their device.
 
+mod array_clips;
 pub mod corpus;
 mod datasets;
 mod device_batch;
@@ -7,6 +8,7 @@ mod evaluation_lists;
 mod hash_noise;
 mod train_clips;
 
+pub use array_clips::{ArrayBatch, ArrayClips, Values};
 pub use datasets::{RunClips, UnlabeledSections, dataset};
 pub(crate) use datasets::{labeled_loader_options, loader_options};
 pub(crate) use device_batch::plain_material;

@@ -1,29 +1,32 @@
 //! A run's settings: read from TOML, changed by dotted overrides, checked, and only then usable.
 
-mod aliases;
+mod augment;
 mod classification;
 mod compute;
+mod keys;
 mod method;
+mod modality;
 mod objective;
 mod optimizer;
-mod overrides;
 mod pretraining;
 mod run_config;
 mod sections;
 mod source;
-mod suggest;
 
+pub use augment::{Augment, OtherAugment};
 pub use classification::{
     BestMetric, ClassLoss, ClassificationObjective, ClassifierModel, Finetune, LabeledData, Mode,
     ModelSelection,
 };
 pub use compute::{Compute, DeviceName, Precision};
-pub use method::{MethodSettings, TermWeights};
+pub use keys::overrides::Override;
+use keys::{aliases, suggest};
+pub use method::{ArraySettings, EvaluationSchedule, MethodSettings, TermWeights};
+pub use modality::{Modalities, ModalitySettings, inputs, suffix};
 pub use objective::Objective;
+pub(crate) use objective::pairs;
 pub use optimizer::Optimizer;
-pub use overrides::Override;
-pub(crate) use pretraining::suffix;
-pub use pretraining::{Augment, Data, Evaluation, Model, Settings, input_size};
+pub use pretraining::{Data, Evaluation, Model, Settings, input_size};
 pub use run_config::RunConfig;
 pub use sections::{Families, Sections, Shared};
 pub use source::{Lists, ShardLists, Source};
@@ -117,9 +120,7 @@ impl<S: Sections> Checked<S> {
         let mut settings: S = serde_path_to_error::deserialize(table).map_err(|error| {
             suggest::explain(&error.path().to_string(), &error.inner().to_string())
         })?;
-        if let Some(augment) = settings.augment_mut() {
-            augment.resolve(families)?;
-        }
+        settings.resolve(families)?;
         settings.check()?;
         Ok(Self(settings))
     }
@@ -129,7 +130,8 @@ impl<S: Sections> Checked<S> {
     /// # Errors
     ///
     /// If a value makes no sense.
-    pub(crate) fn from_settings(settings: S) -> anyhow::Result<Self> {
+    pub(crate) fn from_settings(mut settings: S) -> anyhow::Result<Self> {
+        settings.resolve(&Families::default())?;
         settings.check()?;
         Ok(Self(settings))
     }
@@ -155,8 +157,16 @@ impl<S> Deref for Checked<S> {
 /// Sections that know a profile take the recipe's, unless they name their own.
 fn inherit_profile(recipe: &mut Table) {
     let Some(profile) = recipe.get("profile").cloned() else { return };
-    for path in [&["front_end"][..], &["augment", "audio"], &["augment", "visual"]] {
-        let section = path.iter().try_fold(&mut *recipe, |table, key| match table.get_mut(*key) {
+    let further = recipe.get("modality").and_then(Value::as_table);
+    let further = further.into_iter().flat_map(Table::keys).map(|name| ["augment", name]);
+    let paths: Vec<Vec<String>> = [["augment", "audio"], ["augment", "visual"]]
+        .into_iter()
+        .chain(further)
+        .map(|path| path.map(str::to_owned).to_vec())
+        .chain([vec!["front_end".to_owned()]])
+        .collect();
+    for path in paths {
+        let section = path.iter().try_fold(&mut *recipe, |table, key| match table.get_mut(key) {
             Some(Value::Table(inner)) => Some(inner),
             _ => None,
         });

@@ -3,8 +3,6 @@
 
 #[path = "support/tiny.rs"]
 mod tiny;
-#[path = "support/warnings.rs"]
-mod warnings;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +11,6 @@ use equiav_train::model::Network;
 use equiav_train::{Callback, DeviceChoice, Event, LoadedModel, NoOp, StopSignal, Warnings};
 use tch::{Device, Tensor};
 use tiny::{assert_same_run, checkpoint, run, tiny};
-use warnings::Warnings;
 
 /// A masked autoencoder's file for the encoders of the tiny recipe, with weights of another seed.
 fn start_weights(folder: &Path) -> PathBuf {

@@ -2,8 +2,6 @@
 
 #[path = "support/tiny.rs"]
 mod tiny;
-#[path = "support/warnings.rs"]
-mod warnings;
 
 use std::fs;
 

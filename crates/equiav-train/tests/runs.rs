@@ -12,18 +12,7 @@ use equiav_train::{
     Callback, DeviceChoice, Event, ListMetrics, LoadedModel, NoOp, PretrainSummary, StopSignal,
     Warnings,
 };
-use tiny::{STEPS, assert_same_run, checkpoint, records, run, tiny};
-
-/// A watcher that ends the run by a panic at its `n`-th update, as a crash would.
-struct CrashAt(u64);
-
-impl Callback for CrashAt {
-    fn on_event(&mut self, event: &Event) {
-        if let Event::Step(report) = event {
-            assert!(report.step != self.0, "crash on purpose");
-        }
-    }
-}
+use tiny::{CrashAt, STEPS, StopAt, assert_same_run, checkpoint, records, run, tiny};
 
 #[test]
 fn an_interrupted_run_equals_the_straight_one_bit_for_bit() {
@@ -40,18 +29,6 @@ fn an_interrupted_run_equals_the_straight_one_bit_for_bit() {
     assert!(!crashed.join("checkpoints/step-000000008").exists());
     run(&recipe, &crashed).expect("the same command goes on");
     assert_same_run(&straight, &crashed, 3);
-}
-
-/// A watcher that asks the run to stop at its `n`-th step.
-struct StopAt<'a>(u64, &'a StopSignal);
-
-impl Callback for StopAt<'_> {
-    fn on_event(&mut self, event: &Event) {
-        match event {
-            Event::Step(report) if report.step == self.0 => self.1.request(15),
-            _ => {}
-        }
-    }
 }
 
 #[test]
@@ -267,6 +244,39 @@ fn every_variant_of_the_ablation_trains() {
             assert!(last["train/loss_inter"].as_f64().expect("a loss") > 0.0);
         }
     }
+}
+
+#[test]
+fn a_third_modality_trains_resumes_and_is_exported() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let weights = "objective.weights={ inter_audio_context = 0.5, inter_audio_visual = 1.0, \
+                   inter_context_visual = 0.5, intra_audio = 1.0, intra_context = 1.0, intra_visual = 1.0 }";
+    let changes = [
+        "modality.context={ input = \"image\" }",
+        "augment.context={ vector = 18 }",
+        weights,
+        "run.epochs=2",
+    ];
+    let recipe = tiny(folder.path(), &changes);
+    let [straight, stopped] = ["straight", "stopped"].map(|name| folder.path().join(name));
+    run(&recipe, &straight).expect("a run");
+    let stop = StopSignal::never();
+    tiny::pretrain(&recipe, &stopped, &stop, &mut StopAt(STEPS + 1, &stop)).expect("a part");
+    run(&recipe, &stopped).expect("the rest");
+    assert_same_run(&straight, &stopped, 2);
+    let steps = records(&straight);
+    for term in ["inter_audio_context", "inter_audio_visual", "intra_context"] {
+        assert!(steps[0][format!("train/loss_{term}")].as_f64().expect(term) > 0.0);
+    }
+
+    let trained = LoadedModel::open_on(&straight, DeviceChoice::Cpu, &mut NoOp).expect("a run");
+    let figures = trained.retrieve_all(&mut NoOp).expect("sound and picture are compared");
+    let model = folder.path().join("model");
+    trained.export(&model).expect("a model folder");
+    equiav_models::Pretrained::open(&model, tch::Device::Cpu).expect("an export");
+    let again = LoadedModel::open_on(&model, DeviceChoice::Cpu, &mut NoOp).expect("an export");
+    assert_eq!(again.recipe.branches(), trained.recipe.branches());
+    assert_eq!(figures[0].coverage.found, 16);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What an example holds, with and without memory of earlier ones.
 
 use equiav_augment::{Modality, Profile};
-use equiav_data::{Example, PlainExample, content_key};
+use equiav_data::{Dataset, Example, PlainExample, content_key};
 
 use crate::corpus::Corpus;
 
@@ -159,4 +159,44 @@ fn evaluation_takes_the_middle_frame_or_the_next_earlier_one() {
     let error = dataset.plain(0).unwrap_err();
     assert!(error.media.missing);
     assert!(error.to_string().ends_with("frame_1/c0.jpg: no such file"), "{error}");
+}
+
+#[test]
+fn a_further_modality_draws_for_itself_and_leaves_the_others_alone() {
+    let corpus = Corpus::new(6);
+    let context = Modality::new("context").unwrap();
+    for profile in [Profile::Published, Profile::Corrected] {
+        let two = corpus.dataset(profile, 0);
+        let mut config = corpus.config(profile, 0);
+        config.views.insert(context, config.views[&Modality::VISUAL].clone());
+        let three = Dataset::new(config).unwrap();
+        let mut other_frames = 0;
+        for clip in 0..6 {
+            let (mut example, plain) =
+                (three.example(1, clip).unwrap(), three.plain(clip).unwrap());
+            let own = example.parts.remove(&context).unwrap();
+            assert_eq!(example, two.example(1, clip).unwrap());
+            let visual = &example.parts[&Modality::VISUAL];
+            assert_ne!(own.vector, visual.vector);
+            assert_ne!(own.centroid, visual.centroid);
+            other_frames += usize::from(own.plain != visual.plain);
+            assert_eq!(plain.parts[&context], plain.parts[&Modality::VISUAL], "the middle frame");
+            assert_eq!(plain.valid, two.plain(clip).unwrap().valid);
+        }
+        assert!(other_frames > 0, "{profile:?}: frames of its own");
+    }
+}
+
+#[test]
+fn a_data_set_of_pictures_alone_reads_no_sound() {
+    let corpus = Corpus::new(1);
+    corpus.break_sounds([0]);
+    let mut config = corpus.config(Profile::Corrected, 0);
+    config.views.remove(&Modality::AUDIO);
+    let dataset = Dataset::new(config).unwrap();
+    assert_eq!(
+        dataset.example(0, 0).unwrap().parts.into_keys().collect::<Vec<_>>(),
+        [Modality::VISUAL]
+    );
+    assert!(dataset.plain(0).unwrap().valid.is_empty());
 }

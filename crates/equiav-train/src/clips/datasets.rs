@@ -5,6 +5,7 @@ use std::sync::Arc;
 use equiav_data::{Clips, Dataset, DatasetConfig, LoaderOptions};
 use equiav_frontend::FrontEnd;
 
+use super::array_clips::ArrayClips;
 use super::evaluation_lists::EvaluationLists;
 use super::train_clips::TrainClips;
 use crate::callback::Callback;
@@ -42,6 +43,12 @@ pub struct RunClips {
 }
 
 impl RunClips {
+    /// Arrays that a method brings itself, with no list to evaluate.
+    pub fn of_arrays(clips: Arc<ArrayClips>) -> Self {
+        let (batch, options) = (clips.len(), LoaderOptions::default());
+        Self { train: TrainClips::Arrays(clips), lists: Vec::new(), batch, options }
+    }
+
     /// The lists to evaluate, with the ranks that share the work.
     pub(crate) fn evaluation<'a>(
         &'a self,
@@ -54,8 +61,8 @@ impl RunClips {
 
     /// Makes sure that all ranks see the same clips in every list.
     pub(crate) fn ensure_same(&self, world: &World) -> anyhow::Result<()> {
-        let lists = self.lists.iter().map(|(name, list)| (name.as_str(), list.clips()));
-        world.ensure_same_lists([("train", self.train.clips())].into_iter().chain(lists))
+        let lists = self.lists.iter().map(|(name, list)| (name.as_str(), list.clips().digest()));
+        world.ensure_same_lists([("train", self.train.digest())].into_iter().chain(lists))
     }
 }
 

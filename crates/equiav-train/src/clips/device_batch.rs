@@ -8,6 +8,8 @@ use equiav_torch::to_device;
 use ndarray::{Array, Array2, Dimension};
 use tch::{Device, Tensor};
 
+use super::array_clips::ArrayBatch;
+
 /// A batch as a loader makes it.
 #[derive(Clone, Debug)]
 pub enum HostBatch {
@@ -15,6 +17,8 @@ pub enum HostBatch {
     Unlabeled(Batch),
     /// One view of each modality with labels.
     Labeled(LabeledBatch),
+    /// Arrays that a method brings itself.
+    Arrays(ArrayBatch),
 }
 
 /// A batch as a method gets it, on its device.
@@ -31,7 +35,7 @@ pub struct DeviceBatch {
 /// What there is of one modality.
 #[derive(Debug)]
 pub struct Input {
-    /// The view as recorded; of a labeled batch, the one to be classified.
+    /// The view as recorded; of a labeled batch, the one to be classified; of arrays, all there is.
     pub plain: InputView,
     /// The transformed view.
     pub augmented: Option<InputView>,
@@ -44,9 +48,10 @@ pub struct Input {
 /// One view of a modality.
 #[derive(Debug)]
 pub struct InputView {
-    /// Its values, `[b, c, height, width]`, of 1 or 3 channels.
+    /// Its values, `[b, c, height, width]`, of 1 or 3 channels; of arrays `[b, ..]`, of floats or 64-bit integers.
     pub values: Tensor,
-    /// Which columns hold material, `[b, width]`, true where they do; absent, all. The others hold padding alone.
+    /// Which columns hold material, `[b, width]`, true where they do; absent, all. The others hold padding alone. Of arrays
+    /// the places along the second axis.
     pub material: Option<Tensor>,
 }
 
@@ -64,6 +69,7 @@ impl HostBatch {
                 }
             }
             Self::Labeled(batch) => labeled(batch, device),
+            Self::Arrays(batch) => batch.to_device(device),
         }
     }
 
@@ -72,6 +78,7 @@ impl HostBatch {
         match self {
             Self::Unlabeled(batch) => &batch.replaced,
             Self::Labeled(batch) => &batch.replaced,
+            Self::Arrays(_) => &[],
         }
     }
 }

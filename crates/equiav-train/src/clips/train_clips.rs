@@ -9,6 +9,7 @@ use equiav_data::{
     SampleWeights, Sampler,
 };
 
+use super::array_clips::{ArrayBatches, ArrayClips};
 use super::device_batch::HostBatch;
 use crate::distributed::World;
 
@@ -33,12 +34,15 @@ pub enum TrainClips {
         /// How they are fed.
         options: LoaderOptions,
     },
+    /// Arrays that a method brings itself.
+    Arrays(Arc<ArrayClips>),
 }
 
 /// The batches of one pass.
 pub(crate) enum BatchIter {
     Unlabeled(Loader),
     Labeled(LabeledLoader),
+    Arrays(ArrayBatches),
 }
 
 impl TrainClips {
@@ -48,15 +52,30 @@ impl TrainClips {
         match self {
             Self::Unlabeled { dataset, .. } => dataset.len(),
             Self::Labeled { labeled, .. } => labeled.train().len(),
+            Self::Arrays(clips) => clips.len(),
         }
     }
 
-    /// The whole list that they are of.
-    pub fn clips(&self) -> &Clips {
+    /// The whole list that they are of; none of arrays.
+    pub fn clips(&self) -> Option<&Clips> {
         match self {
-            Self::Unlabeled { dataset, .. } => dataset.clips(),
-            Self::Labeled { labeled, .. } => labeled.dataset().clips(),
+            Self::Unlabeled { dataset, .. } => Some(dataset.clips()),
+            Self::Labeled { labeled, .. } => Some(labeled.dataset().clips()),
+            Self::Arrays(_) => None,
         }
+    }
+
+    /// A hash of the list that they are of, or of what arrays hold.
+    pub(crate) fn digest(&self) -> String {
+        match self {
+            Self::Arrays(clips) => clips.digest(),
+            _ => self.clips().map_or_else(String::new, Clips::digest),
+        }
+    }
+
+    /// What a clip is called: its name in the list, or the number of its row.
+    pub(crate) fn id(&self, clip: usize) -> String {
+        self.clips().map_or_else(|| clip.to_string(), |clips| clips.id(clip).to_owned())
     }
 
     /// The modalities of their batches.
@@ -64,12 +83,22 @@ impl TrainClips {
         match self {
             Self::Unlabeled { dataset, .. } => dataset.views().keys().copied().collect(),
             Self::Labeled { labeled, .. } => labeled.modalities().to_vec(),
+            Self::Arrays(clips) => clips.modalities(),
         }
     }
 
     /// Whether their batches have labels.
     pub fn are_labeled(&self) -> bool {
-        matches!(self, Self::Labeled { .. })
+        match self {
+            Self::Unlabeled { .. } => false,
+            Self::Labeled { .. } => true,
+            Self::Arrays(clips) => clips.are_labeled(),
+        }
+    }
+
+    /// Whether their batches have augmented views with their vectors.
+    pub fn are_augmented(&self) -> bool {
+        matches!(self, Self::Unlabeled { .. })
     }
 
     /// The order of every epoch, of this rank's clips, in batches of which each rank has its share of `batch`.
@@ -86,7 +115,9 @@ impl TrainClips {
             Self::Labeled { weights: Some(weights), .. } => {
                 Sampler::weighted(seed, weights.clone(), batch)
             }
-            Self::Labeled { labeled, .. } => Sampler::new(seed, labeled.train().len(), batch),
+            Self::Labeled { weights: None, .. } | Self::Arrays(_) => {
+                Sampler::new(seed, self.len(), batch)
+            }
         };
         sampler.split(rank, size)
     }
@@ -110,6 +141,7 @@ impl TrainClips {
                 let loader = LabeledLoader::resume(labeled.clone(), pass, *options);
                 BatchIter::Labeled(loader.context(feeding)?)
             }
+            Self::Arrays(clips) => BatchIter::Arrays(clips.clone().batches(pass)),
         })
     }
 }
@@ -121,6 +153,7 @@ impl Iterator for BatchIter {
         match self {
             Self::Unlabeled(loader) => Some(loader.next()?.map(HostBatch::Unlabeled)),
             Self::Labeled(loader) => Some(loader.next()?.map(HostBatch::Labeled)),
+            Self::Arrays(batches) => Some(Ok(HostBatch::Arrays(batches.next()?))),
         }
     }
 }

@@ -4,7 +4,6 @@ use std::fs;
 use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
-use equiav_data::Clips;
 use equiav_torch::{Group, GroupError, ProcessRole, Reduce, Solo, Timeouts};
 use tch::{Device, Kind, Tensor};
 
@@ -113,13 +112,12 @@ impl World {
         Ok(())
     }
 
-    /// Makes sure that all see the same clips in every one of the `lists`, by name.
+    /// Makes sure that all see the same clips in every one of the `lists`, by name and hash.
     pub(crate) fn ensure_same_lists<'a>(
         &self,
-        lists: impl Iterator<Item = (&'a str, &'a Clips)>,
+        lists: impl Iterator<Item = (&'a str, String)>,
     ) -> anyhow::Result<()> {
-        let own: Vec<String> =
-            lists.map(|(name, clips)| format!("{name}: {}", clips.digest())).collect();
+        let own: Vec<String> = lists.map(|(name, digest)| format!("{name}: {digest}")).collect();
         let all = self.group.gather_text(&own.join("\n"), "lists of clips")?;
         for (rank, theirs) in all.iter().enumerate() {
             let differs = |(own, theirs): &(&String, &str)| own.as_str() != *theirs;

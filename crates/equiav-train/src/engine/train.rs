@@ -97,7 +97,8 @@ fn ensure_needs<M: Method>(method: &M, clips: &RunClips) -> anyhow::Result<()> {
         bail!("the method needs {missing} views, and the clips have none");
     }
     ensure!(!needs.labels || labeled, "the method needs labels, and the clips have none");
-    ensure!(!needs.augmented || !labeled, "the method needs augmented views with their vectors");
+    let augmented = clips.train.are_augmented();
+    ensure!(!needs.augmented || augmented, "the method needs augmented views with their vectors");
     Ok(())
 }
 

@@ -24,7 +24,7 @@ use crate::engine::{Gather, Gathered, Method, Named, Needs, StepContext, Term};
 use crate::eval::retrieval;
 use crate::metrics::Metrics;
 use crate::model::Network;
-use crate::recipe::Settings;
+use crate::recipe::{Settings, pairs};
 
 /// The rows that name a temperature which is learned.
 const TEMPERATURE: &str = "temperature";
@@ -119,7 +119,8 @@ impl Method for EquiAv {
                 terms.push(Term::contrast(format!("intra_{modality}"), contrast));
             }
         }
-        for (name, [a, b]) in pairs(self.network.branches.keys().copied()) {
+        let modalities: Vec<Modality> = self.network.branches.keys().copied().collect();
+        for (name, [a, b]) in pairs(&modalities) {
             let (a, b) = (format!("inter_{a}"), format!("inter_{b}"));
             let contrast = info_nce(&own[&a], &own[&b], &all.keys(&a, &b), tau, chunk);
             terms.push(Term::contrast(name, contrast));
@@ -129,8 +130,10 @@ impl Method for EquiAv {
     }
 
     fn term_names(&self) -> Vec<String> {
-        let intra = self.network.branches.keys().map(|modality| format!("intra_{modality}"));
-        intra.chain(["inter", positives::TERM].map(str::to_owned)).collect()
+        let modalities: Vec<Modality> = self.network.branches.keys().copied().collect();
+        let inter = pairs(&modalities).into_iter().map(|(name, _)| name);
+        let intra = modalities.iter().map(|modality| format!("intra_{modality}"));
+        inter.chain(intra).chain([positives::TERM.to_owned()]).collect()
     }
 
     fn measures(&self, own: &Named) -> Named {
@@ -144,16 +147,6 @@ impl Method for EquiAv {
         let lists = lists.lists.iter().map(|list| Ok((&one(list)?).into()));
         Ok(Metrics { lists: lists.collect::<anyhow::Result<_>>()? })
     }
-}
-
-/// Every pair of `modalities`, with the name of its term: `inter` of two, `inter_A_B` of more.
-fn pairs(modalities: impl Iterator<Item = Modality>) -> Vec<(String, [Modality; 2])> {
-    let all: Vec<Modality> = modalities.collect();
-    let after = |(place, a): (usize, &Modality)| {
-        let name = |b| if all.len() == 2 { "inter".to_owned() } else { format!("inter_{a}_{b}") };
-        all[place + 1..].iter().map(|b| (name(b), [*a, *b])).collect::<Vec<_>>()
-    };
-    all.iter().enumerate().flat_map(after).collect()
 }
 
 /// The inputs of one modality as its branch takes them.

@@ -19,7 +19,7 @@ use crate::clips::{DeviceBatch, EvaluationLists};
 use crate::engine::{Gathered, Method, Named, Needs, StepContext, Term, seeded};
 use crate::metrics::{ListMetrics, Metric, Metrics};
 use crate::model;
-use crate::recipe::{Mode, input_size, suffix};
+use crate::recipe::{input_size, inputs, suffix};
 use crate::run_dir::checkpoint;
 use crate::run_dir::lock::CHECKPOINTS;
 pub use settings::{MaeRecipe, MaeSettings};
@@ -45,13 +45,19 @@ impl Mae {
         let one = |(modality, kind): (Modality, InputKind)| {
             let (channels, ..) = kind.shape(&recipe.front_end);
             let input = (input_size(&recipe.front_end, kind), channels as i64);
-            let sizes = (encoder, decoder);
+            let own = recipe.modality.get(&modality).and_then(|table| table.encoder.as_ref());
+            let sizes = (own.unwrap_or(encoder), decoder);
             let root = store.root();
-            let made =
-                MaskedAutoencoder::new(&root, suffix(modality), input, sizes, *normalize_patches);
+            let made = MaskedAutoencoder::new(
+                &root,
+                suffix(&recipe.modality, modality),
+                input,
+                sizes,
+                *normalize_patches,
+            );
             Ok((modality, made?))
         };
-        let inputs = Mode::Multimodal.inputs();
+        let inputs = inputs(&recipe.modality);
         let autoencoders =
             seeded(recipe.seed, || inputs.into_iter().map(one).collect::<anyhow::Result<_>>())?;
         Ok(Self { store, autoencoders, recipe: recipe.clone() })
@@ -71,7 +77,13 @@ impl Mae {
         checkpoint::load_for_use(&newest, &trained.store)?;
         let encoders = nn::VarStore::new(Device::Cpu);
         let MaeSettings { encoder, .. } = &recipe.method;
-        model::encoders(encoder, &recipe.front_end, recipe.seed, &encoders.root());
+        model::encoders(
+            &recipe.modality,
+            encoder,
+            &recipe.front_end,
+            recipe.seed,
+            &encoders.root(),
+        );
         let weights = Weights::new(trained.store.variables().into_iter().collect());
         import_encoders(&encoders, &weights)?;
         let mut config = ModelConfig::new(BTreeMap::new());
@@ -105,7 +117,7 @@ impl Mae {
 
 impl Method for Mae {
     fn needs(&self) -> Needs {
-        Needs { modalities: Modality::AUDIO_VISUAL.to_vec(), ..Needs::default() }
+        Needs { modalities: self.autoencoders.keys().copied().collect(), ..Needs::default() }
     }
 
     fn variables(&self) -> &nn::VarStore {

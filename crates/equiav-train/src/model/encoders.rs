@@ -8,11 +8,12 @@ use equiav_models::{Encoder, EncoderConfig};
 use tch::nn;
 
 use crate::engine::seeded;
-use crate::recipe::{Mode, input_size, suffix};
+use crate::recipe::{Modalities, input_size, inputs, suffix};
 
-/// An encoder of `config` for each modality's inputs under `front_end`, with weights drawn from `seed`; their variables
-/// go under `root` and carry the published names.
+/// An encoder for the inputs of each of a recipe's `modalities` under `front_end`, of its own configuration or of
+/// `config`, with weights drawn from `seed`; their variables go under `root` and carry the published names.
 pub fn encoders(
+    modalities: &Modalities,
     config: &EncoderConfig,
     front_end: &FrontEnd,
     seed: u64,
@@ -20,7 +21,8 @@ pub fn encoders(
 ) -> BTreeMap<Modality, Encoder> {
     let encoder = |(modality, kind): (Modality, InputKind)| {
         let input = input_size(front_end, kind);
-        (modality, config.build(root, suffix(modality), input))
+        let own = modalities.get(&modality).and_then(|table| table.encoder.as_ref());
+        (modality, own.unwrap_or(config).build(root, suffix(modalities, modality), input))
     };
-    seeded(seed, || Mode::Multimodal.inputs().into_iter().map(encoder).collect())
+    seeded(seed, || inputs(modalities).into_iter().map(encoder).collect())
 }

@@ -30,6 +30,8 @@ const NEEDED: [&str; 11] = [
     "evaluation",
 ];
 
+/// What a recipe may do without, and an export then lacks.
+const OPTIONAL: &str = "modality";
 /// The section of a recipe that says on what and how it computes; older exports have it.
 const COMPUTE: &str = "compute";
 /// What of it decides an embedding, with the values of exports that do not say.
@@ -69,7 +71,7 @@ pub(crate) fn recipe(config: &ModelConfig) -> anyhow::Result<(Recipe, u64)> {
     }
     let epoch = sections.remove(EPOCH).and_then(|epoch| epoch.as_u64()).unwrap_or(0);
     // Others may add notes of their own to the file.
-    sections.retain(|key, _| NEEDED.contains(&key.as_str()));
+    sections.retain(|key, _| NEEDED.contains(&key.as_str()) || key == OPTIONAL);
     sections.insert(COMPUTE.to_owned(), compute(&config.extra));
     let settings: Settings = serde_path_to_error::deserialize(Value::Object(sections))
         .map_err(|error| anyhow::anyhow!("`{}`: {}", error.path(), error.inner()))?;

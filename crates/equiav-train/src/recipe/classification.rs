@@ -184,7 +184,7 @@ impl Finetune {
     pub fn classifier(&self, classes: usize) -> ClassifierConfig {
         let trunk = |(modality, kind): (Modality, InputKind)| {
             let trunk = TrunkConfig {
-                suffix: suffix(modality).to_owned(),
+                suffix: suffix(&BTreeMap::new(), modality).to_owned(),
                 input: input_size(&self.front_end, kind),
                 encoder: self.model.encoder.clone(),
             };

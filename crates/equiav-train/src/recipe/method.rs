@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use anyhow::ensure;
-use equiav_augment::Profile;
+use equiav_augment::{Modality, Profile};
 use equiav_frontend::FrontEnd;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Augment, Compute, Data, Evaluation, Optimizer, RunConfig, Sections, Shared};
+use super::modality::{self, ModalitySettings};
+use super::{Augment, Compute, Data, Evaluation, Families, Optimizer, RunConfig, Sections, Shared};
 
 /// Everything that decides a run of a method that has the section `[method]` to itself.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -28,6 +29,9 @@ pub struct MethodSettings<S> {
     pub front_end: FrontEnd,
     /// The augmentations of each modality.
     pub augment: Augment,
+    /// What each modality is made of, by name; `audio` and `visual` are there without a table.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub modality: BTreeMap<Modality, ModalitySettings>,
     /// The method's own.
     pub method: S,
     /// The weights of its terms.
@@ -39,6 +43,39 @@ pub struct MethodSettings<S> {
     pub run: RunConfig,
     /// What is measured on held-out clips.
     pub evaluation: Evaluation,
+}
+
+/// Everything that decides a run of a method with arrays for clips: no files are read.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArraySettings<S> {
+    /// What the run is called; its default folder is `runs/NAME`.
+    pub name: String,
+    /// The seed of every random stream.
+    pub seed: u64,
+    /// Where tensors live and how they are computed.
+    pub compute: Compute,
+    /// The method's own.
+    pub method: S,
+    /// The weights of its terms.
+    #[serde(default)]
+    pub objective: TermWeights,
+    /// AdamW, its schedule, clipping, and the EMA of the weights.
+    pub optimizer: Optimizer,
+    /// How long the run is and what it keeps.
+    pub run: RunConfig,
+    /// When the method measures, and by what the best epoch is chosen.
+    pub evaluation: EvaluationSchedule,
+}
+
+/// When a method measures, and by what the best epoch is chosen.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct EvaluationSchedule {
+    /// Epochs between two measurements; the last epoch is always measured.
+    pub every: u64,
+    /// The metric that the best epoch is chosen by.
+    pub best: String,
 }
 
 /// The weights of the terms of the loss.
@@ -53,9 +90,7 @@ pub struct TermWeights {
 impl<S: Clone + DeserializeOwned + Serialize> Sections for MethodSettings<S> {
     fn check(&self) -> anyhow::Result<()> {
         self.augment.check()?;
-        for (name, weight) in &self.objective.weights {
-            ensure!(weight.is_finite(), "objective.weights.{name} = {weight}: expected a number");
-        }
+        self.objective.check()?;
         self.data.check()?;
         self.evaluation.check()?;
         self.shared().check()
@@ -74,7 +109,37 @@ impl<S: Clone + DeserializeOwned + Serialize> Sections for MethodSettings<S> {
         }
     }
 
-    fn augment_mut(&mut self) -> Option<&mut Augment> {
-        Some(&mut self.augment)
+    fn resolve(&mut self, families: &Families) -> anyhow::Result<()> {
+        modality::check(&self.modality)?;
+        self.augment.resolve(&self.modality, families)
+    }
+}
+
+impl TermWeights {
+    fn check(&self) -> anyhow::Result<()> {
+        for (name, weight) in &self.weights {
+            ensure!(weight.is_finite(), "objective.weights.{name} = {weight}: expected a number");
+        }
+        Ok(())
+    }
+}
+
+impl<S: Clone + DeserializeOwned + Serialize> Sections for ArraySettings<S> {
+    fn check(&self) -> anyhow::Result<()> {
+        self.objective.check()?;
+        self.shared().check()
+    }
+
+    fn shared(&self) -> Shared<'_> {
+        Shared {
+            seed: self.seed,
+            compute: &self.compute,
+            optimizer: &self.optimizer,
+            run: &self.run,
+            weights: Some(&self.objective.weights),
+            pairwise: false,
+            evaluate_every: self.evaluation.every,
+            best: &self.evaluation.best,
+        }
     }
 }

@@ -3,10 +3,22 @@
 use std::collections::BTreeMap;
 
 use anyhow::ensure;
+use equiav_augment::Modality;
 use equiav_models::{AugmentedPositives, Inter, Intra};
 use serde::{Deserialize, Serialize};
 
 use super::positive;
+
+/// Every pair of `modalities` with the name of its term: `inter` of two, `inter_A_B` of more.
+pub(crate) fn pairs(modalities: &[Modality]) -> Vec<(String, [Modality; 2])> {
+    let two = modalities.len() == 2;
+    let name = |a, b| if two { "inter".to_owned() } else { format!("inter_{a}_{b}") };
+    let after = |(place, a): (usize, &Modality)| {
+        let others = modalities[place + 1..].iter();
+        others.map(|b| (name(*a, *b), [*a, *b])).collect::<Vec<_>>()
+    };
+    modalities.iter().enumerate().flat_map(after).collect()
+}
 
 /// The losses.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -27,7 +39,8 @@ pub struct Objective {
     pub temperature: f64,
     /// Whether the temperature is learned, starting from that value.
     pub learn_temperature: bool,
-    /// The weight of each term by its name: `inter`, `intra_audio`, `intra_visual`, `inter_augmented`.
+    /// The weight of each term by its name: `inter`, `intra_audio`, `intra_visual`, `inter_augmented`; of more than two
+    /// modalities `inter_A_B` of each pair.
     pub weights: BTreeMap<String, f64>,
     /// Rows of similarities in memory at a time, so that it grows with the batch and not with its
     /// square; absent, all of them.

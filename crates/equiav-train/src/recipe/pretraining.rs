@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
-use equiav_augment::{AudioAugment, ChainError, Modality, Profile, VisualAugment};
-use equiav_data::audio_visual;
+use equiav_augment::{Modality, Profile};
 use equiav_frontend::{FrontEnd, InputAugment, InputKind};
 use equiav_models::{BranchConfig, EncoderConfig, HeadConfig, InputConfig, PredictorConfig};
 use serde::{Deserialize, Serialize};
 
-use super::{Compute, Families, Objective, Optimizer, RunConfig, Source, positive, suggest};
+use super::modality::{self, ModalitySettings};
+use super::{Augment, Compute, Objective, Optimizer, RunConfig, Source, positive};
 
 /// Everything that decides a run.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -31,6 +31,9 @@ pub struct Settings {
     pub front_end: FrontEnd,
     /// The augmentations of each modality.
     pub augment: Augment,
+    /// What each modality is made of, by name; `audio` and `visual` are there without a table.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub modality: BTreeMap<Modality, ModalitySettings>,
     /// Sizes of the networks.
     pub model: Model,
     /// The losses.
@@ -58,16 +61,6 @@ pub struct Data {
     pub cache_mb: usize,
     /// The share of unreadable clips above which the run stops.
     pub max_unreadable: f64,
-}
-
-/// The augmentations of each modality.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Augment {
-    /// On the spectrogram.
-    pub audio: AudioAugment,
-    /// On the frame.
-    pub visual: VisualAugment,
 }
 
 /// Sizes of the networks, the same for both modalities.
@@ -131,47 +124,6 @@ pub fn input_size(front_end: &FrontEnd, kind: InputKind) -> InputConfig {
     InputConfig { height: height as i64, width: width as i64 }
 }
 
-/// The ending of the parameter names of `modality`: as published `a` and `v`, else the whole name.
-pub(crate) fn suffix(modality: Modality) -> &'static str {
-    match modality {
-        Modality::AUDIO => "a",
-        Modality::VISUAL => "v",
-        other => other.name(),
-    }
-}
-
-impl Augment {
-    /// What is made of a clip under the name of each modality, and how that is augmented.
-    pub fn views(&self) -> BTreeMap<Modality, InputAugment> {
-        audio_visual(self.audio.clone(), self.visual.clone())
-    }
-
-    /// Refuses tables that are no family of augmentations.
-    ///
-    /// # Errors
-    ///
-    /// If there is one; the message names it and the nearest that is.
-    pub fn check(&self) -> anyhow::Result<()> {
-        self.audio.check().map_err(refused(Modality::AUDIO))?;
-        self.visual.check().map_err(refused(Modality::VISUAL))
-    }
-
-    /// Turns tables of families that other crates bring into families.
-    ///
-    /// # Errors
-    ///
-    /// As [`check`](Self::check), of tables that no registry knows; or if a family's settings make no sense.
-    pub fn resolve(&mut self, families: &Families) -> anyhow::Result<()> {
-        self.audio.resolve(&families.audio).map_err(refused(Modality::AUDIO))?;
-        self.visual.resolve(&families.visual).map_err(refused(Modality::VISUAL))
-    }
-}
-
-/// Says of which modality a chain was refused, and names the nearest known key.
-fn refused(modality: Modality) -> impl Fn(ChainError) -> anyhow::Error {
-    move |error| suggest::explain(&format!("augment.{modality}.{}", error.key), &error.message)
-}
-
 impl Settings {
     /// The network of each modality, as the recipe asks for it.
     pub fn branches(&self) -> BTreeMap<Modality, BranchConfig> {
@@ -181,12 +133,13 @@ impl Settings {
     }
 
     fn branch(&self, modality: Modality, view: &InputAugment) -> BranchConfig {
+        let own = self.modality.get(&modality).cloned().unwrap_or_default();
         BranchConfig {
-            suffix: suffix(modality).to_owned(),
+            suffix: modality::suffix(&self.modality, modality).to_owned(),
             input: input_size(&self.front_end, view.kind()),
             vector: view.len() as i64,
-            encoder: self.model.encoder.clone(),
-            predictor: self.model.predictor.clone(),
+            encoder: own.encoder.unwrap_or_else(|| self.model.encoder.clone()),
+            predictor: own.predictor.unwrap_or_else(|| self.model.predictor.clone()),
             intra_head: self.model.intra_head.clone(),
             inter_head: self.model.inter_head.clone(),
             augmented_positives: self.objective.augmented_positives,

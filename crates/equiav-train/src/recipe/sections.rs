@@ -7,9 +7,9 @@ use equiav_augment::{FamilyRegistry, Image, Spectrogram};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::modality;
 use super::{
-    Augment, BUILT_IN, BUILT_IN_FINETUNE, Compute, Finetune, Optimizer, RunConfig, Settings,
-    positive,
+    BUILT_IN, BUILT_IN_FINETUNE, Compute, Finetune, Optimizer, RunConfig, Settings, positive,
 };
 
 /// Everything that decides one kind of run, as its recipe holds it.
@@ -27,9 +27,15 @@ pub trait Sections: Clone + DeserializeOwned + Serialize {
     /// The sections that the engine reads, whatever is trained.
     fn shared(&self) -> Shared<'_>;
 
-    /// The augmentations, of which families may come from other crates; none where a recipe has no such chains.
-    fn augment_mut(&mut self) -> Option<&mut Augment> {
-        None
+    /// Settles what only the whole recipe decides: augmentations of modalities that it names, and of `families` that
+    /// other crates bring. A recipe without such chains has nothing to settle.
+    ///
+    /// # Errors
+    ///
+    /// If a chain's settings make no sense.
+    fn resolve(&mut self, families: &Families) -> anyhow::Result<()> {
+        let _ = families;
+        Ok(())
     }
 }
 
@@ -96,8 +102,9 @@ impl Sections for Settings {
         }
     }
 
-    fn augment_mut(&mut self) -> Option<&mut Augment> {
-        Some(&mut self.augment)
+    fn resolve(&mut self, families: &Families) -> anyhow::Result<()> {
+        modality::check(&self.modality)?;
+        self.augment.resolve(&self.modality, families)
     }
 }
 

@@ -9,7 +9,7 @@ use equiav_train::engine::TrainState;
 use equiav_train::methods::equiav::EquiAv;
 use equiav_train::recipe::Sections;
 use equiav_train::{
-    Callback, NoOp, Override, PretrainSummary, Recipe, RunOptions, StopSignal, World,
+    Callback, Event, NoOp, Override, PretrainSummary, Recipe, RunOptions, StopSignal, World,
 };
 use serde_json::Value;
 use tch::{Device, Tensor};
@@ -107,4 +107,27 @@ pub(crate) fn pretrain(
 
 pub(crate) fn run(recipe: &Recipe, out: &Path) -> anyhow::Result<PretrainSummary> {
     pretrain(recipe, out, &StopSignal::never(), &mut NoOp)
+}
+
+/// A watcher that ends the run by a panic at its `n`-th update, as a crash would.
+pub(crate) struct CrashAt(pub(crate) u64);
+
+impl Callback for CrashAt {
+    fn on_event(&mut self, event: &Event) {
+        if let Event::Step(report) = event {
+            assert!(report.step != self.0, "crash on purpose");
+        }
+    }
+}
+
+/// A watcher that asks the run to stop at its `n`-th step.
+pub(crate) struct StopAt<'a>(pub(crate) u64, pub(crate) &'a StopSignal);
+
+impl Callback for StopAt<'_> {
+    fn on_event(&mut self, event: &Event) {
+        match event {
+            Event::Step(report) if report.step == self.0 => self.1.request(15),
+            _ => {}
+        }
+    }
 }

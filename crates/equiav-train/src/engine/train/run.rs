@@ -168,8 +168,7 @@ impl<'a, M: Method> Run<'a, M> {
 
     /// What is to be said of an update that was not made.
     fn describe_skipped(&self, report: &StepReport) -> anyhow::Result<String> {
-        let clips = self.clips.train.clips();
-        let ids: Vec<&str> = report.clips.iter().map(|clip| clips.id(*clip)).collect();
+        let ids: Vec<String> = report.clips.iter().map(|clip| self.clips.train.id(*clip)).collect();
         let group = &self.state.world.group;
         let ids = group.gather_text(&ids.join(", "), "clips skipped")?.join(", ");
         Ok(format!("step {} is skipped: {} (clips {ids})", report.step, report.trouble()))

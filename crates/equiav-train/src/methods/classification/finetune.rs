@@ -52,7 +52,7 @@ pub fn finetune(
         let LabeledClips { train, validation, test } = LabeledClips::prepare(recipe, callback)?;
         world.group.await_all("corpus")?;
         world.ensure_same_lists(
-            test.iter().map(|list| (&*list.name, list.labeled.dataset().clips())),
+            test.iter().map(|list| (&*list.name, list.labeled.dataset().clips().digest())),
         )?;
         lists = test;
         let network = Labeler::new(recipe, train.targets().count(), device);

@@ -11,13 +11,13 @@ const RENAMED: [(&str, &str); 4] = [
 ];
 
 /// The present name of the dotted `key`.
-pub(super) fn present(key: &str) -> &str {
+pub(in crate::recipe) fn present(key: &str) -> &str {
     RENAMED.iter().find(|(old, _)| *old == key).map_or(key, |(_, new)| new)
 }
 
 /// Gives every key of `recipe` its present name; where both names stand there, the old one stays, to be refused
 /// as unknown.
-pub(super) fn rename(recipe: &mut Table) {
+pub(in crate::recipe) fn rename(recipe: &mut Table) {
     for (old, new) in RENAMED {
         let (Some((section, old)), Some((_, new))) = (old.split_once('.'), new.split_once('.'))
         else {
