@@ -110,7 +110,7 @@ impl Pretrained {
 
     /// Channels of a token.
     pub fn width(&self) -> i64 {
-        self.branches[Modality::AUDIO.name()].config().encoder.width
+        self.branches[Modality::AUDIO.name()].encoder().width()
     }
 
     /// The features of one channel of sound, in [-1, 1], at `rate` Hz. What is longer than the front end's window is

@@ -23,5 +23,5 @@ pub(crate) use schedule::within as schedule_within;
 pub use signals::StopSignal;
 pub use step::{Position, step};
 pub use terms::Terms;
-pub use train::{RunOptions, TrainedRun, train};
+pub use train::{RunOptions, SPREAD, TrainedRun, spread, train};
 pub use train_state::TrainState;

@@ -5,6 +5,7 @@ pub mod embeddings;
 mod equivariance;
 pub mod gallery;
 pub mod localize;
+pub mod online;
 mod probe;
 pub mod ranking;
 pub mod retrieval;

@@ -128,7 +128,9 @@ pub trait Method {
         Vec::new()
     }
 
-    /// Numbers that are logged beside the terms, each `[]`; computed without gradient.
+    /// Numbers that are logged beside the terms, each `[]`; computed without gradient. Those called `spread_NAME`, as
+    /// [`spread`](super::spread) has them, are watched: a run of which one stays 0 for a twentieth of its steps has
+    /// collapsed and ends there.
     fn measures(&self, own: &Named) -> Named {
         let _ = own;
         Named::new()

@@ -1,5 +1,6 @@
 //! A run of any method: a folder that is opened or resumed, steps, evaluations, checkpoints.
 
+mod collapse;
 mod run;
 
 use std::fs::File;
@@ -16,6 +17,7 @@ use crate::clips::RunClips;
 use crate::distributed::{World, device};
 use crate::recipe::{Checked, Sections, Shared};
 use crate::run_dir::{State, lock};
+pub use collapse::{SPREAD, spread};
 use run::Run;
 
 /// Where and with whom a run trains.

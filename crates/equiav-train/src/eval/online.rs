@@ -1,17 +1,50 @@
 //! What is measured of embeddings while training, from those that retrieval has made anyway: how many directions they
 //! use, and what their neighbors and a linear map tell of classes.
 
+use equiav_augment::Modality;
+use equiav_data::Clips;
 use ndarray::Array2;
 use tch::{Device, Kind, Tensor};
 
+use crate::eval::embeddings::Embedded;
 use crate::metrics::Metric;
 
 /// How many neighbors vote.
 const NEIGHBORS: i64 = 10;
 /// Parts of which each is told by what was learned on the others.
 const FOLDS: i64 = 2;
+/// Rows that are looked at, the first ones: neighbors take memory by their square.
+const MOST_ROWS: usize = 4096;
 /// The penalty of the linear map for each clip that it learns from; features have variance 1.
 const PENALTY: f64 = 0.1;
+
+/// What is measured of `embedded`, the embeddings of `clips`: `rank_me` of each modality, and where clips have one label
+/// each, `knn_top1` and `linear_top1`.
+///
+/// # Errors
+///
+/// If libtorch fails.
+pub(crate) fn metrics(embedded: &Embedded, clips: &Clips) -> anyhow::Result<Vec<Metric>> {
+    let mut names: Vec<&str> = Vec::new();
+    let mut class = |clip: &usize| {
+        let [label] = clips.labels(*clip)[..] else { return None };
+        let known = names.iter().position(|name| *name == label);
+        Some(known.unwrap_or_else(|| {
+            names.push(label);
+            names.len() - 1
+        }))
+    };
+    let named: Vec<Option<usize>> = embedded.clips.iter().map(&mut class).collect();
+    let of = |(modality, rows): (&Modality, &Array2<f32>)| {
+        let rank = Metric::new("rank_me", rank_me(rows)?);
+        let all = [rank].into_iter().chain(classes(rows, &named)?);
+        let path =
+            |metric: Metric| Metric { name: format!("{modality}/{}", metric.name), ..metric };
+        Ok(all.map(path).collect::<Vec<_>>())
+    };
+    let each: Vec<Vec<Metric>> = embedded.rows.iter().map(of).collect::<anyhow::Result<_>>()?;
+    Ok(each.concat())
+}
 
 /// RankMe (Garrido et al., arXiv 2210.02885): the exponential of the entropy of the singular values, from 1 for a single
 /// direction to `min(n, width)` for equal ones.
@@ -28,7 +61,8 @@ const PENALTY: f64 = 0.1;
 ///
 /// If libtorch fails, as where a value is not finite.
 pub fn rank_me(rows: &Array2<f32>) -> anyhow::Result<f64> {
-    let singular = tensor(rows).f_linalg_svdvals("")?;
+    let first = tensor(rows).narrow(0, 0, rows.nrows().min(MOST_ROWS) as i64);
+    let singular = Tensor::f_linalg_svdvals(&first, "")?;
     let share = &singular / singular.sum(Kind::Double).clamp_min(f64::MIN_POSITIVE) + 1e-7;
     let entropy = -(&share * share.log()).sum(Kind::Double);
     Ok(entropy.exp().double_value(&[]))
@@ -41,10 +75,14 @@ pub fn rank_me(rows: &Array2<f32>) -> anyhow::Result<f64> {
 /// # Errors
 ///
 /// If libtorch fails.
-pub(super) fn classes(rows: &Array2<f32>, classes: &[Option<usize>]) -> anyhow::Result<Vec<Metric>> {
+pub(super) fn classes(
+    rows: &Array2<f32>,
+    classes: &[Option<usize>],
+) -> anyhow::Result<Vec<Metric>> {
     let known: Vec<(i64, i64)> = classes
         .iter()
         .enumerate()
+        .take(MOST_ROWS)
         .filter_map(|(row, class)| Some((row as i64, (*class)? as i64)))
         .collect();
     let (places, named): (Vec<i64>, Vec<i64>) = known.into_iter().unzip();
@@ -57,10 +95,18 @@ pub(super) fn classes(rows: &Array2<f32>, classes: &[Option<usize>]) -> anyhow::
     let (unit, named) = (rows / length, Tensor::from_slice(&named));
     let one_hot = named.one_hot(count).to_kind(Kind::Double);
     let right = |scores: &Tensor, named: &Tensor| {
-        scores.argmax(1, false).eq_tensor(named).to_kind(Kind::Double).mean(Kind::Double).double_value(&[])
+        scores
+            .argmax(1, false)
+            .eq_tensor(named)
+            .to_kind(Kind::Double)
+            .mean(Kind::Double)
+            .double_value(&[])
     };
     let knn = right(&neighbors(&unit, &one_hot)?, &named);
-    Ok(vec![Metric::new("knn_top1", knn), Metric::new("linear_top1", linear(&unit, &one_hot, &named, right)?)])
+    Ok(vec![
+        Metric::new("knn_top1", knn),
+        Metric::new("linear_top1", linear(&unit, &one_hot, &named, right)?),
+    ])
 }
 
 /// The votes of each row's nearest others, by cosine, `[n, classes]`.
@@ -86,7 +132,8 @@ fn linear(
     let fold = Tensor::arange(n, (Kind::Int64, Device::Cpu)).remainder(FOLDS);
     let mut sum = 0.0;
     for part in 0..FOLDS {
-        let [own, others] = [fold.eq(part), fold.ne(part)].map(|which| which.nonzero().squeeze_dim(1));
+        let [own, others] =
+            [fold.eq(part), fold.ne(part)].map(|which| which.nonzero().squeeze_dim(1));
         let pick = |all: &Tensor, places: &Tensor| all.index_select(0, places);
         let (x, y) = (pick(unit, &others), pick(one_hot, &others));
         let mean = x.mean_dim([0i64].as_slice(), true, Kind::Double);
@@ -96,7 +143,8 @@ fn linear(
         let identity = Tensor::eye(x.size()[1], (Kind::Double, Device::Cpu));
         let gram = x.tr().f_matmul(&x)? + identity * (PENALTY * x.size()[0] as f64);
         let map = Tensor::f_linalg_solve(&gram, &x.tr().f_matmul(&y)?, true)?;
-        let scores = standard(pick(unit, &own)).f_matmul(&map)? + y.mean_dim([0i64].as_slice(), true, Kind::Double);
+        let scores = standard(pick(unit, &own)).f_matmul(&map)?
+            + y.mean_dim([0i64].as_slice(), true, Kind::Double);
         sum += right(&scores, &pick(named, &own)) * own.size()[0] as f64;
     }
     Ok(sum / n as f64)
@@ -121,9 +169,11 @@ mod tests {
     #[test]
     fn directions_are_counted() {
         let rank = |rows: Array2<f32>| rank_me(&rows).expect("finite");
-        let even = Array2::from_shape_fn((8, 4), |(row, column)| f32::from(u8::from(row % 4 == column)));
+        let even =
+            Array2::from_shape_fn((8, 4), |(row, column)| f32::from(u8::from(row % 4 == column)));
         assert!((rank(even) - 4.0).abs() < 1e-3);
-        let one = Array2::from_shape_fn((50, 8), |(row, column)| (row as f32 + 1.0) * column as f32);
+        let one =
+            Array2::from_shape_fn((50, 8), |(row, column)| (row as f32 + 1.0) * column as f32);
         assert!((rank(one) - 1.0).abs() < 1e-3);
         let many = rank(Array2::from_shape_fn((400, 8), |(row, column)| noise(row, column)));
         assert!(many > 7.5 && many <= 8.001, "{many}");

@@ -14,7 +14,7 @@ use crate::clips::{self, DeviceBatch, EvaluationLists};
 use crate::distributed::World;
 use crate::engine::{Named, narrowed};
 use crate::eval::embeddings::{Embedded, Variant, embed_as, embed_sharded};
-use crate::eval::ranking;
+use crate::eval::{online, ranking};
 use crate::metrics::{ListMetrics, Metric, Metrics};
 use crate::model::LoadedModel;
 use crate::model::Network;
@@ -116,7 +116,8 @@ pub fn retrieve(
     retrieve_as(Variant::of(recipe), list, dataset, network, recipe)
 }
 
-/// As [`retrieve`], each of `processes` having embedded its share; every clip counts once.
+/// As [`retrieve`], each rank having embedded its share, with what is measured of the same embeddings beside; every
+/// clip counts once.
 ///
 /// # Errors
 ///
@@ -127,11 +128,16 @@ pub(crate) fn retrieve_sharded(
     network: &Network,
     recipe: &Settings,
     world: &World,
-) -> anyhow::Result<RetrievalMetrics> {
+) -> anyhow::Result<ListMetrics> {
     let embedded = embed_sharded(dataset.clone(), network, recipe, world)?;
-    let figures =
-        || figures(Some(Variant::of(recipe)), list, dataset, embedded, &recipe.evaluation);
-    world.rank0_then_broadcast("retrieval", figures)
+    world.rank0_then_broadcast("retrieval", || {
+        let online = online::metrics(&embedded, dataset.clips())?;
+        let variant = Some(Variant::of(recipe));
+        let figures = figures(variant, list, dataset, embedded, &recipe.evaluation)?;
+        let mut metrics = ListMetrics::from(&figures);
+        metrics.values.extend(online);
+        Ok(metrics)
+    })
 }
 
 /// Measures, on every list of `lists`, how well the rows of either modality find the other's: `embed` makes of a batch

@@ -144,8 +144,7 @@ impl Method for EquiAv {
         let one = |(name, list): &(String, _)| {
             retrieval::retrieve_sharded(name, list, &self.network, &self.recipe, lists.world)
         };
-        let lists = lists.lists.iter().map(|list| Ok((&one(list)?).into()));
-        Ok(Metrics { lists: lists.collect::<anyhow::Result<_>>()? })
+        Ok(Metrics { lists: lists.lists.iter().map(one).collect::<anyhow::Result<_>>()? })
     }
 }
 

@@ -25,9 +25,16 @@ pub struct RunConfig {
     /// How many steps in a row may be skipped since their loss or gradient is not finite; one more
     /// ends the run.
     pub max_skipped: u64,
+    /// Whether a run ends whose embeddings are one for all clips for a twentieth of its steps.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub stop_collapsed: bool,
     /// Steps between two records of every variable's gradient norm; absent, none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gradient_norms_every: Option<u64>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl RunConfig {

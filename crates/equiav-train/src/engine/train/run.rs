@@ -13,6 +13,7 @@ use super::super::schedule::{self, WarmupCosine};
 use super::super::signals::StopSignal;
 use super::super::step::{Position, step};
 use super::super::train_state::TrainState;
+use super::collapse::CollapseWatch;
 use crate::callback::{Callback, Event, StepReport};
 use crate::clips::{HostBatch, RunClips};
 use crate::recipe::{RunConfig, Shared};
@@ -35,6 +36,7 @@ pub(super) struct Run<'a, M> {
     due: bool,
     /// The progress before the first of the steps that were skipped in a row.
     last_good: State,
+    collapse: CollapseWatch,
 }
 
 impl<'a, M: Method> Run<'a, M> {
@@ -86,6 +88,7 @@ impl<'a, M: Method> Run<'a, M> {
             sampler,
             checkpoint,
             due: false,
+            collapse: CollapseWatch::new(epochs * steps),
             last_good: progress.clone(),
             progress,
         })
@@ -156,7 +159,15 @@ impl<'a, M: Method> Run<'a, M> {
             loggers.step(&report)?;
         }
         let skipped = (!report.applied).then(|| self.describe_skipped(&report)).transpose()?;
+        let collapsed = self.collapse.note(&report).filter(|_| recipe.run.stop_collapsed);
         callback.on_event(&Event::Step(report));
+        if let Some(collapsed) = collapsed {
+            self.save(callback)?;
+            bail!(
+                "{collapsed}, and the run is stopped (help: a lower optimizer.lr or other objective.weights in another \
+                 --out; run.stop_collapsed = false trains on)"
+            );
+        }
         match skipped {
             Some(message) => self.note_skipped(message, callback),
             None => {

@@ -4,7 +4,7 @@ use tch::{Kind, Tensor};
 
 use crate::callback::StepReport;
 
-/// How the measures are called that are watched, see [`Method::measures`](super::Method::measures).
+/// How the measures are called that are watched, see [`Method::measures`](crate::Method::measures).
 pub const SPREAD: &str = "spread_";
 /// The spread below which embeddings count as one: all unit vectors within a hundredth of their mean.
 const LEAST: f64 = 1e-4;
@@ -40,9 +40,11 @@ impl CollapseWatch {
 
     /// Takes note of a step; says what has collapsed once that has lasted too long.
     pub(super) fn note(&mut self, report: &StepReport) -> Option<String> {
-        let spreads = report.figures.measures.iter().filter_map(|(name, value)| {
-            Some((name.strip_prefix(SPREAD)?, *value))
-        });
+        let spreads = report
+            .figures
+            .measures
+            .iter()
+            .filter_map(|(name, value)| Some((name.strip_prefix(SPREAD)?, *value)));
         let (name, least) = spreads.min_by(|a, b| a.1.total_cmp(&b.1))?;
         if least >= LEAST {
             self.lasted = 0;
@@ -103,8 +105,11 @@ mod tests {
     fn a_collapse_has_to_last() {
         let mut watch = CollapseWatch::new(100);
         let spreads = [0.5, 1e-6, 1e-6, 0.2, 1e-6, 1e-6, 1e-6, 1e-6, 1e-6];
-        let told: Vec<_> =
-            spreads.iter().zip(1..).map(|(spread, step)| watch.note(&report(step, *spread))).collect();
+        let told: Vec<_> = spreads
+            .iter()
+            .zip(1..)
+            .map(|(spread, step)| watch.note(&report(step, *spread)))
+            .collect();
         assert!(told[..8].iter().all(Option::is_none), "{told:?}");
         let message = told[8].as_ref().expect("five steps in a row are 5 %");
         assert!(message.contains("audio") && message.contains("since step 5"), "{message}");
