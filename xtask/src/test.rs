@@ -16,7 +16,7 @@ use anyhow::{Context as _, Result};
 use crate::output::out;
 use crate::setup::{self, ffmpeg};
 use crate::workspace::Workspace;
-use crate::{jpeg, process};
+use crate::{experiments, jpeg, process};
 pub(crate) use binaries::built;
 pub(crate) use numerics::run as run_numerics;
 
@@ -26,7 +26,8 @@ usage: cargo xtask test [ARGUMENTS]
 
 Sets libtorch up, fetches an FFmpeg where there is none, runs `cargo test --workspace`, the tests of equiav-data once more with libjpeg-turbo
 where cmake and nasm are found, then builds the crates in examples/ as a stranger would: two on equiav-augment alone, which must not
-reach libtorch, one that trains EquiAV with a predictor of its own, and one that trains a method of its own. ARGUMENTS go to `cargo test`; with any, the examples are left out.
+reach libtorch, one that trains EquiAV with a predictor of its own, and one that trains a method of its own; at last `cargo xtask claims --quick`.
+ARGUMENTS go to `cargo test`; with any, the examples and the claims are skipped.
 At the end stand the tests that had nothing to test on this machine, each with its reason.
 
 With --numerics: the tests that compare numbers (equiav-torch, -loss, -models, -parity and -train, but for its runs and for memory)
@@ -64,7 +65,8 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     ffmpeg::ensure()?;
     counting(workspace, workspace.cargo().args(["test", "--workspace"]), || {
         other_decoder(workspace)?;
-        examples::run(workspace)
+        examples::run(workspace)?;
+        claims(workspace)
     })
 }
 
@@ -114,6 +116,12 @@ fn other_decoder(workspace: &Workspace) -> Result<()> {
     }
     let mut cargo = workspace.cargo();
     process::run(cargo.args(["test", "--package", "equiav-data", "--features", "turbojpeg"]))
+}
+
+/// `cargo xtask claims` itself, on two variants for a few steps each.
+fn claims(workspace: &Workspace) -> Result<()> {
+    let program = workspace.target().join("debug/equiav");
+    process::run(experiments::program(workspace)?.args(["claims", "--quick", "--program"]).arg(program))
 }
 
 fn picks_packages(argument: &str) -> bool {
