@@ -121,7 +121,9 @@ fn other_decoder(workspace: &Workspace) -> Result<()> {
 /// `cargo xtask claims` itself, on two variants for a few steps each.
 fn claims(workspace: &Workspace) -> Result<()> {
     let program = workspace.target().join("debug/equiav");
-    process::run(experiments::program(workspace)?.args(["claims", "--quick", "--program"]).arg(program))
+    process::run(
+        experiments::program(workspace)?.args(["claims", "--quick", "--program"]).arg(program),
+    )
 }
 
 fn picks_packages(argument: &str) -> bool {

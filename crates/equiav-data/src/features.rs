@@ -2,6 +2,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod cache;
+pub(crate) mod config;
 pub(crate) mod dataset;
 pub(crate) mod example;
 pub(crate) mod unreadable;

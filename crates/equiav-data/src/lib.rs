@@ -28,7 +28,8 @@ pub mod sheet;
 
 pub use error::{ClipError, DataError, MediaError, is_fault_of_machine, one_line, panic_message};
 pub use features::batch::{Batch, Material, Part, PlainBatch, Replaced};
-pub use features::dataset::{Dataset, DatasetConfig, audio_visual};
+pub use features::config::{DatasetConfig, audio_visual};
+pub use features::dataset::Dataset;
 pub use features::example::{Example, ExamplePart, PlainExample};
 pub use features::unreadable::Unreadable;
 pub use io::atomic::{atomic_dir, atomic_file, atomic_write, atomic_write_locked};

@@ -7,8 +7,8 @@ use equiav_train::clips::{DeviceBatch, EvaluationLists};
 use equiav_train::engine::spread;
 use equiav_train::methods::equiav::EquiAv;
 use equiav_train::{
-    Gathered, Method, Metrics, Named, Needs, NoOp, RunOptions, StepContext, StopSignal, Term, World,
-    train,
+    Gathered, Method, Metrics, Named, Needs, NoOp, RunOptions, StepContext, StopSignal, Term,
+    World, train,
 };
 use tch::nn;
 
@@ -28,7 +28,12 @@ impl Method for Collapsing {
         self.0.embed(batch)
     }
 
-    fn terms(&mut self, own: &Named, _: &Gathered, _: &StepContext<'_>) -> anyhow::Result<Vec<Term>> {
+    fn terms(
+        &mut self,
+        own: &Named,
+        _: &Gathered,
+        _: &StepContext<'_>,
+    ) -> anyhow::Result<Vec<Term>> {
         let term = |modality: &str| {
             let rows = &own[&format!("inter_{modality}")];
             let mean = rows.mean_dim([0i64].as_slice(), true, None);
@@ -95,7 +100,9 @@ fn held_out_embeddings_are_measured_on_the_way() {
         let value = |name: &str| list.value(&format!("{modality}/{name}")).expect("a metric");
         // 16 clips lie in at most 16 directions.
         assert!((1.0..=16.0).contains(&value("rank_me")), "{}", value("rank_me"));
-        assert!((0.0..=1.0).contains(&value("knn_top1")) && (0.0..=1.0).contains(&value("linear_top1")));
+        assert!(
+            (0.0..=1.0).contains(&value("knn_top1")) && (0.0..=1.0).contains(&value("linear_top1"))
+        );
     }
     let first = &tiny::records(&out)[0];
     for modality in ["audio", "visual"] {

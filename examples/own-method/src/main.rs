@@ -51,7 +51,8 @@ fn main() -> anyhow::Result<()> {
     let run = train(&recipe, options, &mut NoOp, |device, callback| {
         let (store, clips) = (nn::VarStore::new(device), recipe.unlabeled());
         let (front, seed) = (&recipe.front_end, recipe.seed);
-        let encoders = model::encoders(&recipe.modality, &recipe.method, front, seed, &store.root());
+        let encoders =
+            model::encoders(&recipe.modality, &recipe.method, front, seed, &store.root());
         Ok((VicReg(store, encoders, recipe.evaluation.clone()), clips.prepare(&world, callback)?))
     })?;
     println!("{} steps, R@1 {:?}", run.progress.step, run.progress.metrics.score("r1"));

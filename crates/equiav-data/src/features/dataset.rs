@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use equiav_augment::random::below;
-use equiav_augment::{AudioAugment, Image, Modality, Profile, Purpose, VisualAugment, stream};
+use equiav_augment::{Image, Modality, Profile, Purpose, stream};
 use rand::Rng;
 
 use crate::error::{ClipError, DataError, MediaError};
 use crate::features::batch::{Part, PartShape, Shapes, batch_rows, blank};
 use crate::features::cache::Cache;
+use crate::features::config::DatasetConfig;
 use crate::features::example::{self, Example, ExamplePart, PlainExample, Row};
 use crate::features::unreadable::Tally;
 use crate::features::unreadable::Unreadable;
@@ -21,34 +22,6 @@ use equiav_frontend::{
     Analyzer, FrontEnd, InputAugment, InputKind, PaddedSpectrogram, Waveform, audio_input,
     image_input,
 };
-
-/// What a [`Dataset`] is made from.
-#[derive(Clone, Debug)]
-pub struct DatasetConfig {
-    /// The clips.
-    pub clips: Clips,
-    /// How they become inputs.
-    pub front_end: FrontEnd,
-    /// What is made of a clip under the name of each modality, and how that is augmented.
-    pub views: BTreeMap<Modality, InputAugment>,
-    /// How many parameter vectors are sampled for a clip's centroid, per modality.
-    pub centroid: usize,
-    /// The run's seed.
-    pub seed: u64,
-    /// How much decoded material is kept in memory, in bytes; 0 for none.
-    pub cache_bytes: usize,
-}
-
-/// Sound and picture, each under its usual name.
-pub fn audio_visual(
-    audio: AudioAugment,
-    visual: VisualAugment,
-) -> BTreeMap<Modality, InputAugment> {
-    BTreeMap::from([
-        (Modality::AUDIO, InputAugment::Spectrogram(audio)),
-        (Modality::VISUAL, InputAugment::Image(visual)),
-    ])
-}
 
 /// Clips as examples; the same clip and epoch give the same example, whoever asks and whatever is
 /// cached.

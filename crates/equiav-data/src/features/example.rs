@@ -8,7 +8,7 @@ use ndarray::{Array2, Array3, Axis};
 use rand::Rng;
 
 use crate::features::batch::Part;
-use crate::features::dataset::DatasetConfig;
+use crate::features::config::DatasetConfig;
 use crate::profiler::{self, Stage};
 use equiav_frontend::{PaddedSpectrogram, write_audio_input, write_image_input};
 
@@ -110,8 +110,8 @@ pub(crate) fn spectrogram<R: Rng>(
     write_array(&augment.sample(size, config.centroid, &mut centroid), row.centroid);
 }
 
-/// Writes the part of the frames of the plain and of the augmented view to `row`, given what draws its views and what its
-/// centroid.
+/// Writes the part of the frames of the plain and of the augmented view to `row`, given what draws its views and
+/// what its centroid.
 pub(crate) fn image<R: Rng>(
     config: &DatasetConfig,
     augment: &VisualAugment,

@@ -142,7 +142,7 @@ mod tests {
     use equiav_augment::{AudioAugment, AudioVector, VisualAugment, VisualVector};
 
     use super::*;
-    use crate::features::dataset::{DatasetConfig, audio_visual};
+    use crate::features::config::{DatasetConfig, audio_visual};
     use crate::manifest::Manifest;
     use crate::manifest::clips::Clips;
     use equiav_frontend::FrontEnd;

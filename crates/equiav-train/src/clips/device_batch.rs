@@ -50,8 +50,8 @@ pub struct Input {
 pub struct InputView {
     /// Its values, `[b, c, height, width]`, of 1 or 3 channels; of arrays `[b, ..]`, of floats or 64-bit integers.
     pub values: Tensor,
-    /// Which columns hold material, `[b, width]`, true where they do; absent, all. The others hold padding alone. Of arrays
-    /// the places along the second axis.
+    /// Which columns hold material, `[b, width]`, true where they do; absent, all. The others hold padding alone.
+    /// Of arrays the places along the second axis.
     pub material: Option<Tensor>,
 }
 

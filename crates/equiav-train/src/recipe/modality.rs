@@ -15,8 +15,8 @@ pub type Modalities = BTreeMap<Modality, ModalitySettings>;
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModalitySettings {
-    /// What is made of a clip; of `audio` a spectrogram and of `visual` an image without saying. An image of another name
-    /// shows a frame that is drawn anew.
+    /// What is made of a clip; of `audio` a spectrogram and of `visual` an image without saying. An image of
+    /// another name shows a frame that is drawn anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<InputKind>,
     /// The ending of its parameter names; absent, `a` of `audio`, `v` of `visual`, else the whole name.
