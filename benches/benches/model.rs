@@ -5,8 +5,8 @@ use std::hint::black_box;
 use criterion::{Criterion, criterion_group, criterion_main};
 use equiav_loss::{Keys, info_nce, nt_xent};
 use equiav_models::{
-    Branch, BranchConfig, BranchInput, EncoderConfig, HeadConfig, InputConfig, Inter, Intra,
-    MlpConfig, PoolConfig, PredictorConfig, ViewKind,
+    AugmentedPositives, Branch, BranchConfig, BranchInput, EncoderConfig, HeadConfig, InputConfig,
+    Inter, Intra, MlpConfig, PoolConfig, PredictorConfig, ViewKind,
 };
 use equiav_torch::{AdamW, AdamWConfig, clip_grad_norm};
 use tch::{Device, Kind, Tensor, nn};
@@ -40,6 +40,8 @@ fn branch(store: &nn::VarStore, suffix: &str, input: InputConfig) -> Branch {
         predictor: attention(),
         intra_head: head.clone(),
         inter_head: head,
+        augmented_positives: AugmentedPositives::None,
+        zero_init_predictor: false,
     };
     config.build(&store.root())
 }

@@ -10,8 +10,8 @@ use std::{env, fs};
 
 use equiav_loss::{Keys, info_nce, nt_xent};
 use equiav_models::{
-    Branch, BranchConfig, BranchInput, Embeddings, EncoderConfig, HeadConfig, InputConfig, Inter,
-    Intra, MlpConfig, PoolConfig, PredictorConfig,
+    AugmentedPositives, Branch, BranchConfig, BranchInput, Embeddings, EncoderConfig, HeadConfig,
+    InputConfig, Inter, Intra, MlpConfig, PoolConfig, PredictorConfig,
 };
 use equiav_torch::{
     AdamW, AdamWConfig, AutocastKind, MatmulPrecision, autocast, checkpoint, clip_grad_norm,
@@ -114,6 +114,8 @@ fn config(suffix: &str, input: InputConfig) -> BranchConfig {
         predictor: PredictorConfig::Attention { hidden: 256, heads: 8, head_width: 64, mlp: MLP },
         intra_head: head.clone(),
         inter_head: head,
+        augmented_positives: AugmentedPositives::None,
+        zero_init_predictor: false,
     }
 }
 
