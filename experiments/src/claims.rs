@@ -41,6 +41,9 @@ pub(crate) struct Options {
     /// Only this regime, or REGIME/VARIANT; may be repeated
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
+    /// Only this seed; may be repeated
+    #[arg(long = "seed", value_name = "N")]
+    seeds: Vec<u64>,
     /// Stop after so many minutes; the same command goes on
     #[arg(long, value_name = "M")]
     minutes: Option<f64>,
@@ -67,7 +70,8 @@ pub(crate) fn run(repository: &Repository, options: &Options) -> Result<()> {
     };
     let grid = Grid::read(&file)?;
     let cells = grid.cells(root)?;
-    let chosen = chosen(&cells, &options.only)?;
+    let mut chosen = chosen(&cells, &options.only)?;
+    chosen.retain(|cell| options.seeds.is_empty() || options.seeds.contains(&cell.seed));
     let mut records = Records::read(docs.join("claims/records.jsonl"))?;
     let mut whole = true;
     if !options.write {
@@ -77,6 +81,7 @@ pub(crate) fn run(repository: &Repository, options: &Options) -> Result<()> {
             repository,
             program: options.program.clone().unwrap_or_else(|| repository.program()),
             out,
+            starting: std::sync::Mutex::new(()),
             jobs: options.jobs.map_or(cores, usize::from),
             until: options.minutes.map(minutes),
         };

@@ -29,6 +29,8 @@ pub(super) struct Training<'a> {
     pub(super) program: PathBuf,
     /// Where run folders are.
     pub(super) out: PathBuf,
+    /// Held by whoever trains what others start from, so that none of them trains it as well.
+    pub(super) starting: Mutex<()>,
     pub(super) jobs: usize,
     /// When runs under way are stopped and no more are begun.
     pub(super) until: Option<Instant>,
@@ -69,16 +71,12 @@ impl Training<'_> {
             self.out.join(regime).join(variant).join(format!("seed-{seed}-{}", cell.digest));
         let mut set = cell.set.clone();
         if let Some((recipe, changes)) = &cell.start {
+            let _alone = lock(&self.starting);
             let start = self.out.join(regime).join("start").join(format!("seed-{seed}"));
             if !self.pretrain(recipe, &start, changes)? {
                 return Ok(None);
             }
-            let weights = start.join("export");
-            if !weights.exists() {
-                let mut export = self.equiav();
-                process::capture(export.arg("export").arg(&start).arg("--out").arg(&weights))?;
-            }
-            set.push(format!("model.start={}", weights.join("model.safetensors").display()));
+            set.push(format!("model.start={}", start.display()));
         }
         if !self.pretrain(&cell.recipe, &folder, &set)? {
             return Ok(None);

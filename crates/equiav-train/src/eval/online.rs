@@ -62,7 +62,7 @@ pub(crate) fn metrics(embedded: &Embedded, clips: &Clips) -> anyhow::Result<Vec<
 /// If libtorch fails, as where a value is not finite.
 pub fn rank_me(rows: &Array2<f32>) -> anyhow::Result<f64> {
     let first = tensor(rows).narrow(0, 0, rows.nrows().min(MOST_ROWS) as i64);
-    let singular = Tensor::f_linalg_svdvals(&first, "")?;
+    let singular = first.f_svd(true, false)?.1;
     let share = &singular / singular.sum(Kind::Double).clamp_min(f64::MIN_POSITIVE) + 1e-7;
     let entropy = -(&share * share.log()).sum(Kind::Double);
     Ok(entropy.exp().double_value(&[]))
