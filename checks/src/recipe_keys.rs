@@ -14,10 +14,17 @@ use types::{Field, Kind, Type, Types};
 
 const DOCUMENT: &str = "docs/recipes.md";
 
-/// The types that a recipe file is read as, where they are declared, and what such a recipe is for.
-const ROOTS: [(&str, &str, &str); 2] = [
-    ("crates/equiav-train/", "Settings", "Pre-training: `equiav pretrain`"),
-    ("crates/equiav-train/", "Finetune", "Fine-tuning: `equiav finetune`"),
+/// The types that a recipe file or a section of one is read as: where they are declared, below which key, and what such
+/// a recipe is for.
+const ROOTS: [(&str, &str, &str, &str); 3] = [
+    ("crates/equiav-train/", "Settings", "", "Pre-training: `equiav pretrain`"),
+    (
+        "crates/equiav-train/",
+        "MaeSettings",
+        "method.",
+        "Masked autoencoding: `[method]` in place of `[model]` and `[objective]`",
+    ),
+    ("crates/equiav-train/", "Finetune", "", "Fine-tuning: `equiav finetune`"),
 ];
 
 const HEADER: &str = "\
@@ -45,13 +52,13 @@ pub(crate) fn run(root: &Path, write: bool) -> Result<()> {
 fn page(tree: &Tree) -> Result<String> {
     let (types, readers) = (Types::read(tree), Readers::of(tree));
     let mut text = HEADER.to_owned();
-    for (place, name, purpose) in ROOTS {
+    for (place, name, prefix, purpose) in ROOTS {
         let root = types.get(place, name);
         let root = root.with_context(|| format!("{place} has no type `{name}`: see ROOTS"))?;
         let _ =
             write!(text, "\n## {purpose}\n\n| key | type | meaning | acts in |\n|--|--|--|--|\n");
         let mut rows = Rows { types: &types, readers: &readers, text: &mut text, depth: 0 };
-        rows.of_type("", root);
+        rows.of_type(prefix, root);
     }
     Ok(text)
 }
