@@ -146,7 +146,7 @@ mod tests {
         let settings = "use equiav_b::Source;\n/// All.\npub struct Settings {\n/// The [`seed`].\npub seed: u64,\n\
             /// Clips.\n#[serde(default)] pub source: Option<Source>, }\npub struct Finetune { pub kind: Way }\n\
             #[serde(rename_all = \"kebab-case\")] pub enum Way { PerFrame, Whole }\n\
-            fn f(s: Settings) { s.seed; }\n";
+            pub struct MaeSettings { /// The share.\n pub ratio: f64 }\nfn f(s: Settings) { s.seed; }\n";
         let other = "#[serde(tag = \"kind\", rename_all = \"lowercase\")]\npub enum Source {\n/// Lists.\nLists(Lists),\n\
             Made { /// How many.\n n: usize }, }\npub struct Lists { /// To train on.\npub train: PathBuf }\n";
         let reads = "fn g(settings: &Settings) { open(&settings.source.train) }\n#[cfg(test)]\nmod tests { fn f() { x.seed } }\n";
@@ -162,6 +162,7 @@ mod tests {
             "| `source.train` | `PathBuf` | of kind `lists`: To train on. | [equiav-train/open.rs](../crates/equiav-train/src/open.rs) |",
             "| `source.n` | `usize` | of kind `made`: How many. | [equiav-b/lib.rs](../crates/equiav-b/src/lib.rs) |",
             "| `kind` | `per-frame`, `whole` |  |  |",
+            "| `method.ratio` | `f64` | The share. |",
         ] {
             assert!(page.contains(row), "{row}\n{page}");
         }

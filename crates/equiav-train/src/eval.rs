@@ -1,5 +1,6 @@
 //! What is measured of a model: each module returns metrics, none trains.
 
+mod batch_measures;
 pub mod classification;
 pub mod embeddings;
 mod equivariance;
@@ -10,6 +11,7 @@ mod probe;
 pub mod ranking;
 pub mod retrieval;
 
+pub(crate) use batch_measures::batch_measures;
 pub use equivariance::{
     EquivarianceMetrics, EquivarianceProbe, QueryMetrics, SlotMetrics, equivariance,
 };

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::anyhow;
 use equiav_augment::Modality;
 use equiav_data::{Batch, LabeledBatch, Part, PlainBatch, Replaced, Visit};
+use equiav_models::{BranchInput, MaterialMasks};
 use equiav_torch::to_device;
 use ndarray::{Array, Array2, Dimension};
 use tch::{Device, Tensor};
@@ -80,6 +82,27 @@ impl HostBatch {
             Self::Labeled(batch) => &batch.replaced,
             Self::Arrays(_) => &[],
         }
+    }
+}
+
+impl Input {
+    /// The same as a branch takes it.
+    ///
+    /// # Errors
+    ///
+    /// If there are no augmented views with their parameter vectors.
+    pub fn to_branch(&self) -> anyhow::Result<BranchInput> {
+        let missing = || anyhow!("a branch takes augmented views with their parameter vectors");
+        let augmented = self.augmented.as_ref().ok_or_else(missing)?;
+        let shared = |tensor: &Option<Tensor>| tensor.as_ref().map(Tensor::shallow_clone);
+        let masks = shared(&self.plain.material).zip(shared(&augmented.material));
+        Ok(BranchInput {
+            plain: self.plain.values.shallow_clone(),
+            augmented: augmented.values.shallow_clone(),
+            vectors: shared(&self.vectors).ok_or_else(missing)?,
+            centroid: shared(&self.centroid).ok_or_else(missing)?,
+            material: masks.map(|(plain, augmented)| MaterialMasks { plain, augmented }),
+        })
     }
 }
 

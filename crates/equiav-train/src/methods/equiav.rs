@@ -10,18 +10,17 @@
 //! | `z̄`, the centroid of S predictions | rows `inter_MODALITY` |
 //! | `L_intra`, `L_inter` | terms `intra_MODALITY`, `inter` |
 
-mod measures;
 mod positives;
 
 use equiav_augment::{Modality, Profile};
 use equiav_loss::{Temperature, info_nce, nt_xent};
-use equiav_models::{BranchInput, Intra, MaterialMasks};
-use tch::{Device, Tensor, nn};
+use equiav_models::Intra;
+use tch::{Device, nn};
 
 use crate::callback::Callback;
-use crate::clips::{DeviceBatch, EvaluationLists, Input};
+use crate::clips::{DeviceBatch, EvaluationLists};
 use crate::engine::{Gather, Gathered, Method, Named, Needs, StepContext, Term};
-use crate::eval::retrieval;
+use crate::eval::{batch_measures, retrieval};
 use crate::metrics::Metrics;
 use crate::model::Network;
 use crate::recipe::{Settings, pairs};
@@ -77,7 +76,7 @@ impl Method for EquiAv {
         let objective = &self.recipe.objective;
         let mut rows = Named::new();
         for (modality, branch) in &self.network.branches {
-            let views = views(&batch.inputs[modality])?;
+            let views = batch.inputs[modality].to_branch()?;
             let z = branch.forward(&views, objective.intra, objective.inter);
             if let Some(pair) = z.intra {
                 rows.insert(format!("predicted_{modality}"), pair.predicted); // ẑ
@@ -137,7 +136,7 @@ impl Method for EquiAv {
     }
 
     fn measures(&self, own: &Named) -> Named {
-        measures::measures(own, self.network.branches.keys().copied())
+        batch_measures(own, self.network.branches.keys().copied())
     }
 
     fn evaluate(&self, lists: &EvaluationLists<'_>) -> anyhow::Result<Metrics> {
@@ -146,19 +145,4 @@ impl Method for EquiAv {
         };
         Ok(Metrics { lists: lists.lists.iter().map(one).collect::<anyhow::Result<_>>()? })
     }
-}
-
-/// The inputs of one modality as its branch takes them.
-fn views(input: &Input) -> anyhow::Result<BranchInput> {
-    let missing = || anyhow::anyhow!("EquiAV needs augmented views with their parameter vectors");
-    let augmented = input.augmented.as_ref().ok_or_else(missing)?;
-    let shared = |tensor: &Option<Tensor>| tensor.as_ref().map(Tensor::shallow_clone);
-    let masks = shared(&input.plain.material).zip(shared(&augmented.material));
-    Ok(BranchInput {
-        plain: input.plain.values.shallow_clone(),
-        augmented: augmented.values.shallow_clone(),
-        vectors: shared(&input.vectors).ok_or_else(missing)?,
-        centroid: shared(&input.centroid).ok_or_else(missing)?,
-        material: masks.map(|(plain, augmented)| MaterialMasks { plain, augmented }),
-    })
 }

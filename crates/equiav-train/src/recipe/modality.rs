@@ -169,7 +169,6 @@ mod tests {
                 "modality.visual.suffix = \"v\": audio has the same",
             ),
             (&["modality.audio={ suffix = \"a.b\" }"], "modality.audio.suffix"),
-            (&CONTEXT[..2], "objective.weights.inter: unknown term"),
         ] {
             let message = parsed(changes).expect_err(expected);
             assert!(message.contains(expected), "{message}");

@@ -104,10 +104,12 @@ fn tensor(rows: &Array2<f32>) -> Tensor {
 mod tests {
     use super::*;
 
+    /// A number in [-1, 1) that depends on nothing else (SplitMix64).
     fn noise(salt: u64) -> f32 {
         let mixed = salt.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        let mixed = (mixed ^ (mixed >> 31)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        ((mixed ^ (mixed >> 29)) >> 40) as f32 / 8_388_608.0 - 1.0
+        let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((mixed ^ (mixed >> 31)) >> 40) as f32 / 8_388_608.0 - 1.0
     }
 
     /// Features, and four targets: a linear map of them, half of that and half noise, noise, and a constant.

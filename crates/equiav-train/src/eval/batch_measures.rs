@@ -17,7 +17,7 @@ const MOST_CLIPS: i64 = 256;
 /// - `uniformity_MODALITY`: how evenly clips cover the sphere, see [`uniformity`]. None of a single clip, which
 ///   makes no pair.
 /// - `spread_MODALITY`: how far clips lie apart, see [`spread`]; near 0 they have collapsed into one
-pub(super) fn measures(own: &Named, modalities: impl Iterator<Item = Modality>) -> Named {
+pub(crate) fn batch_measures(own: &Named, modalities: impl Iterator<Item = Modality>) -> Named {
     let first = |rows: &Tensor| {
         rows.detach().to_kind(Kind::Float).narrow(0, 0, rows.size()[0].min(MOST_CLIPS))
     };
