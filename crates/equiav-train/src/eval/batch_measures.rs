@@ -16,7 +16,7 @@ const MOST_CLIPS: i64 = 256;
 /// - `alignment`: how far sound and picture of a clip lie apart, see [`alignment`]; of two modalities alone
 /// - `uniformity_MODALITY`: how evenly clips cover the sphere, see [`uniformity`]. None of a single clip, which
 ///   makes no pair.
-/// - `spread_MODALITY`: how far clips lie apart, see [`spread`]; near 0 they have collapsed into one
+/// - `spread_MODALITY`: how far clips lie apart, see [`spread`]; near 0 they have collapsed into one. None of a single clip
 pub(crate) fn batch_measures(own: &Named, modalities: impl Iterator<Item = Modality>) -> Named {
     let first = |rows: &Tensor| {
         rows.detach().to_kind(Kind::Float).narrow(0, 0, rows.size()[0].min(MOST_CLIPS))
@@ -30,7 +30,9 @@ pub(crate) fn batch_measures(own: &Named, modalities: impl Iterator<Item = Modal
             named.insert(format!("similarity_{modality}"), cosine.mean(Kind::Float));
         }
         if let Some(rows) = rows("inter") {
-            named.insert(format!("{SPREAD}{modality}"), spread(&rows));
+            if rows.size()[0] > 1 {
+                named.insert(format!("{SPREAD}{modality}"), spread(&rows));
+            }
             let uniformity = uniformity(&rows);
             named.extend(uniformity.map(|value| (format!("uniformity_{modality}"), value)));
             inter.push(rows);
