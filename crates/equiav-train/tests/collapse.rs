@@ -40,7 +40,7 @@ impl Method for Collapsing {
             let loss = (rows - mean).square().mean(None);
             Term { name: format!("spread_{modality}"), loss, accuracy: None }
         };
-        Ok(["audio", "visual"].map(|modality| term(modality)).into())
+        Ok(["audio", "visual"].map(term).into())
     }
 
     fn measures(&self, own: &Named) -> Named {
