@@ -122,6 +122,9 @@ impl Results<'_> {
     }
 
     fn regime(&self, regime: &Regime) -> String {
+        if self.curves(regime).iter().all(|(name, _)| self.every(regime, name).is_empty()) {
+            return format!("\n### {}\n\n{}\n\nNot run yet.\n", regime.name, regime.about);
+        }
         let mut text = format!(
             "\n### {}\n\n{}\n\n![R@1 over clips and seconds](claims/{}.svg)\n\n\
              | variant | seeds | R@1 visual to audio | audio to visual | R@10 | | median rank | linear probe | samples/s |\n\
