@@ -10,7 +10,7 @@ mod training;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 use crate::process::note;
 use crate::repository::Repository;
@@ -68,6 +68,11 @@ pub(crate) fn run(repository: &Repository, options: &Options) -> Result<()> {
         }
         false => (root.join(&options.grid), root.join(&options.out), root.join(&options.docs)),
     };
+    if options.quick && trial.exists() {
+        // A trial that finds its runs finished would try nothing.
+        std::fs::remove_dir_all(&trial)
+            .with_context(|| format!("cannot remove {}", trial.display()))?;
+    }
     let grid = Grid::read(&file)?;
     let cells = grid.cells(root)?;
     let mut chosen = chosen(&cells, &options.only)?;

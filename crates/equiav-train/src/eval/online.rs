@@ -157,7 +157,8 @@ fn linear(
     Ok(sum / n as f64)
 }
 
-fn tensor(rows: &Array2<f32>) -> Tensor {
+/// The rows in double precision.
+pub(super) fn tensor(rows: &Array2<f32>) -> Tensor {
     let shape = [rows.nrows() as i64, rows.ncols() as i64];
     let values: Vec<f32> = rows.iter().copied().collect();
     Tensor::from_slice(&values).view(shape).to_kind(Kind::Double)

@@ -4,6 +4,8 @@ use anyhow::ensure;
 use ndarray::Array2;
 use tch::{Device, Kind, Tensor};
 
+use crate::eval::online::tensor;
+
 /// Penalties that are tried, in units of the number of rows; features have variance 1.
 const PENALTIES: [f64; 6] = [1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0];
 /// The share of rows by which the penalty of each target is chosen.
@@ -92,12 +94,6 @@ impl Fit {
         let spread = sum((y - y.mean_dim([0i64].as_slice(), true, Kind::Double)).square());
         Vec::try_from(1.0f64 - errors / spread.clamp_min(f64::MIN_POSITIVE))
     }
-}
-
-fn tensor(rows: &Array2<f32>) -> Tensor {
-    let shape = [rows.nrows() as i64, rows.ncols() as i64];
-    let values: Vec<f32> = rows.iter().copied().collect();
-    Tensor::from_slice(&values).view(shape).to_kind(Kind::Double)
 }
 
 #[cfg(test)]
