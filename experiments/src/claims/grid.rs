@@ -1,6 +1,6 @@
 //! What is to be compared: variants of a recipe, in regimes, with seeds, and the orderings that are claimed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -191,15 +191,6 @@ impl Texts {
         hash.update(format!("{}\n{set:?}\n{:?}\n{start:?}", self.own, self.start));
         hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
     }
-}
-
-/// The cells by regime and variant, as a page goes through them.
-pub(super) fn by_variant(cells: &[Cell]) -> BTreeMap<(&str, &str), Vec<&Cell>> {
-    let mut all: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for cell in cells {
-        all.entry((cell.regime.as_str(), cell.variant.as_str())).or_default().push(cell);
-    }
-    all
 }
 
 #[cfg(test)]

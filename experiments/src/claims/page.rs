@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use super::grid::{Cell, Claim, Grid, Regime, by_variant};
+use super::grid::{Cell, Claim, Grid, Regime};
 use super::picture::{self, Line};
 use super::record::{Record, Records};
 use super::statistics::{Estimate, Verdict, crossed};
@@ -46,10 +46,10 @@ struct Results<'a> {
 impl Results<'_> {
     /// The finished runs of `variant` in `regime` with one of `seeds`.
     fn of(&self, regime: &str, variant: &str, seeds: &[u64]) -> Vec<&Record> {
-        let all = by_variant(self.cells);
-        let cells = all.get(&(regime, variant)).into_iter().flatten();
-        let wanted = cells.filter(|cell| seeds.contains(&cell.seed));
-        wanted.filter_map(|cell| self.records.of(cell)).collect()
+        let wanted = |cell: &&Cell| {
+            cell.regime == regime && cell.variant == variant && seeds.contains(&cell.seed)
+        };
+        self.cells.iter().filter(wanted).filter_map(|cell| self.records.of(cell)).collect()
     }
 
     /// The finished runs of `variant` with any seed of `regime`.
@@ -58,14 +58,9 @@ impl Results<'_> {
         self.of(&regime.name, variant, &seeds)
     }
 
-    fn curves(&self, regime: &Regime) -> Vec<Line<'_>> {
-        let variants = self
-            .grid
-            .variants
-            .iter()
-            .filter(|one| regime.variants.is_empty() || regime.variants.contains(&one.name));
+    fn curves<'a>(&'a self, regime: &'a Regime) -> Vec<Line<'a>> {
         let line = |name| (name, picture::mean_curve(&self.every(regime, name)));
-        variants.map(|variant| line(variant.name.as_str())).collect()
+        self.grid.variants_of(regime).map(|variant| line(variant.name.as_str())).collect()
     }
 
     fn text(&self) -> String {
