@@ -22,6 +22,7 @@ pub struct Branch {
     predictor: Box<dyn Predict>,
     intra_head: Box<dyn nn::Module>,
     inter_head: Box<dyn nn::Module>,
+    aggregate: Box<dyn Pool>,
     conditioner: Option<Box<dyn Predict>>,
     pools_by_mean: bool,
 }
@@ -125,7 +126,7 @@ impl Branch {
 
     /// The inter-modal embedding of plain views alone, for retrieval.
     ///
-    /// With `vectors` it is the mean of the predictions from them, the same set for every clip, so that
+    /// With `vectors` it is the centroid of the predictions from them, the same set for every clip, so that
     /// equal clips have equal embeddings; without, the plain view's own.
     ///
     /// # Shapes
@@ -151,7 +152,7 @@ impl Branch {
         let Some(vectors) = vectors else { return self.project(&self.pool(&features).point) };
         let (tokens, counted) = (&features.tokens, features.counted.as_ref());
         let queries = vectors.unsqueeze(0).expand([tokens.size()[0], -1, -1], false);
-        self.project(&mean(&self.predict(tokens, &queries, counted)))
+        self.project(&self.aggregate.pool(&self.predict(tokens, &queries, counted), None).point)
     }
 
     /// The inter-modal embeddings of points of the space in which tokens, what they are pooled to and predictions lie.
@@ -196,9 +197,4 @@ impl Branch {
         assert_eq!(output.point.size(), expected, "the pool's result has another shape");
         output
     }
-}
-
-/// The mean over the middle axis, `[b, n, width]` to `[b, width]`.
-fn mean(tokens: &Tensor) -> Tensor {
-    tokens.mean_dim([1i64].as_slice(), false, None)
 }

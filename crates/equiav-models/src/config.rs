@@ -11,6 +11,7 @@ use crate::branch::variant::AugmentedPositives;
 use crate::encoder::EncoderConfig;
 use crate::head::HeadConfig;
 use crate::layers::mlp::MlpConfig;
+use crate::pool::PoolConfig;
 use crate::predictor::PredictorConfig;
 
 /// The largest number that a size may be, so that no product of sizes overflows.
@@ -47,6 +48,9 @@ pub struct BranchConfig {
     /// Whether augmented views have inter-modal embeddings too; a second predictor makes those that are conditioned.
     #[serde(default, skip_serializing_if = "AugmentedPositives::is_none")]
     pub augmented_positives: AugmentedPositives,
+    /// What makes one point of the S predictions of a centroid; absent, their mean, the published one.
+    #[serde(default, skip_serializing_if = "PoolConfig::is_mean")]
+    pub aggregate: PoolConfig,
     /// Whether every prediction of a fresh predictor is the mean of the tokens: its last layers start at zero.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub zero_init_predictor: bool,
@@ -77,6 +81,7 @@ impl BranchConfig {
         size("vector", self.vector)?;
         self.encoder.check(self.input).context("in the encoder")?;
         self.predictor.check().context("in the predictor")?;
+        self.aggregate.check(self.encoder.width).context("in the aggregate")?;
         for (head, config) in [("intra_head", &self.intra_head), ("inter_head", &self.inter_head)] {
             size(&format!("{head}.hidden"), config.hidden)?;
             size(&format!("{head}.out"), config.out)?;

@@ -30,6 +30,7 @@
 //!     intra_head: HeadConfig { hidden: 64, out: 32 },
 //!     inter_head: HeadConfig { hidden: 64, out: 32 },
 //!     augmented_positives: AugmentedPositives::None,
+//!     aggregate: PoolConfig::Mean,
 //!     zero_init_predictor: false,
 //! };
 //! let store = nn::VarStore::new(Device::Cpu);
@@ -61,7 +62,7 @@ mod weights;
 
 pub use branch::Branch;
 pub use branch::parts::BranchBuilder;
-pub use branch::variant::{AugmentedPositives, Inter, Intra};
+pub use branch::variant::{AugmentedPositives, Compared, Inter, Intra};
 pub use branch::views::{BranchInput, Embeddings, IntraPair, MaterialMasks};
 pub use classifier::{Classifier, ClassifierConfig, TrunkConfig, is_head};
 pub use config::{BranchConfig, InputConfig, ModelConfig};
@@ -73,7 +74,7 @@ pub use head::{Head, HeadConfig};
 pub use layers::mlp::{Mlp, MlpConfig};
 pub use masked::{DecoderConfig, MaskedAutoencoder, Reconstruction};
 pub use pool::{AttentionPool, FirstToken, MeanPool, Pool, PoolConfig, PoolOutput};
-pub use predictor::{Predict, Predictor, PredictorConfig};
+pub use predictor::{Predict, Predictor, PredictorConfig, is_predictor};
 pub use pretrained::Pretrained;
 pub use weights::export::{Exported, export, model_card, read_export};
 pub use weights::import::{import_encoders, import_start, import_weights, restore};

@@ -92,7 +92,7 @@ impl PoolConfig {
     }
 
     /// Whether it is the published one, which recipes do not name.
-    pub(crate) fn is_mean(&self) -> bool {
+    pub fn is_mean(&self) -> bool {
         *self == Self::Mean
     }
 }

@@ -166,6 +166,12 @@ impl Predictor {
     }
 }
 
+/// Whether the parameter called `name` is part of a transformation predictor, of whichever kind.
+pub fn is_predictor(name: &str) -> bool {
+    let parts = ["aug_encoder_", "cross_attn_", "linear_pred_", "hyper_pred_", "predictor_"];
+    parts.iter().any(|part| name.starts_with(part)) || name.starts_with("conditioner.")
+}
+
 impl Predict for Predictor {
     fn predict(&self, tokens: &Tensor, vectors: &Tensor, counted: Option<&Tensor>) -> Tensor {
         match self {

@@ -2,9 +2,8 @@
 
 use tch::Tensor;
 
-use super::mean;
 use crate::branch::Branch;
-use crate::branch::variant::{AugmentedPositives, Inter, Intra};
+use crate::branch::variant::{AugmentedPositives, Compared, Inter, Intra};
 use crate::branch::views::{BranchInput, Embeddings, IntraPair};
 use crate::encoder::encode::{EncodeOptions, ViewKind};
 
@@ -13,48 +12,68 @@ use crate::encoder::encode::{EncodeOptions, ViewKind};
 struct Tokens {
     plain: Option<Tensor>,
     augmented: Option<Tensor>,
+    /// Of the block on which the loss within the modality acts, where it does not act on the above; plain, augmented.
+    below: [Option<Tensor>; 2],
 }
 
 /// What one call of the predictor gave, each `[b, width]`.
 struct Predictions {
     /// For the augmented view's own vector.
     own: Option<Tensor>,
-    /// The mean over the sampled vectors.
+    /// The aggregate over the sampled vectors, usually their mean.
     sampled: Option<Tensor>,
 }
 
 impl Branch {
-    /// The embeddings of `views` that the two variants ask for, and no more: a view that no variant
+    /// The embeddings of `views` that two variants as published ask for; see [`compare`](Self::compare).
+    ///
+    /// # Panics
+    ///
+    /// As [`compare`](Self::compare).
+    #[track_caller]
+    pub fn forward(&self, views: &BranchInput, intra: Intra, inter: Inter) -> Embeddings {
+        self.compare(views, &Compared::new(intra, inter))
+    }
+
+    /// The embeddings of `views` that are to be `compared`, and no more: a view that no variant
     /// needs is not encoded, and without predictions the predictor is not called.
     ///
     /// # Panics
     ///
-    /// If the sizes differ from those the branch was made for, or `inter` needs sampled vectors and
+    /// If the sizes differ from those the branch was made for, or sampled vectors are needed and
     /// there are none.
     #[track_caller]
-    pub fn forward(&self, views: &BranchInput, intra: Intra, inter: Inter) -> Embeddings {
+    pub fn compare(&self, views: &BranchInput, compared: &Compared) -> Embeddings {
+        let Compared { intra, inter, centroid_share, .. } = *compared;
         let counted = self.counted(views);
-        let tokens = self.tokens(views, intra, inter, &counted);
-        let predictions = self.predictions(&tokens, views, (intra, inter), counted[0].as_ref());
+        let tokens = self.tokens(views, compared, &counted);
+        let predictions = self.predictions(&tokens, views, compared, counted[0].as_ref());
         let pooled = |tokens: Option<&Tensor>, at: usize| {
             tokens.map(|tokens| self.pool_tokens(tokens, counted[at].as_ref()).point)
         };
         let plain = || pooled(tokens.plain.as_ref(), 0);
+        let augmented = pooled(tokens.augmented.as_ref(), 1);
+        let [below, below_augmented] = tokens.below.each_ref();
         let predicted = match intra {
             Intra::Equivariant => predictions.own,
-            Intra::Invariant => plain(),
+            Intra::Invariant => pooled(below.as_ref(), 0).or_else(plain),
             Intra::None => None,
         };
-        let augmented = pooled(tokens.augmented.as_ref(), 1);
-        let intra = predicted.zip(augmented.as_ref()).map(|(predicted, augmented)| IntraPair {
+        let landed = pooled(below_augmented.as_ref(), 1)
+            .or_else(|| augmented.as_ref().map(Tensor::shallow_clone));
+        let intra = predicted.zip(landed).map(|(predicted, augmented)| IntraPair {
             predicted: self.intra_head.forward(&predicted),
-            augmented: self.intra_head.forward(augmented),
+            augmented: self.intra_head.forward(&augmented),
         });
         let augmented_inter =
             self.augmented_inter(&tokens, views, augmented.as_ref(), counted[1].as_ref());
         let inter = match inter {
             Inter::CleanPair => plain(),
             Inter::AugmentedPair => augmented,
+            Inter::SinglePrediction | Inter::Centroid if centroid_share < 1.0 => {
+                let both = predictions.sampled.zip(plain());
+                both.map(|(sampled, plain)| plain.lerp(&sampled, centroid_share))
+            }
             Inter::SinglePrediction | Inter::Centroid => predictions.sampled,
         };
         let inter = self.project(&inter.expect("what the variant needs was computed"));
@@ -93,8 +112,7 @@ impl Branch {
     fn tokens(
         &self,
         views: &BranchInput,
-        intra: Intra,
-        inter: Inter,
+        &Compared { intra, inter, intra_block, .. }: &Compared,
         counted: &[Option<Tensor>; 2],
     ) -> Tokens {
         let needs_plain = intra.needs_views() || inter.needs_plain();
@@ -103,27 +121,34 @@ impl Branch {
             || !self.config.augmented_positives.is_none();
         let counted = counted.each_ref().map(Option::as_ref);
         let (plain, augmented) = (&views.plain, &views.augmented);
-        if needs_plain && needs_augmented {
+        let block = intra_block.filter(|_| intra.needs_views());
+        if block.is_none() && needs_plain && needs_augmented {
             let pair = self.encoder.encode_pair([plain, augmented], counted);
             let [plain, augmented] = pair.map(Some);
-            return Tokens { plain, augmented };
+            return Tokens { plain, augmented, below: [None, None] };
         }
+        let layers = block.as_slice();
         let one = |input, view, counted| {
-            self.encoder.encode(input, &EncodeOptions { counted, ..EncodeOptions::of(view) }).tokens
+            let options = EncodeOptions { counted, layers, ..EncodeOptions::of(view) };
+            let mut features = self.encoder.encode(input, &options);
+            let below = block.and_then(|block| features.layers.remove(&block));
+            (features.tokens, below)
         };
-        Tokens {
-            plain: needs_plain.then(|| one(plain, ViewKind::Plain, counted[0])),
-            augmented: needs_augmented.then(|| one(augmented, ViewKind::Augmented, counted[1])),
-        }
+        let plain = needs_plain.then(|| one(plain, ViewKind::Plain, counted[0]));
+        let augmented = needs_augmented.then(|| one(augmented, ViewKind::Augmented, counted[1]));
+        let (plain, below) = plain.unzip();
+        let (augmented, below_augmented) = augmented.unzip();
+        Tokens { plain, augmented, below: [below.flatten(), below_augmented.flatten()] }
     }
 
-    /// All predictions in one call of the predictor, so that keys and values are computed once.
+    /// All predictions in one call of the predictor, so that keys and values are computed once, unless the sampled ones
+    /// see the tokens as constants.
     #[track_caller]
     fn predictions(
         &self,
         tokens: &Tokens,
         views: &BranchInput,
-        (intra, inter): (Intra, Inter),
+        &Compared { intra, inter, detach_tokens, .. }: &Compared,
         counted: Option<&Tensor>,
     ) -> Predictions {
         let own = i64::from(intra == Intra::Equivariant);
@@ -135,11 +160,21 @@ impl Branch {
         };
         let queries =
             [views.vectors.unsqueeze(1).narrow(1, 0, own), views.centroid.narrow(1, 0, sampled)];
+        let [below, _] = &tokens.below;
+        if detach_tokens || below.is_some() {
+            let [own, sampled] = queries.each_ref().map(|queries| queries.size()[1] > 0);
+            let predict = |tokens: &Tensor, at: usize| self.predict(tokens, &queries[at], counted);
+            let seen = if detach_tokens { &plain.detach() } else { plain };
+            return Predictions {
+                own: own.then(|| predict(below.as_ref().unwrap_or(plain), 0).select(1, 0)),
+                sampled: sampled.then(|| self.aggregate.pool(&predict(seen, 1), None).point),
+            };
+        }
         // [b, own + sampled, width]
         let all = self.predict(plain, &Tensor::cat(&queries, 1), counted);
         Predictions {
             own: (own > 0).then(|| all.select(1, 0)),
-            sampled: (sampled > 0).then(|| mean(&all.narrow(1, own, sampled))),
+            sampled: (sampled > 0).then(|| self.aggregate.pool(&all.narrow(1, own, sampled), None).point),
         }
     }
 }

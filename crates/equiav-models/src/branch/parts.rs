@@ -16,7 +16,8 @@ type Make<'a, T> = Box<dyn FnOnce(&nn::Path) -> Box<T> + 'a>;
 
 /// A [`Branch`] in the making: parts that are not named are those of its [`BranchConfig`].
 ///
-/// Parameters are drawn in the order encoder, pool, predictor, intra-modal head, inter-modal head, second predictor, whichever order the
+/// Parameters are drawn in the order encoder, pool, predictor, intra-modal head, inter-modal head, aggregate, second
+/// predictor, whichever order the
 /// parts are named in.
 pub struct BranchBuilder<'a> {
     config: &'a BranchConfig,
@@ -150,6 +151,7 @@ impl<'a> BranchBuilder<'a> {
         };
         let intra_head = head(self.intra_head, "intra");
         let inter_head = head(self.inter_head, "inter");
+        let aggregate = config.aggregate.build(&path("aggregate"), width);
         let conditioned = config.augmented_positives == AugmentedPositives::Conditioned;
         let conditioner = conditioned.then(|| -> Box<dyn Predict> {
             let path = root / "conditioner";
@@ -162,6 +164,7 @@ impl<'a> BranchBuilder<'a> {
             predictor,
             intra_head,
             inter_head,
+            aggregate,
             conditioner,
             pools_by_mean,
         }

@@ -28,6 +28,32 @@ pub enum Inter {
     Centroid,
 }
 
+/// What a step compares: the two variants, and how the centroid takes part.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Compared {
+    /// What pulls the two views of one modality together.
+    pub intra: Intra,
+    /// Which embeddings the modalities are compared by.
+    pub inter: Inter,
+    /// How much of the compared point is the prediction or the centroid of [`Inter`], in [0, 1]; the rest is the plain
+    /// view's own point. 1 but for a schedule from the clean pair to the centroid.
+    pub centroid_share: f64,
+    /// The block, counted from 0, on whose output the loss within the modality acts, predictions included; none, on the
+    /// tokens. What lies above it then learns from the other modality alone (as Soft Equivariance Regularization has
+    /// it, ICLR 2026).
+    pub intra_block: Option<usize>,
+    /// Whether the sampled predictions see the tokens as constants, so that the inter-modal loss trains predictors and
+    /// heads and no encoder.
+    pub detach_tokens: bool,
+}
+
+impl Compared {
+    /// The two variants as published.
+    pub fn new(intra: Intra, inter: Inter) -> Self {
+        Self { intra, inter, centroid_share: 1.0, intra_block: None, detach_tokens: false }
+    }
+}
+
 /// Whether augmented views are compared with the other modality's plain ones as well, and how.
 ///
 /// An augmentation may disturb what both modalities have in common, such as a hue. Compared as it is, an augmented view

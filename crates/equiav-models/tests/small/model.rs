@@ -34,6 +34,7 @@ pub(crate) fn branch(suffix: &str, predictor: PredictorConfig) -> BranchConfig {
         intra_head: HeadConfig { hidden: 9, out: 5 },
         inter_head: HeadConfig { hidden: 10, out: 4 },
         augmented_positives: AugmentedPositives::None,
+        aggregate: PoolConfig::Mean,
         zero_init_predictor: false,
     }
 }

@@ -75,6 +75,7 @@ impl Model {
         let head = |out| HeadConfig { hidden: self.proj_hidden_dim, out };
         BranchConfig {
             augmented_positives: AugmentedPositives::None,
+            aggregate: PoolConfig::Mean,
             zero_init_predictor: false,
             suffix: suffix.to_owned(),
             input,

@@ -14,12 +14,12 @@ mod positives;
 
 use equiav_augment::{Modality, Profile};
 use equiav_loss::{Temperature, info_nce, nt_xent};
-use equiav_models::Intra;
+use equiav_models::{Intra, is_predictor};
 use tch::{Device, nn};
 
 use crate::callback::Callback;
 use crate::clips::{DeviceBatch, EvaluationLists};
-use crate::engine::{Gather, Gathered, Method, Named, Needs, StepContext, Term};
+use crate::engine::{Epoch, Gather, Gathered, Method, Named, Needs, ParamGroup, StepContext, Term};
 use crate::eval::{batch_measures, retrieval};
 use crate::metrics::Metrics;
 use crate::model::Network;
@@ -35,12 +35,14 @@ pub struct EquiAv {
     pub network: Network,
     /// What decides which views, losses and weights there are.
     pub(crate) recipe: Settings,
+    /// The epoch under way, counted from 0.
+    epoch: u64,
 }
 
 impl EquiAv {
     /// The method of `recipe` over `network`.
     pub fn new(network: Network, recipe: Settings) -> Self {
-        Self { network, recipe }
+        Self { network, recipe, epoch: 0 }
     }
 
     /// The method of `recipe` with fresh networks on `device`.
@@ -64,7 +66,8 @@ impl Method for EquiAv {
     }
 
     fn leaves_variables_unused(&self) -> bool {
-        self.recipe.objective.intra != Intra::Equivariant
+        let objective = &self.recipe.objective;
+        objective.intra != Intra::Equivariant || objective.intra_block.is_some()
     }
 
     fn start(&mut self, _: &mut dyn Callback) -> anyhow::Result<()> {
@@ -73,11 +76,11 @@ impl Method for EquiAv {
 
     /// Encodes both views, predicts from the view's own vector and from S more, pools and projects.
     fn embed(&self, batch: &DeviceBatch) -> anyhow::Result<Named> {
-        let objective = &self.recipe.objective;
+        let compared = self.recipe.objective.compared(self.epoch);
         let mut rows = Named::new();
         for (modality, branch) in &self.network.branches {
             let views = batch.inputs[modality].to_branch()?;
-            let z = branch.forward(&views, objective.intra, objective.inter);
+            let z = branch.compare(&views, &compared);
             if let Some(pair) = z.intra {
                 rows.insert(format!("predicted_{modality}"), pair.predicted); // ẑ
                 rows.insert(format!("augmented_{modality}"), pair.augmented); // z'
@@ -133,6 +136,22 @@ impl Method for EquiAv {
         let inter = pairs(&modalities).into_iter().map(|(name, _)| name);
         let intra = modalities.iter().map(|modality| format!("intra_{modality}"));
         inter.chain(intra).chain([positives::TERM.to_owned()]).collect()
+    }
+
+    fn groups(&self) -> Vec<ParamGroup> {
+        let factor = self.recipe.optimizer.predictor_lr_factor;
+        let predictors = |lr_factor| ParamGroup {
+            matches: Box::new(is_predictor),
+            lr_factor,
+            weight_decay: None,
+            frozen: false,
+        };
+        factor.map(predictors).into_iter().collect()
+    }
+
+    fn epoch_start(&mut self, epoch: &mut Epoch<'_>) -> anyhow::Result<()> {
+        self.epoch = epoch.number;
+        Ok(())
     }
 
     fn measures(&self, own: &Named) -> Named {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::ensure;
 use equiav_augment::Modality;
-use equiav_models::{AugmentedPositives, Inter, Intra};
+use equiav_models::{AugmentedPositives, Compared, Inter, Intra};
 use serde::{Deserialize, Serialize};
 
 use super::positive;
@@ -35,6 +35,18 @@ pub struct Objective {
     /// S, the number of predicted embeddings in a centroid.
     #[serde(alias = "centroid")]
     pub centroid_samples: usize,
+    /// Epochs over which what the modalities compare goes from the plain view's own point to the centroid, in equal
+    /// parts an epoch; absent, it is the centroid from the first step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub centroid_warmup_epochs: Option<u64>,
+    /// The block, counted from 0, on whose output the losses within the modalities act, so that the blocks above it
+    /// learn from the other modality alone; absent, they act on the tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intra_block: Option<usize>,
+    /// Whether the centroid sees the tokens as constants, so that the loss between the modalities trains predictors and
+    /// heads and no encoder: to find out what the encoder learns from it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub detach_centroid: bool,
     /// The temperature of every loss.
     pub temperature: f64,
     /// Whether the temperature is learned, starting from that value.
@@ -49,6 +61,20 @@ pub struct Objective {
 }
 
 impl Objective {
+    /// What a step of `epoch`, counted from 0, compares.
+    pub(crate) fn compared(&self, epoch: u64) -> Compared {
+        let share = match self.centroid_warmup_epochs {
+            Some(epochs) if epoch < epochs => epoch as f64 / epochs as f64,
+            _ => 1.0,
+        };
+        Compared {
+            centroid_share: share,
+            intra_block: self.intra_block,
+            detach_tokens: self.detach_centroid,
+            ..Compared::new(self.intra, self.inter)
+        }
+    }
+
     pub(super) fn check(&self) -> anyhow::Result<()> {
         positive("objective.centroid_samples", self.centroid_samples)?;
         positive("objective.loss_chunk_size", self.loss_chunk_size.unwrap_or(1))?;

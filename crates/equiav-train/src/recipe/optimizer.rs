@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 pub struct Optimizer {
     /// The learning rate at the end of the warm-up.
     pub lr: f64,
+    /// What the learning rate of transformation predictors is multiplied by; absent, 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predictor_lr_factor: Option<f64>,
     /// The learning rate of the first step.
     pub start_lr: f64,
     /// The learning rate at the end of the run.
@@ -39,6 +42,7 @@ impl Optimizer {
             ("warmup_epochs", self.warmup_epochs),
             ("weight_decay", self.weight_decay),
             ("eps", self.eps),
+            ("predictor_lr_factor", self.predictor_lr_factor.unwrap_or(1.0)),
         ] {
             let sound = value.is_finite() && value >= 0.0;
             ensure!(sound, "optimizer.{key} = {value}: expected a number of at least 0");

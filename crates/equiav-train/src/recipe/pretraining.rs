@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use anyhow::{Context, ensure};
 use equiav_augment::{Modality, Profile};
 use equiav_frontend::{FrontEnd, InputAugment, InputKind};
-use equiav_models::{BranchConfig, EncoderConfig, HeadConfig, InputConfig, PredictorConfig};
+use equiav_models::{
+    BranchConfig, EncoderConfig, HeadConfig, InputConfig, PoolConfig, PredictorConfig,
+};
 use serde::{Deserialize, Serialize};
 
 use super::modality::{self, ModalitySettings};
@@ -75,6 +77,9 @@ pub struct Model {
     pub intra_head: HeadConfig,
     /// The heads of the inter-modal loss.
     pub inter_head: HeadConfig,
+    /// What makes one point of the predictions of a centroid; absent, their mean.
+    #[serde(default, skip_serializing_if = "PoolConfig::is_mean")]
+    pub aggregate: PoolConfig,
     /// Whether fresh predictors predict the mean of the tokens, so that training begins as with the clean pair.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub zero_init_predictor: bool,
@@ -143,6 +148,7 @@ impl Settings {
             intra_head: self.model.intra_head.clone(),
             inter_head: self.model.inter_head.clone(),
             augmented_positives: self.objective.augmented_positives,
+            aggregate: self.model.aggregate,
             zero_init_predictor: self.model.zero_init_predictor,
         }
     }
@@ -158,6 +164,13 @@ impl Settings {
         ensure!(self.run.batch > 1, "run.batch = 1: a contrastive loss needs at least 2 clips");
         for (modality, branch) in self.branches() {
             branch.check().with_context(|| format!("the {modality} network cannot be built"))?;
+            let (block, blocks) = (self.objective.intra_block, branch.encoder.depth);
+            ensure!(
+                block.is_none_or(|block| (block as i64) < blocks),
+                "objective.intra_block = {}: the {modality} encoder has blocks 0 to {}",
+                block.unwrap_or_default(),
+                blocks - 1
+            );
         }
         Ok(())
     }
