@@ -22,6 +22,9 @@ const LONGEST_LINE: u64 = 4_096;
 const REPEATED: &str = "Error opening input file";
 /// The levels of lines that are complaints, where FFmpeg names the level of each.
 const BAD: [&str; 3] = ["[error] ", "[fatal] ", "[panic] "];
+/// A warning by which FFmpeg tells that a decoder made up what it could not read: all that it says of a damaged picture
+/// whose bits still make sense.
+const CONCEALED: &str = "corrupt decoded frame";
 /// The levels of the others.
 const FINE: [&str; 5] = ["[warning] ", "[info] ", "[verbose] ", "[debug] ", "[trace] "];
 
@@ -166,7 +169,10 @@ fn leveled(line: &str) -> (bool, String) {
     match (place(&BAD), place(&FINE)) {
         (Some(bad), Some(fine)) if fine < bad => (false, without(fine)),
         (Some(bad), _) => (true, without(bad)),
-        (None, Some(fine)) => (false, without(fine)),
+        (None, Some(fine)) => {
+            let concealed = line[fine.0 + fine.1..].trim_end() == CONCEALED;
+            (concealed, without(fine))
+        }
         (None, None) => (true, line.to_owned()),
     }
 }
@@ -230,6 +236,17 @@ mod tests {
         let said = said(text.as_bytes());
         assert_eq!(said.complaints, "[h264] no frame; sh: not found");
         assert_eq!(said.told, ["Input #0, avi", "  Stream #0:0", "    title: [error] me"]);
+    }
+
+    #[test]
+    fn what_a_decoder_made_up_is_a_complaint() {
+        let text = "[vist#0:0/h264 @ 0x5] [dec:h264 @ 0x6] [warning] corrupt decoded frame\n\
+                    [h264 @ 0x5] [warning] Increasing reorder buffer to 1\n\
+                    [info]     title           : [warning] corrupt decoded frame\n";
+        let said = said(text.as_bytes());
+        assert_eq!(said.complaints, "[vist#0:0/h264] [dec:h264] corrupt decoded frame");
+        assert_eq!(Vec::from_iter(said.sources), ["vist#0:0/h264"]);
+        assert_eq!(said.told.len(), 2);
     }
 
     #[test]

@@ -179,6 +179,7 @@ fn sections(lr: f64) -> (Compute, Optimizer, RunConfig) {
     };
     let optimizer = Optimizer {
         lr,
+        predictor_lr_factor: None,
         start_lr: lr,
         final_lr: 0.0,
         warmup_epochs: 0.0,
