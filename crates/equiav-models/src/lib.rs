@@ -61,7 +61,7 @@ mod pretrained;
 mod weights;
 
 pub use branch::Branch;
-pub use branch::parts::BranchBuilder;
+pub use branch::parts::{BranchBuilder, is_encoder};
 pub use branch::variant::{AugmentedPositives, Compared, Inter, Intra};
 pub use branch::views::{BranchInput, Embeddings, IntraPair, MaterialMasks};
 pub use classifier::{Classifier, ClassifierConfig, TrunkConfig, is_head};

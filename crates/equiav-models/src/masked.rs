@@ -7,6 +7,7 @@ use tch::{Kind, Tensor, nn};
 
 use crate::config::{InputConfig, size};
 use crate::encoder::block::{Block, Pass};
+use crate::encoder::encode::ViewKind;
 use crate::encoder::patch::CHANNELS;
 use crate::encoder::position::sine_cosine_table;
 use crate::encoder::{Encoder, EncoderConfig};
@@ -133,6 +134,21 @@ impl MaskedAutoencoder {
     /// How many patches an input has.
     pub fn patches(&self) -> i64 {
         self.position.size()[1]
+    }
+
+    /// The mean of what the encoder makes of all patches of `input`, which is what stands for it.
+    ///
+    /// # Shapes
+    ///
+    /// - `input`: `[b, channels, height, width]`
+    /// - returns: `[b, width]`
+    ///
+    /// # Panics
+    ///
+    /// If the sizes differ from those.
+    #[track_caller]
+    pub fn embed(&self, input: &Tensor) -> Tensor {
+        self.encoder.forward(input, ViewKind::Plain).mean_dim([1i64].as_slice(), false, Kind::Float)
     }
 
     /// Draws the patches of `input` that are not `visible`, and compares.

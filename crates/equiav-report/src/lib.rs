@@ -16,7 +16,7 @@ mod table;
 pub use compare::differing_keys;
 pub use csv::write_csv;
 pub use metrics_log::{Log, Record};
-pub use plot::{curves, default_metrics, plot};
+pub use plot::{curves, default_metrics, online_curves, plot};
 pub use run_folder::{Run, RunFolders, RunStatus, UnreadableRun, find};
 pub use summary::{MetricSummary, RunSummary};
 pub use table::table;

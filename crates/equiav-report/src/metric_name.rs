@@ -6,10 +6,16 @@
 //! val/LIST/NAME/low      the lower end of its interval
 //! val/LIST/NAME/high     the upper end
 //! val/LIST/collapsed     1 where the model tells the clips of the list apart no more
+//! online/NAME            measured on a few held-out clips between two evaluations
+//! train/gradient_cosine_A_B    between the gradients of two groups of terms
 //! ```
 
 /// The prefix of what is measured on lists of clips.
 const MEASURED: &str = "val/";
+/// The prefix of what is measured on a few held-out clips between two evaluations.
+const ONLINE: &str = "online/";
+/// The prefix of cosines between gradients.
+const COSINE: &str = "train/gradient_cosine_";
 
 /// The list, and the path below it if there is one, on which `key` measures the metric called `name`.
 pub(crate) fn place_of<'k>(key: &'k str, name: &str) -> Option<&'k str> {
@@ -21,6 +27,12 @@ pub(crate) fn is_measured(key: &str) -> bool {
     key.starts_with(MEASURED) && !["low", "high", "collapsed"].contains(&last_part(key))
 }
 
+/// Whether `key` is a number measured between evaluations, every so many steps; not how long that took.
+pub(crate) fn is_online(key: &str) -> bool {
+    let measured = key.strip_prefix(ONLINE).is_some_and(|name| name != "time");
+    measured || key.starts_with(COSINE)
+}
+
 /// The keys of the lower and the upper end of the interval of `key`.
 pub(crate) fn interval_keys(key: &str) -> [String; 2] {
     ["low", "high"].map(|end| format!("{key}/{end}"))
@@ -29,7 +41,7 @@ pub(crate) fn interval_keys(key: &str) -> [String; 2] {
 /// Whether the values are shares from 0 to 1, which are shown in percent: recall at a depth, and accuracy.
 pub(crate) fn is_share(key: &str) -> bool {
     let name = last_part(key);
-    depth(name).is_some() || name.starts_with("top1")
+    depth(name).is_some() || name.starts_with("top1") || name.ends_with("_top1")
 }
 
 /// A metric's name in words: `R@1`, or the last part of the key.
@@ -86,6 +98,7 @@ mod tests {
         let cases = [
             ("val/a/r1", 0.5, "R@1", "50.0 %"),
             ("train/top1_inter", 0.25, "top1 inter", "25.0 %"),
+            ("online/audio/knn_top1", 0.5, "knn top1", "50.0 %"),
             ("val/a/mean_rank", 12.5, "mean rank", "12.5"),
             ("val/a/rate", 1e-7, "rate", "1.0e-7"),
         ];
@@ -98,6 +111,10 @@ mod tests {
     fn ends_of_intervals_are_no_metrics_of_their_own() {
         assert!(is_measured("val/a/map") && !is_measured("train/loss"));
         let [low, high] = interval_keys("val/a/map");
+        assert!(
+            is_online("online/audio/rank_me") && is_online("train/gradient_cosine_inter_intra")
+        );
+        assert!(!is_online("online/time") && !is_online("train/loss") && !is_online("val/a/map"));
         assert!(!is_measured(&low) && !is_measured(&high) && !is_measured("val/a/collapsed"));
     }
 }

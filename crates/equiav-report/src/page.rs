@@ -8,7 +8,7 @@ use maud::{Markup, html};
 
 pub use gallery::{Answer, GalleryItem, Query, RetrievalGallery};
 pub use media::{Picture, Sound};
-pub use section::{HeatMaps, Map, Table};
+pub use section::{Equivariance, HeatMaps, Map, Table};
 
 use crate::html::document;
 
@@ -25,6 +25,10 @@ pub struct RunReport {
     pub figures: Vec<Headline>,
     /// Curves over steps, an SVG of this program's own.
     pub curves: Option<String>,
+    /// Curves of what was measured every so many steps, an SVG of this program's own.
+    pub online: Option<String>,
+    /// What features know of augmentations, or how to find out.
+    pub equivariance: Equivariance,
     /// Queries with their answers, one gallery a direction.
     pub galleries: Vec<RetrievalGallery>,
     /// Where in pictures sounds are seen.
@@ -87,6 +91,8 @@ impl RunReport {
     fn contents(&self) -> Markup {
         let all = [
             ("curves", "Curves", self.curves.is_some()),
+            ("online", "Every few steps", self.online.is_some()),
+            ("equivariance", "Equivariance", !self.equivariance.is_empty()),
             ("retrieval", "Retrieval", !self.galleries.is_empty()),
             ("maps", "Heat maps", self.maps.is_some()),
             ("tables", "Tables", !self.tables.is_empty()),
@@ -111,6 +117,8 @@ impl RunReport {
                 }
             }
             @if let Some(curves) = &self.curves { (section::curves(curves)) }
+            @if let Some(online) = &self.online { (section::online(online)) }
+            @if !self.equivariance.is_empty() { (self.equivariance.markup()) }
             @if !self.galleries.is_empty() {
                 section #retrieval {
                     h2 { "Retrieval" }

@@ -12,7 +12,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{FontStyle, register_font};
 
 use self::panel::Panel;
-use crate::metric_name::{is_measured, place_of};
+use crate::metric_name::{is_measured, is_online, place_of};
 use crate::run_folder::Run;
 
 const FONT: &[u8] = include_bytes!("../font/DejaVuSans.ttf");
@@ -91,6 +91,20 @@ pub fn curves(run: &Run) -> anyhow::Result<Option<String>> {
     let metrics = default_metrics(runs);
     register()?;
     let svg = || Figure { runs, metrics: &metrics }.svg();
+    (!metrics.is_empty()).then(svg).transpose()
+}
+
+/// What the run has measured every so many steps between its evaluations, and the cosines between gradients of its terms, as
+/// the text of an SVG; none where the log has neither.
+///
+/// # Errors
+///
+/// If the built-in font cannot be used.
+pub fn online_curves(run: &Run) -> anyhow::Result<Option<String>> {
+    let keys = run.log.keys().into_iter().filter(|key| is_online(key));
+    let metrics: Vec<String> = keys.map(str::to_owned).collect();
+    register()?;
+    let svg = || Figure { runs: std::slice::from_ref(run), metrics: &metrics }.svg();
     (!metrics.is_empty()).then(svg).transpose()
 }
 

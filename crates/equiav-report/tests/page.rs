@@ -1,8 +1,8 @@
 //! The page of a run: it needs nothing from elsewhere, is well formed, and escapes what it shows.
 
 use equiav_report::page::{
-    Answer, GalleryItem, Headline, HeatMaps, Map, Picture, Query, RetrievalGallery, RunReport,
-    Sound, Table,
+    Answer, Equivariance, GalleryItem, Headline, HeatMaps, Map, Picture, Query, RetrievalGallery,
+    RunReport, Sound, Table,
 };
 
 const HOSTILE: &str = "<script>alert('x')</script>\"&";
@@ -41,6 +41,8 @@ fn report() -> RunReport {
         lead: text(),
         figures: vec![Headline { label: text(), value: text(), note: text() }],
         curves: Some("<svg width=\"8\" height=\"8\" viewBox=\"0 0 8 8\"></svg>".to_owned()),
+        online: Some("<svg width=\"8\" height=\"8\" viewBox=\"0 0 8 8\"></svg>".to_owned()),
+        equivariance: Equivariance { notes: vec![text()], tables: vec![table()] },
         galleries: vec![RetrievalGallery { title: text(), note: text(), queries: vec![query] }],
         maps: Some(HeatMaps { notes: vec![text()], table: Some(table()), maps: vec![map] }),
         tables: vec![table()],
@@ -137,7 +139,14 @@ fn who_cannot_see_or_point_is_served() {
 #[test]
 fn what_is_not_there_has_no_section() {
     let page = RunReport { title: "bare".to_owned(), ..RunReport::default() }.to_html();
-    for absent in ["id=\"curves\"", "id=\"retrieval\"", "id=\"maps\"", "href=\"#tables\""] {
+    for absent in [
+        "id=\"online\"",
+        "id=\"equivariance\"",
+        "id=\"curves\"",
+        "id=\"retrieval\"",
+        "id=\"maps\"",
+        "href=\"#tables\"",
+    ] {
         assert!(!page.contains(absent), "{absent}");
     }
     assert!(page.contains("id=\"recipe\""));

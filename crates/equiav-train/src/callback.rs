@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::metrics::Metrics;
+use crate::metrics::{Metric, Metrics};
 
 /// Something a run reports while it goes on.
 #[derive(Clone, Debug)]
@@ -41,6 +41,13 @@ pub enum Event {
         epoch: u64,
         /// The metrics of every list.
         metrics: Metrics,
+    },
+    /// A few held-out clips were measured between two evaluations.
+    Measured {
+        /// Steps made.
+        step: u64,
+        /// What was measured, by the names of the log without `online/`.
+        metrics: Vec<Metric>,
     },
     /// A checkpoint is complete on disk.
     Saved(PathBuf),

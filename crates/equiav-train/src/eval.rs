@@ -13,6 +13,6 @@ pub mod retrieval;
 
 pub(crate) use batch_measures::batch_measures;
 pub use equivariance::{
-    EquivarianceMetrics, EquivarianceProbe, QueryMetrics, SlotMetrics, equivariance,
+    EquivarianceMetrics, EquivarianceProbe, GroupMetrics, QueryMetrics, SlotMetrics, equivariance,
 };
 pub use probe::{Probe, ProbeMetrics, probe};

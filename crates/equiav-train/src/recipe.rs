@@ -7,6 +7,7 @@ mod keys;
 mod method;
 mod modality;
 mod objective;
+mod online;
 mod optimizer;
 mod pretraining;
 mod run_config;
@@ -25,6 +26,7 @@ pub use method::{ArraySettings, EvaluationSchedule, MethodSettings, TermWeights}
 pub use modality::{Modalities, ModalitySettings, inputs, suffix};
 pub use objective::Objective;
 pub(crate) use objective::pairs;
+pub use online::OnlineSchedule;
 pub use optimizer::Optimizer;
 pub use pretraining::{Data, Evaluation, Model, Settings, input_size};
 pub use run_config::RunConfig;

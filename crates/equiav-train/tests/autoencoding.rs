@@ -66,7 +66,7 @@ fn a_run_resumes_and_its_encoders_start_another() {
     let folder = tempfile::tempdir().expect("a folder");
     let place = |name: &str| folder.path().join(name);
     let finer = tiny::tiny(folder.path(), &[]);
-    let recipe = recipe(folder.path(), &["run.micro_batch=4"]);
+    let recipe = recipe(folder.path(), &["run.micro_batch=4", "evaluation.online_every=3"]);
     let straight = train(&recipe, &place("straight"), &StopSignal::never(), &mut NoOp);
     let value = |name: &str| straight.metrics.lists[0].value(name).expect("a metric");
     for modality in ["audio", "visual"] {
@@ -83,6 +83,15 @@ fn a_run_resumes_and_its_encoders_start_another() {
     };
     assert!(bytes(&straight) == bytes(&resumed), "the resumed run has other bytes");
     assert_eq!(straight.metrics, resumed.metrics);
+    let records = tiny::records(&place("straight"));
+    assert_eq!(records, tiny::records(&place("stopped")));
+    let measured: Vec<_> =
+        records.iter().filter(|record| record.get("online/audio/rank_me").is_some()).collect();
+    assert_eq!(measured.len(), 4, "after steps 3, 6, 9 and 12");
+    for record in measured {
+        assert!(record["online/visual/knn_top1"].is_number());
+        assert!(record.get("online/alignment").is_none(), "modalities lie in spaces of their own");
+    }
 
     let PretrainRecipe::Mae(of_run) = &recipe else { panic!("another method") };
     assert_eq!(Mae::export(of_run, &place("straight"), &place("export")).expect("a folder"), 3);

@@ -149,6 +149,54 @@ fn masked_padding_has_one_gradient_whatever_it_holds_and_however_it_is_computed(
 }
 
 #[test]
+fn the_cosine_between_terms_is_that_of_their_gradients() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let weights = |inter: f64, intra: f64| {
+        format!(
+            "objective.weights={{ inter = {inter:?}, intra_audio = {intra:?}, intra_visual = {intra:?} }}"
+        )
+    };
+    let of = |changes: &[&str], weights: &str| {
+        let free = ["optimizer.clip_norm=1e9", "objective.learn_temperature=true", weights];
+        let recipe = tiny::tiny(folder.path(), &[&free[..], changes].concat());
+        gradients(&recipe, &batch(&recipe))
+    };
+    let cosine =
+        |report: &StepReport| report.figures.measures.get("gradient_cosine_inter_intra").copied();
+    let (inter, _) = of(&[], &weights(0.5, 0.0));
+    let (intra, plain) = of(&[], &weights(0.0, 0.25));
+    assert_eq!(cosine(&plain), None, "nobody has asked");
+    // Norms of augmented views and what tells a position or a modality's own are reached by one term alone, or fixed.
+    let is_shared = |name: &str| {
+        let encoder = ["blocks_", "patch_embed_", "norm_", "modality_"];
+        encoder.iter().any(|part| name.starts_with(part)) && !name.contains("_aug.")
+    };
+    let dot = |a: &BTreeMap<String, Tensor>, b: &BTreeMap<String, Tensor>| -> f64 {
+        let shared = a.iter().filter(|(name, _)| is_shared(name));
+        shared.map(|(name, a)| (a * &b[name]).sum(tch::Kind::Double).double_value(&[])).sum()
+    };
+    let expected = dot(&inter, &intra) / (dot(&inter, &inter) * dot(&intra, &intra)).sqrt();
+    assert!(expected.abs() > 1e-3 && expected.abs() < 0.999, "{expected} tells something");
+    let both = weights(0.5, 0.25);
+    let asked = "run.gradient_cosines_every=1";
+    let ways =
+        ["run.micro_batch=3", "compute.recompute_blocks=true", "objective.loss_chunk_size=5"];
+    for way in [None].into_iter().chain(ways.map(Some)) {
+        let changes: Vec<&str> = [asked].into_iter().chain(way).collect();
+        let (gradient, report) = of(&changes, &both);
+        let found = cosine(&report).expect("it was asked for");
+        assert!((found - expected).abs() < 1e-4, "{way:?}: {found}, not {expected}");
+        let (unasked, _) = of(&changes[1..], &both);
+        let same = gradient.iter().all(|(name, tensor)| tensor.equal(&unasked[name]));
+        assert!(same, "{way:?}: the step's own gradient is another");
+    }
+    let seldom = of(&["run.gradient_cosines_every=2"], &both).1;
+    assert_eq!(cosine(&seldom), None, "the first step is not the second");
+    let alone = of(&[asked, "objective.intra=none"], &both).1;
+    assert_eq!(cosine(&alone), None, "one group has none to be compared with");
+}
+
+#[test]
 fn narrow_precision_is_close_and_keeps_the_weights_in_fp32() {
     let folder = tempfile::tempdir().expect("a folder");
     // Products of 8 and 11 bits, sharpened by the temperature.

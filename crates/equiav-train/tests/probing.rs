@@ -5,7 +5,9 @@ mod tiny;
 
 use std::fs;
 
-use equiav_train::{DeviceChoice, LoadedModel, Probe, Warnings, probe};
+use equiav_train::{
+    DeviceChoice, EquivarianceProbe, LoadedModel, Probe, Warnings, equivariance, probe,
+};
 
 #[test]
 fn probes_tell_classes_and_keep_their_features() {
@@ -75,4 +77,49 @@ fn probes_tell_classes_and_keep_their_features() {
     }
     let kept = fs::read_dir(export.join("features")).expect("features");
     assert_eq!((kept.count(), warnings.0.len()), (2, 1), "{:?}", warnings.0);
+}
+
+#[test]
+fn parameters_of_augmentations_are_probed_on_the_same_views_whoever_stands_beside() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let train = |name: &str, changes: &[&str]| {
+        let run = folder.path().join(name);
+        tiny::run(&tiny::tiny(folder.path(), &[&["run.epochs=1"][..], changes].concat()), &run)
+            .expect("a run");
+        let opened = LoadedModel::open_on(&run, DeviceChoice::Cpu, &mut Warnings::default());
+        (name.to_owned(), opened.expect("a run"))
+    };
+    let own = train("own", &[]);
+    let twin = train("twin", &["objective.intra=invariant", "objective.inter=clean-pair"]);
+    let options = EquivarianceProbe { train: None, list: None, clips: 32 };
+    let probed = |runs: &[(String, LoadedModel)]| {
+        equivariance(runs, &options, &mut Warnings::default()).expect("figures")
+    };
+    let both = probed(&[own, twin]);
+    assert_eq!(both.networks, ["own", "twin", "random"]);
+    assert_eq!((both.clips, both.epochs), ((32, 16), 1));
+    assert!(both.slots.iter().all(|slot| slot.r2.len() == 3));
+    let again = LoadedModel::open_on(
+        &folder.path().join("own"),
+        DeviceChoice::Cpu,
+        &mut Warnings::default(),
+    );
+    let alone = probed(&[("own".to_owned(), again.expect("a run"))]);
+    for (slot, of_both) in alone.slots.iter().zip(&both.slots) {
+        assert_eq!(slot.r2, [of_both.r2[0], of_both.r2[2]], "{}", slot.slot);
+    }
+    for (query, of_both) in alone.queries.iter().zip(&both.queries) {
+        assert_eq!(query.plain_r1, [of_both.plain_r1[0], of_both.plain_r1[2]]);
+        assert_eq!(query.disturbed_r1, [of_both.disturbed_r1[0], of_both.disturbed_r1[2]]);
+    }
+    // The twin is embedded as it was trained, by its plain views, not through a predictor that has learned nothing.
+    let twin = LoadedModel::open_on(
+        &folder.path().join("twin"),
+        DeviceChoice::Cpu,
+        &mut Warnings::default(),
+    );
+    let alone = probed(&[("twin".to_owned(), twin.expect("a run"))]);
+    for (query, of_both) in alone.queries.iter().zip(&both.queries) {
+        assert_eq!(query.plain_r1[0], of_both.plain_r1[1]);
+    }
 }

@@ -415,7 +415,13 @@ fn one_is_asked_to_stop_and_all_do_and_another_number_goes_on() {
 #[test]
 fn a_process_that_is_killed_at_any_moment_changes_nothing_but_time() {
     let folder = tempfile::tempdir().expect("a folder");
-    let often = ["run.save_every=1", "run.keep=9"];
+    let often = [
+        "run.save_every=1",
+        "run.keep=9",
+        "evaluation.online_every=2",
+        "evaluation.online_clips=10",
+        "run.gradient_cosines_every=3",
+    ];
     all_well(&finish(start("run", folder.path(), &[&often[..]; 2])));
     let straight = folder.path().join("straight");
     std::fs::rename(folder.path().join("out"), &straight).expect("renamed");
@@ -430,6 +436,9 @@ fn a_process_that_is_killed_at_any_moment_changes_nothing_but_time() {
     }
     all_well(&finish(start("run", folder.path(), &[&often[..]; 2])));
     assert_same_run(&straight, &folder.path().join("out"), 3);
+    let text = std::fs::read_to_string(straight.join("metrics.jsonl")).expect("a log");
+    let count = |key: &str| text.lines().filter(|line| line.contains(key)).count();
+    assert_eq!((count("online/alignment"), count("gradient_cosine_inter_intra")), (6, 4));
     assert_eq!(STEPS, 4, "the moments lie in three epochs");
 }
 

@@ -1,6 +1,7 @@
 //! `equiav report`.
 
 mod collect;
+mod equivariance;
 mod media;
 mod tables;
 

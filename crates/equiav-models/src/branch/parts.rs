@@ -171,6 +171,14 @@ impl<'a> BranchBuilder<'a> {
     }
 }
 
+/// Whether `name` is a variable of a modality's encoder or of its pool, whoever has made them; no predictor's and no
+/// head's.
+pub fn is_encoder(name: &str) -> bool {
+    let parts =
+        ["patch_embed_", "pos_embed_", "modality_", "blocks_", "norm_", "encoder_", "pool_"];
+    parts.iter().any(|part| name.starts_with(part))
+}
+
 impl fmt::Debug for BranchBuilder<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BranchBuilder").field("config", self.config).finish_non_exhaustive()

@@ -30,6 +30,15 @@ pub struct Map {
     pub note: String,
 }
 
+/// What features know of augmentations.
+#[derive(Clone, Debug, Default)]
+pub struct Equivariance {
+    /// What the figures say, or how to have them.
+    pub notes: Vec<String>,
+    /// By augmentation, by slot, and what queries find.
+    pub tables: Vec<Table>,
+}
+
 /// Figures in rows and columns.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
@@ -122,6 +131,22 @@ impl HeatMaps {
     }
 }
 
+impl Equivariance {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.notes.is_empty() && self.tables.is_empty()
+    }
+
+    pub(crate) fn markup(&self) -> Markup {
+        html! {
+            section #equivariance {
+                h2 { "Equivariance" }
+                @for note in &self.notes { p { (note) } }
+                @for table in &self.tables { (table.markup()) }
+            }
+        }
+    }
+}
+
 /// What the curves show, for readers who cannot see them.
 const CURVES: &str =
     "Curves of the loss and of the metrics over steps; `equiav runs --csv` writes the numbers";
@@ -133,6 +158,23 @@ pub(crate) fn curves(svg: &str) -> Markup {
             h2 { "Curves" }
             div.scroll tabindex="0" role="group" aria-label="Curves" {
                 figure.curves role="img" aria-label=(CURVES) { (PreEscaped(svg)) }
+            }
+        }
+    }
+}
+
+/// `svg` is drawn by this crate and needs no escaping.
+pub(crate) fn online(svg: &str) -> Markup {
+    html! {
+        section #online {
+            h2 { "Every few steps" }
+            p { "Between evaluations: a few held-out clips measured with the weights as they are trained, and the cosines
+                between the gradients of terms where the recipe asks for them." }
+            details {
+                summary { "Curves of embeddings and gradients" }
+                div.scroll tabindex="0" role="group" aria-label="Curves of every few steps" {
+                    figure.curves role="img" aria-label=(CURVES) { (PreEscaped(svg)) }
+                }
             }
         }
     }

@@ -189,7 +189,11 @@ impl CentroidCost {
 }
 
 /// One step of `start` under `recipe`, timed.
-fn one(start: &mut Start, position: Position, recipe: &Settings) -> anyhow::Result<StepTiming> {
+pub(super) fn one(
+    start: &mut Start,
+    position: Position,
+    recipe: &Settings,
+) -> anyhow::Result<StepTiming> {
     let Start { state, batch, .. } = start;
     state.method.recipe.clone_from(recipe);
     let started = Instant::now();

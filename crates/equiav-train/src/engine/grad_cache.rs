@@ -4,9 +4,11 @@
 //! first pass without graph collects the embeddings, for contrastive losses compare all rows of a batch, and a
 //! second pass hands gradients back part by part (GradCache: Gao et al., arXiv 2101.06983).
 
+mod cosines;
 mod independent;
 
 use anyhow::Context;
+use cosines::ByGroup;
 use equiav_torch::{FullPrecision, GradientAverage, GroupError};
 use tch::{Kind, Tensor};
 
@@ -44,7 +46,9 @@ fn whole<M: Method>(
 ) -> anyhow::Result<Terms> {
     let outputs = embed(state, step.batch, recipe)?;
     let own = leaves(std::slice::from_ref(&outputs));
-    let terms = terms(state, &own, step, recipe, 1.0)?;
+    let (mut terms, groups) = terms(state, &own, step, recipe, 1.0)?;
+    let parts = std::slice::from_ref(step.batch);
+    terms.measures.extend(cosines::measure(state, parts, &groups, recipe)?);
     let sum = handed_on(outputs.iter().map(|(name, output)| (output, own[name].grad())));
     let sum = sum.context("no embedding has a gradient")?;
     backward(state, |gradients| {
@@ -70,12 +74,26 @@ fn in_parts<M: Method>(
         parts.iter().map(|part| embed(state, part, recipe)).collect::<anyhow::Result<_>>()
     })?;
     let own = leaves(&seen);
-    let terms = terms(state, &own, step, recipe, 1.0)?;
+    let (mut terms, groups) = terms(state, &own, step, recipe, 1.0)?;
+    terms.measures.extend(cosines::measure(state, &parts, &groups, recipe)?);
+    let gradients = own.iter().map(|(name, rows)| (name.clone(), rows.grad())).collect();
+    hand_back(state, &parts, &gradients, recipe)?;
+    backward(state, GradientAverage::average)?;
+    Ok(terms)
+}
+
+/// Hands `gradients`, those of the rows of all `parts`, back through the networks; they add up on this rank alone.
+fn hand_back<M: Method>(
+    state: &mut TrainState<M>,
+    parts: &[DeviceBatch],
+    gradients: &Named,
+    recipe: Shared<'_>,
+) -> anyhow::Result<()> {
     let mut first = 0;
-    for part in &parts {
+    for part in parts {
         let outputs = embed(state, part, recipe)?;
         let count = rows(&outputs);
-        let gradient = |name: &str| match own[name].grad() {
+        let gradient = |name: &str| match gradients[name].shallow_clone() {
             gradient if !gradient.defined() => gradient,
             // A number that the terms use is one for all parts: the first hands its gradient back.
             gradient if gradient.dim() == 0 && first > 0 => Tensor::new(),
@@ -88,8 +106,7 @@ fn in_parts<M: Method>(
         }
         first += count;
     }
-    backward(state, GradientAverage::average)?;
-    Ok(terms)
+    Ok(())
 }
 
 /// What `batch` becomes, in the precision that networks compute in.
@@ -104,14 +121,15 @@ fn embed<M: Method>(
 }
 
 /// Computes the terms of `own` and adds their gradient, times the loss scale and `share`, to these, which are
-/// variables of their own: so that its products are as exact as those of the terms, whatever networks compute in.
+/// variables of their own: so that its products are as exact as those of the terms, whatever networks compute in. Beside
+/// them the gradient of each group of terms, where that is asked for at this step.
 fn terms<M: Method>(
     state: &mut TrainState<M>,
     own: &Named,
     step: &StepContext<'_>,
     recipe: Shared<'_>,
     share: f64,
-) -> anyhow::Result<Terms> {
+) -> anyhow::Result<(Terms, ByGroup)> {
     // Cosines that differ by little decide, and the temperature sharpens their differences.
     let _full = FullPrecision::new()?;
     let (device, group) = (state.device(), state.world.group.clone());
@@ -125,10 +143,18 @@ fn terms<M: Method>(
     let measures = tch::no_grad(|| state.method.measures(own));
     let terms = Terms::new(each, recipe.weights, measures)?;
     drop(computing);
+    let scaled = |loss: &Tensor| match &state.scaler {
+        Some(scaler) => scaler.scale(loss),
+        None => loss.shallow_clone(),
+    };
+    let groups = match cosines::is_due(step, recipe) {
+        true => cosines::by_group(&terms.each, recipe.weights, own, scaled)?,
+        false => ByGroup::new(),
+    };
     let loss = if share == 1.0 { terms.total.shallow_clone() } else { &terms.total * share };
-    let scaled = state.scaler.as_ref().map_or_else(|| loss.shallow_clone(), |all| all.scale(&loss));
-    backward(state, |gradients| gradients.accumulate(&scaled))?;
-    Ok(terms)
+    let loss = scaled(&loss);
+    backward(state, |gradients| gradients.accumulate(&loss))?;
+    Ok((terms, groups))
 }
 
 /// A sum whose gradient by each output is the one beside it; nothing where none is defined.

@@ -13,8 +13,8 @@ use tch::{Tensor, nn};
 
 use super::gather::Gathered;
 use crate::callback::Callback;
-use crate::clips::{DeviceBatch, EvaluationLists};
-use crate::metrics::Metrics;
+use crate::clips::{DeviceBatch, EvaluationLists, HeldOut};
+use crate::metrics::{Metric, Metrics};
 
 /// Tensors by name: `[rows, ..]` with one row for each clip, or `[]` for a learned number that the terms use.
 pub type Named = BTreeMap<String, Tensor>;
@@ -205,6 +205,33 @@ pub trait Method {
     ///
     /// If no clip of a list can be read, or a rank does not take part.
     fn evaluate(&self, lists: &EvaluationLists<'_>) -> anyhow::Result<Metrics>;
+
+    /// What a clip takes in [`evaluate_online`](Self::evaluate_online), at most, in units of what a clip of a step takes:
+    /// 0.5 where it goes forward as in training, since the way back takes no less. None, as unless a method says
+    /// otherwise, where there are no embeddings to measure: then no clip is read for it.
+    fn online_cost(&self) -> Option<f64> {
+        None
+    }
+
+    /// Measures a few held-out clips every `evaluation.online_every` steps, with the weights as they are trained, EMA or
+    /// not; called on all ranks, with the same result on all. It must change nothing and draw from no stream that
+    /// training draws from. What is called `spread_NAME` is watched as in [`measures`](Self::measures);
+    /// [`online::measures`](crate::eval::online::measures) has the usual ones.
+    ///
+    /// # Errors
+    ///
+    /// If libtorch fails, or a rank does not take part.
+    fn evaluate_online(&self, held_out: &HeldOut<'_>) -> anyhow::Result<Vec<Metric>> {
+        let _ = held_out;
+        Ok(Vec::new())
+    }
+
+    /// Whether the variable of that name counts where gradients of terms are compared
+    /// (`run.gradient_cosines_every`); those that only one of them reaches never do.
+    fn is_shared(&self, variable: &str) -> bool {
+        let _ = variable;
+        true
+    }
 }
 
 /// An epoch that begins.

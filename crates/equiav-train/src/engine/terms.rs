@@ -32,9 +32,7 @@ impl Terms {
         weights: Option<&BTreeMap<String, f64>>,
         measures: Named,
     ) -> anyhow::Result<Self> {
-        let weight =
-            |name: &str| weights.and_then(|weights| weights.get(name)).copied().unwrap_or(1.0);
-        let weighted = each.iter().map(|term| &term.loss * weight(&term.name));
+        let weighted = each.iter().map(|term| term.weighted(weights));
         let total = weighted.reduce(|sum, term| sum + term).context("the method has no term")?;
         Ok(Self { total, each, measures })
     }
@@ -58,6 +56,14 @@ impl Terms {
         let accuracies = accuracies.into_iter().map(|(name, _)| (name, next())).collect();
         let measures = self.measures.keys().map(|name| (name.clone(), next())).collect();
         (Figures { loss, terms, accuracies, measures }, more)
+    }
+}
+
+impl Term {
+    /// Its loss times its weight, on the graph.
+    pub(super) fn weighted(&self, weights: Option<&BTreeMap<String, f64>>) -> Tensor {
+        let weight = weights.and_then(|weights| weights.get(&self.name)).copied();
+        &self.loss * weight.unwrap_or(1.0)
     }
 }
 

@@ -5,6 +5,7 @@
 //! the features of the plain and of the augmented view; an invariant one loses it. (Probing of parameters: Devillers
 //! and Lefort, EquiMod, arXiv 2211.01244; Garrido et al., SIE, arXiv 2302.10283.)
 
+mod figures;
 mod ridge;
 
 use std::collections::BTreeMap;
@@ -16,8 +17,7 @@ use equiav_data::{Clips, Dataset, Order, Sampler};
 use equiav_eval::{Rank, Relevance, UnitRows};
 use equiav_models::{Features, ViewKind};
 use ndarray::{Array2, ArrayView2, Axis, concatenate};
-use serde::Serialize;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::callback::Callback;
 use crate::clips::{self, DeviceBatch, HostBatch, Input, TrainClips};
@@ -27,6 +27,7 @@ use crate::eval::probe::array;
 use crate::eval::ranking;
 use crate::model::{LoadedModel, Network};
 use crate::recipe::Settings;
+pub use figures::{EquivarianceMetrics, GroupMetrics, QueryMetrics, SlotMetrics};
 
 /// The epoch whose augmentations are probed: no training reaches it, so none of these draws was trained on.
 const EPOCH: u64 = 1 << 32;
@@ -40,42 +41,6 @@ pub struct EquivarianceProbe {
     pub list: Option<String>,
     /// How many of the clips to learn from, at most.
     pub clips: usize,
-}
-
-/// What came of it.
-#[derive(Clone, Debug, Serialize)]
-pub struct EquivarianceMetrics {
-    /// The names of the networks: those that were given, then `random`, the same network before any training.
-    pub networks: Vec<String>,
-    /// Clips learned from, clips tested on.
-    pub clips: (usize, usize),
-    /// Each slot of each modality's vector.
-    pub slots: Vec<SlotMetrics>,
-    /// What queries find that are augmented, beside what plain ones find.
-    pub queries: Vec<QueryMetrics>,
-}
-
-/// How well one slot is read.
-#[derive(Clone, Debug, Serialize)]
-pub struct SlotMetrics {
-    /// Of which modality's vector.
-    pub modality: Modality,
-    /// The slot's name.
-    pub slot: &'static str,
-    /// Of each network, the share of the slot's variance on the test clips that is explained, at most 1, and below 0
-    /// where the mean would do better; none where the slot never changes.
-    pub r2: Vec<Option<f64>>,
-}
-
-/// What queries of one modality find among plain clips of the other.
-#[derive(Clone, Debug, Serialize)]
-pub struct QueryMetrics {
-    /// What asks.
-    pub query: Modality,
-    /// Of each network: R@1 of plain queries, in [0, 1].
-    pub plain_r1: Vec<f64>,
-    /// Of each network: R@1 of the same queries after augmentation, embedded as a user's file is.
-    pub disturbed_r1: Vec<f64>,
 }
 
 /// What one network makes of the clips of one list.
@@ -114,19 +79,29 @@ pub fn equivariance(
         networks.push((name, &run.network));
     }
     networks.push(("random", &fresh));
+    let own = |run: &LoadedModel| Variant::of(&run.recipe);
+    let variants = runs.iter().map(|(_, run)| own(run)).chain([own(first)]);
+    let device = first.network.store.device();
+    let embedders: Vec<Embedder<'_>> = networks
+        .iter()
+        .zip(variants)
+        .map(|((_, network), variant)| Embedder {
+            network,
+            vectors: fixed_vectors(variant, recipe, device),
+        })
+        .collect();
     let [train, test] = options.datasets(recipe, callback)?;
-    let each = networks.iter().map(|(_, network)| {
-        Ok([
-            seen(&train, options.clips, network, recipe)?,
-            seen(&test, usize::MAX, network, recipe)?,
-        ])
-    });
-    let each = each.collect::<anyhow::Result<Vec<[Seen; 2]>>>()?;
+    let train = seen(&train, options.clips, &embedders, (recipe, device))?;
+    let test = seen(&test, usize::MAX, &embedders, (recipe, device))?;
+    let each: Vec<[Seen; 2]> =
+        train.into_iter().zip(test).map(|(train, test)| [train, test]).collect();
     let count = |seen: &Seen| {
         let blocks = seen.vectors.values().next().into_iter().flatten();
         blocks.map(Array2::nrows).sum()
     };
     Ok(EquivarianceMetrics {
+        epochs: first.epoch,
+        seed: recipe.seed,
         networks: networks.iter().map(|(name, _)| (*name).to_owned()).collect(),
         clips: (count(&each[0][0]), count(&each[0][1])),
         slots: slots(recipe, &each)?,
@@ -163,13 +138,22 @@ impl EquivarianceProbe {
     }
 }
 
-/// What `network` makes of at most `most` clips of `dataset`, each with one augmentation.
+/// A network, and how it embeds a clip.
+struct Embedder<'a> {
+    network: &'a Network,
+    /// The set of vectors that every clip is embedded with, as the network's own loss between the modalities has it;
+    /// drawn once.
+    vectors: BTreeMap<Modality, Tensor>,
+}
+
+/// What each of `networks` makes of at most `most` clips of `dataset`, each with one augmentation; clips are read and
+/// augmented once for all of them.
 fn seen(
     dataset: &Arc<Dataset>,
     most: usize,
-    network: &Network,
-    recipe: &Settings,
-) -> anyhow::Result<Seen> {
+    networks: &[Embedder<'_>],
+    (recipe, device): (&Settings, Device),
+) -> anyhow::Result<Vec<Seen>> {
     let batch = recipe.evaluation.batch.min(dataset.len());
     let clips = TrainClips::Unlabeled {
         dataset: dataset.clone(),
@@ -177,26 +161,27 @@ fn seen(
         options: clips::loader_options(&recipe.data),
     };
     let sampler = Sampler::new(recipe.seed, dataset.len(), batch);
-    let mut seen = Seen::default();
+    let mut all: Vec<Seen> = networks.iter().map(|_| Seen::default()).collect();
     let wanted = most.div_ceil(batch).min(sampler.batches());
+    ensure!(wanted > 0, "fewer clips than a batch can be read");
     for host in clips.batches(sampler.pass(EPOCH, 0))?.take(wanted) {
         let host: HostBatch = host?;
-        let device = host.to_device(EPOCH, network.store.device());
-        tch::no_grad(|| seen.add(&device, network, recipe))?;
+        let batch = host.to_device(EPOCH, device);
+        for (seen, embedder) in all.iter_mut().zip(networks) {
+            tch::no_grad(|| seen.add(&batch, embedder, recipe))?;
+        }
     }
-    ensure!(!seen.features.is_empty(), "fewer clips than a batch can be read");
-    Ok(seen)
+    Ok(all)
 }
 
 impl Seen {
     fn add(
         &mut self,
         batch: &DeviceBatch,
-        network: &Network,
+        Embedder { network, vectors }: &Embedder<'_>,
         recipe: &Settings,
     ) -> anyhow::Result<()> {
         let device = network.store.device();
-        let vectors = fixed_vectors(Variant::of(recipe), recipe, device);
         for (modality, input) in &batch.inputs {
             let Input { plain, augmented: Some(augmented), vectors: Some(drawn), .. } = input
             else {
@@ -245,9 +230,12 @@ fn slots(recipe: &Settings, each: &[[Seen; 2]]) -> anyhow::Result<Vec<SlotMetric
             ridge::r2((&train.0, &train.1), (&test.0, &test.1))
         });
         let read = read.collect::<anyhow::Result<Vec<Vec<Option<f64>>>>>()?;
-        all.extend(of(modality).into_iter().enumerate().map(|(at, slot)| SlotMetrics {
+        let slots = of(modality);
+        let groups = figures::groups(&slots);
+        all.extend(slots.iter().zip(groups).enumerate().map(|(at, (slot, group))| SlotMetrics {
             modality,
-            slot: slot.name,
+            group,
+            slot: slot.name.to_owned(),
             r2: read.iter().map(|slots| slots.get(at).copied().flatten()).collect(),
         }));
     }

@@ -1,5 +1,6 @@
-//! What is measured of embeddings while training, from those that retrieval has made anyway: how many directions they
-//! use, and what their neighbors and a linear map tell of classes.
+//! What is measured of embeddings while training: how many directions they use, what their neighbors and a linear map
+//! tell of classes, and how they lie. Each evaluation measures those that retrieval has made anyway; between two of them,
+//! every so many steps, those of a few held-out clips.
 
 use equiav_augment::random::below;
 use equiav_augment::{Modality, Purpose, stream};
@@ -7,6 +8,10 @@ use equiav_data::Clips;
 use ndarray::Array2;
 use tch::{Device, Kind, Tensor};
 
+use crate::clips::HeldOut;
+use crate::distributed::ShardedRows;
+use crate::engine::Named;
+use crate::eval::batch_measures;
 use crate::eval::embeddings::Embedded;
 use crate::metrics::Metric;
 
@@ -26,9 +31,54 @@ const PENALTY: f64 = 0.1;
 ///
 /// If libtorch fails.
 pub(crate) fn metrics(embedded: &Embedded, clips: &Clips) -> anyhow::Result<Vec<Metric>> {
+    labeled(embedded, |clip| match clips.labels(clip)[..] {
+        [label] => Some(label),
+        _ => None,
+    })
+}
+
+/// What is measured of a few held-out clips between two evaluations: of `all` of them the rows `inter_MODALITY`, which
+/// stand for a clip, and beside them `predicted_MODALITY` and `augmented_MODALITY` where a method has such. Nothing of
+/// rows that are not finite.
+///
+/// - `MODALITY/rank_me`, `MODALITY/knn_top1`, `MODALITY/linear_top1`: as of an evaluation
+/// - `similarity_MODALITY`, `uniformity_MODALITY`, `spread_MODALITY`, `alignment`: as of a training batch
+///
+/// `spaces` are the modalities; alignment is that of two whose rows lie in one space.
+///
+/// # Errors
+///
+/// If libtorch fails.
+pub fn measures(
+    all: ShardedRows,
+    held_out: &HeldOut<'_>,
+    spaces: &[Vec<Modality>],
+) -> anyhow::Result<Vec<Metric>> {
+    if all.rows.values().flatten().any(|number| !number.is_finite()) {
+        return Ok(Vec::new());
+    }
+    let single = |rows: &Array2<f32>| tensor(rows).to_kind(Kind::Float);
+    let named: Named = all.rows.iter().map(|(name, rows)| (name.clone(), single(rows))).collect();
+    let lying = spaces.iter().flat_map(|space| batch_measures(&named, space.iter().copied()));
+    let mut metrics: Vec<Metric> =
+        lying.map(|(name, value)| Metric::new(name, value.double_value(&[]))).collect();
+    let ShardedRows { clips, skipped, mut rows } = all;
+    let modalities = spaces.iter().flatten();
+    let inter = modalities
+        .filter_map(|modality| Some((*modality, rows.remove(&format!("inter_{modality}"))?)));
+    let embedded = Embedded { clips, skipped, rows: inter.collect() };
+    metrics.extend(labeled(&embedded, |clip| held_out.label(clip))?);
+    Ok(metrics)
+}
+
+/// As [`metrics`], where `label` gives the one label of a clip.
+fn labeled<'a>(
+    embedded: &Embedded,
+    label: impl Fn(usize) -> Option<&'a str>,
+) -> anyhow::Result<Vec<Metric>> {
     let mut names: Vec<&str> = Vec::new();
     let mut class = |clip: &usize| {
-        let [label] = clips.labels(*clip)[..] else { return None };
+        let label = label(*clip)?;
         let known = names.iter().position(|name| *name == label);
         Some(known.unwrap_or_else(|| {
             names.push(label);
@@ -147,14 +197,26 @@ fn linear(
         let scale = x.std_dim([0i64].as_slice(), false, true).clamp_min(1e-9);
         let standard = |rows: Tensor| (rows - &mean) / &scale;
         let x = standard(x);
-        let identity = Tensor::eye(x.size()[1], (Kind::Double, Device::Cpu));
-        let gram = x.tr().f_matmul(&x)? + identity * (PENALTY * x.size()[0] as f64);
-        let map = Tensor::f_linalg_solve(&gram, &x.tr().f_matmul(&y)?, true)?;
+        let map = ridge(&x, &y)?;
         let scores = standard(pick(unit, &own)).f_matmul(&map)?
             + y.mean_dim([0i64].as_slice(), true, Kind::Double);
         sum += right(&scores, &pick(named, &own)) * own.size()[0] as f64;
     }
     Ok(sum / n as f64)
+}
+
+/// `(XᵀX + λI)⁻¹ XᵀY = Xᵀ (XXᵀ + λI)⁻¹ Y`, by the smaller of both systems: `[width, classes]`, of `x` `[n, width]` and `y`
+/// `[n, classes]`.
+fn ridge(x: &Tensor, y: &Tensor) -> Result<Tensor, tch::TchError> {
+    let (n, width) = (x.size()[0], x.size()[1]);
+    let penalty = Tensor::eye(n.min(width), (Kind::Double, Device::Cpu)) * (PENALTY * n as f64);
+    let across = x.tr();
+    if n < width {
+        let gram = x.f_matmul(&across)? + penalty;
+        return across.f_matmul(&Tensor::f_linalg_solve(&gram, y, true)?);
+    }
+    let gram = across.f_matmul(x)? + penalty;
+    Tensor::f_linalg_solve(&gram, &across.f_matmul(y)?, true)
 }
 
 /// The rows in double precision.
@@ -185,6 +247,19 @@ mod tests {
         assert!((rank(one) - 1.0).abs() < 1e-3);
         let many = rank(Array2::from_shape_fn((400, 8), |(row, column)| noise(row, column)));
         assert!(many > 7.5 && many <= 8.001, "{many}");
+    }
+
+    #[test]
+    fn both_systems_of_a_ridge_map_give_one_map() {
+        tch::manual_seed(1);
+        for (n, width) in [(20, 50), (50, 20)] {
+            let random = |columns| Tensor::randn([n, columns], (Kind::Double, Device::Cpu));
+            let (x, y) = (random(width), random(3));
+            let identity = Tensor::eye(width, (Kind::Double, Device::Cpu)) * (PENALTY * n as f64);
+            let plain = (x.tr().matmul(&x) + identity).inverse().matmul(&x.tr()).matmul(&y);
+            let apart = (ridge(&x, &y).expect("a map") - plain).abs().max().double_value(&[]);
+            assert!(apart < 1e-12, "{n} rows of {width}: {apart}");
+        }
     }
 
     #[test]

@@ -14,14 +14,16 @@ mod positives;
 
 use equiav_augment::{Modality, Profile};
 use equiav_loss::{Temperature, info_nce, nt_xent};
-use equiav_models::{Intra, is_predictor};
+use equiav_models::{Intra, is_encoder, is_predictor};
 use tch::{Device, nn};
 
 use crate::callback::Callback;
-use crate::clips::{DeviceBatch, EvaluationLists};
-use crate::engine::{Epoch, Gather, Gathered, Method, Named, Needs, ParamGroup, StepContext, Term};
-use crate::eval::{batch_measures, retrieval};
-use crate::metrics::Metrics;
+use crate::clips::{DeviceBatch, EvaluationLists, HeldOut};
+use crate::engine::{
+    Epoch, Gather, Gathered, Method, Named, Needs, ParamGroup, StepContext, Term, narrowed,
+};
+use crate::eval::{batch_measures, online, retrieval};
+use crate::metrics::{Metric, Metrics};
 use crate::model::Network;
 use crate::recipe::{Settings, pairs};
 
@@ -163,5 +165,23 @@ impl Method for EquiAv {
             retrieval::retrieve_sharded(name, list, &self.network, &self.recipe, lists.world)
         };
         Ok(Metrics { lists: lists.lists.iter().map(one).collect::<anyhow::Result<_>>()? })
+    }
+
+    /// Clips go forward as in a step.
+    fn online_cost(&self) -> Option<f64> {
+        Some(0.5)
+    }
+
+    fn evaluate_online(&self, held_out: &HeldOut<'_>) -> anyhow::Result<Vec<Metric>> {
+        let device = self.network.store.device();
+        let precision = self.recipe.compute.precision;
+        let all =
+            held_out.embed(device, |batch| narrowed(device, precision, || self.embed(batch)))?;
+        online::measures(all, held_out, &[self.network.branches.keys().copied().collect()])
+    }
+
+    /// Encoders, which serve every term; heads and predictors do not count.
+    fn is_shared(&self, variable: &str) -> bool {
+        is_encoder(variable)
     }
 }

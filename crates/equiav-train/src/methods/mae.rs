@@ -15,8 +15,9 @@ use equiav_frontend::InputKind;
 use equiav_models::{MaskedAutoencoder, ModelConfig, Weights, export, import_encoders, model_card};
 use tch::{Device, Kind, Tensor, nn};
 
-use crate::clips::{DeviceBatch, EvaluationLists};
-use crate::engine::{Gathered, Method, Named, Needs, StepContext, Term, seeded};
+use crate::clips::{DeviceBatch, EvaluationLists, HeldOut};
+use crate::engine::{Gathered, Method, Named, Needs, StepContext, Term, narrowed, seeded};
+use crate::eval::online;
 use crate::metrics::{ListMetrics, Metric, Metrics};
 use crate::model;
 use crate::recipe::{input_size, inputs, suffix};
@@ -194,6 +195,25 @@ impl Method for Mae {
             })
         };
         Ok(Metrics { lists: lists.lists.iter().map(one).collect::<anyhow::Result<_>>()? })
+    }
+
+    /// All patches of a clip go forward, of which a step sees some; decoders stand aside.
+    fn online_cost(&self) -> Option<f64> {
+        Some(0.5 / (1.0 - self.recipe.method.mask_ratio))
+    }
+
+    fn evaluate_online(&self, held_out: &HeldOut<'_>) -> anyhow::Result<Vec<Metric>> {
+        let (device, precision) = (self.store.device(), self.recipe.compute.precision);
+        let all = held_out.embed(device, |batch| {
+            let one = |(modality, autoencoder): (&Modality, &MaskedAutoencoder)| {
+                let plain = &batch.inputs[modality].plain.values;
+                let rows = narrowed(device, precision, || autoencoder.embed(plain));
+                (format!("inter_{modality}"), rows)
+            };
+            Ok(self.autoencoders.iter().map(one).collect())
+        })?;
+        let spaces: Vec<_> = self.autoencoders.keys().map(|modality| vec![*modality]).collect();
+        online::measures(all, held_out, &spaces)
     }
 }
 

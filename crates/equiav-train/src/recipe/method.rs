@@ -9,7 +9,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::modality::{self, ModalitySettings};
-use super::{Augment, Compute, Data, Evaluation, Families, Optimizer, RunConfig, Sections, Shared};
+use super::{
+    Augment, Compute, Data, Evaluation, Families, OnlineSchedule, Optimizer, RunConfig, Sections,
+    Shared,
+};
 
 /// Everything that decides a run of a method that has the section `[method]` to itself.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -105,6 +108,7 @@ impl<S: Clone + DeserializeOwned + Serialize> Sections for MethodSettings<S> {
             weights: Some(&self.objective.weights),
             pairwise: false,
             evaluate_every: self.evaluation.every,
+            online: self.evaluation.online(),
             best: &self.evaluation.best,
         }
     }
@@ -139,6 +143,7 @@ impl<S: Clone + DeserializeOwned + Serialize> Sections for ArraySettings<S> {
             weights: Some(&self.objective.weights),
             pairwise: false,
             evaluate_every: self.evaluation.every,
+            online: OnlineSchedule::OFF,
             best: &self.evaluation.best,
         }
     }

@@ -12,7 +12,7 @@ use equiav_models::{
 use serde::{Deserialize, Serialize};
 
 use super::modality::{self, ModalitySettings};
-use super::{Augment, Compute, Objective, Optimizer, RunConfig, Source, positive};
+use super::{Augment, Compute, Objective, OnlineSchedule, Optimizer, RunConfig, Source, positive};
 
 /// Everything that decides a run.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -104,6 +104,13 @@ pub struct Evaluation {
     /// The metric that the best epoch is chosen by, the mean over lists and directions.
     #[serde(default = "r1", skip_serializing_if = "is_r1")]
     pub best: String,
+    /// Steps between two measurements of a few held-out clips while training; 0, none; absent, as many as keep what
+    /// they take within a fiftieth of the steps' time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub online_every: Option<u64>,
+    /// How many held-out clips that are, of the first list.
+    #[serde(default = "online_clips", skip_serializing_if = "is_online_clips")]
+    pub online_clips: usize,
 }
 
 impl Data {
@@ -119,7 +126,18 @@ impl Data {
 impl Evaluation {
     pub(super) fn check(&self) -> anyhow::Result<()> {
         positive("evaluation.every", self.every as usize)?;
-        positive("evaluation.batch", self.batch)
+        positive("evaluation.batch", self.batch)?;
+        let clips = self.online_clips;
+        ensure!(
+            clips > 1,
+            "evaluation.online_clips = {clips}: expected at least 2 (help: evaluation.online_every = 0 measures none)"
+        );
+        Ok(())
+    }
+
+    /// When a few held-out clips are measured, and how many.
+    pub(super) fn online(&self) -> OnlineSchedule {
+        OnlineSchedule { every: self.online_every, clips: self.online_clips }
     }
 }
 
@@ -183,4 +201,13 @@ fn r1() -> String {
 
 fn is_r1(name: &str) -> bool {
     name == "r1"
+}
+
+/// Enough for neighbors of several classes, few enough for memory.
+fn online_clips() -> usize {
+    128
+}
+
+fn is_online_clips(clips: &usize) -> bool {
+    *clips == online_clips()
 }

@@ -31,6 +31,10 @@ pub struct RunConfig {
     /// Steps between two records of every variable's gradient norm; absent, none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gradient_norms_every: Option<u64>,
+    /// Steps between two records of the cosine between the gradients of groups of terms, such as `inter` and `intra`;
+    /// absent, none. Each group takes a further pass through the networks on these steps alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gradient_cosines_every: Option<u64>,
 }
 
 fn yes() -> bool {
@@ -44,6 +48,7 @@ impl RunConfig {
         positive("run.epochs", self.epochs as usize)?;
         positive("run.keep_checkpoints", self.keep_checkpoints)?;
         positive("run.save_every", self.save_every.unwrap_or(1) as usize)?;
-        positive("run.gradient_norms_every", self.gradient_norms_every.unwrap_or(1) as usize)
+        positive("run.gradient_norms_every", self.gradient_norms_every.unwrap_or(1) as usize)?;
+        positive("run.gradient_cosines_every", self.gradient_cosines_every.unwrap_or(1) as usize)
     }
 }

@@ -9,7 +9,8 @@ use serde::de::DeserializeOwned;
 
 use super::modality;
 use super::{
-    BUILT_IN, BUILT_IN_FINETUNE, Compute, Finetune, Optimizer, RunConfig, Settings, positive,
+    BUILT_IN, BUILT_IN_FINETUNE, Compute, Finetune, OnlineSchedule, Optimizer, RunConfig, Settings,
+    positive,
 };
 
 /// Everything that decides one kind of run, as its recipe holds it.
@@ -65,6 +66,8 @@ pub struct Shared<'a> {
     pub pairwise: bool,
     /// Epochs between two evaluations.
     pub evaluate_every: u64,
+    /// When a few held-out clips are measured between the evaluations.
+    pub online: OnlineSchedule,
     /// The metric that the best epoch is chosen by, see [`Metrics::score`](crate::Metrics::score).
     pub best: &'a str,
 }
@@ -98,6 +101,7 @@ impl Sections for Settings {
             weights: Some(&self.objective.weights),
             pairwise: self.objective.loss_chunk_size.is_none(),
             evaluate_every: self.evaluation.every,
+            online: self.evaluation.online(),
             best: &self.evaluation.best,
         }
     }
@@ -124,6 +128,7 @@ impl Sections for Finetune {
             weights: None,
             pairwise: false,
             evaluate_every: self.evaluation.every,
+            online: OnlineSchedule::OFF,
             best: self.evaluation.choose_by.name(),
         }
     }

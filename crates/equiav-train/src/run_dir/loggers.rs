@@ -4,11 +4,12 @@ mod jsonl;
 mod tensorboard;
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
 use crate::callback::StepReport;
-use crate::metrics::Metrics;
+use crate::metrics::{Metric, Metrics};
 use jsonl::JsonLines;
 use tensorboard::EventWriter;
 
@@ -68,6 +69,19 @@ impl Loggers {
         metrics: &Metrics,
     ) -> anyhow::Result<()> {
         metrics.lists.iter().try_for_each(|list| self.write(step, epoch, &list.records()))
+    }
+
+    /// Notes what was measured of a few held-out clips in the epoch with that number, from 0, and how long that took.
+    pub(crate) fn online(
+        &mut self,
+        step: u64,
+        epoch: u64,
+        (metrics, time): (&[Metric], Duration),
+    ) -> anyhow::Result<()> {
+        let named = metrics.iter().map(|metric| (metric.name.as_str(), metric.value));
+        let all = named.chain([("time", time.as_secs_f64())]);
+        let values: Vec<_> = all.map(|(name, value)| (format!("online/{name}"), value)).collect();
+        self.write(step, epoch, &values)
     }
 
     fn write(&mut self, step: u64, epoch: u64, values: &[(String, f64)]) -> anyhow::Result<()> {

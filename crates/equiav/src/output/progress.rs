@@ -182,7 +182,7 @@ impl Callback for Progress {
             Event::Evaluated { metrics, .. } => {
                 metrics.lists.iter().for_each(|list| self.line(&metrics::one_line(list)));
             }
-            Event::Saved(_) => {}
+            Event::Saved(_) | Event::Measured { .. } => {}
             Event::Warning(message) => self.bar.suspend(|| errln!("warning: {message}")),
         }
     }

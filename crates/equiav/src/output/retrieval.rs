@@ -104,6 +104,11 @@ pub(crate) fn equivariance(metrics: &EquivarianceMetrics) -> String {
         let r2 = r2.collect::<String>();
         let _ = writeln!(table, "  {:<8} {:<28}{r2}", slot.modality, slot.slot);
     }
+    let _ = writeln!(table, "R2 by augmentation, the mean over its slots that change");
+    for group in metrics.groups() {
+        let r2 = group.r2.iter().map(|r2| format!("{r2:>8.3}")).collect::<String>();
+        let _ = writeln!(table, "  {:<8} {:<28}{r2}", group.modality, group.group);
+    }
     let _ = writeln!(table, "R@1 %, gallery of {test}");
     for query in &metrics.queries {
         for (how, r1) in [("plain", &query.plain_r1), ("augmented", &query.disturbed_r1)] {

@@ -14,8 +14,9 @@ use equiav_train::eval::gallery::{RankedAnswers, answered};
 use equiav_train::eval::localize::{Localizer, MapOptions, PlaceMap, Truths, localize};
 use equiav_train::eval::retrieval::{RetrievalMetrics, retrieve};
 use equiav_train::run_dir::environment::{environment, kept};
-use equiav_train::{Callback, LoadedModel};
+use equiav_train::{Callback, EquivarianceMetrics, LoadedModel};
 
+use super::equivariance;
 use super::media::{heard, jpeg, png, seen};
 use super::tables::{classes, headlines, lead, overlaps, recalls, silence, training};
 use crate::files::localize::own_truths;
@@ -47,6 +48,7 @@ pub(super) fn report(
         title: recipe.name.clone(),
         recipe: recipe.to_toml(),
         curves: equiav_report::curves(&run)?,
+        online: equiav_report::online_curves(&run)?,
         environment: facts(asked.run, &run, trained),
         ..RunReport::default()
     };
@@ -66,6 +68,10 @@ pub(super) fn report(
     match corpus.and_then(|corpus| previewed(trained, corpus.train)) {
         Ok(picture) => report.preview = Some(picture),
         Err(error) => report.missing.push(format!("No augmentation preview: {error:#}.")),
+    }
+    match EquivarianceMetrics::kept(asked.run) {
+        Ok(kept) => report.equivariance = equivariance::section(kept.as_ref(), asked.run, trained),
+        Err(error) => report.missing.push(format!("No figures of equivariance: {error:#}.")),
     }
     report.lead = lead(&run, trained);
     report.figures.extend(training(&run));

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use equiav_torch::Timeouts;
+use equiav_train::bench::online_cost::{OnlineCost, online_cost};
 use equiav_train::bench::throughput::{self, CentroidCost, StepRate, StepTiming};
 use equiav_train::engine::profiler::Phase;
 use equiav_train::{Override, Recipe, World};
@@ -30,7 +31,7 @@ pub(crate) struct Bench {
     #[command(flatten)]
     device: TrainedOn,
 
-    /// How many steps to make, 10 if not given; of pairs with --centroid the most, 200 if not given
+    /// How many steps to make, 10 if not given; of pairs with --centroid or --online the most, 200 if not given
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     steps: Option<u64>,
 
@@ -40,9 +41,15 @@ pub(crate) struct Bench {
     #[arg(long)]
     centroid: bool,
 
+    /// Measure what the measurements of held-out clips between evaluations (evaluation.online_every) add to a step instead:
+    /// pairs of a step and such a measurement, in turn (A B, B A), until the 95 % interval of the share is at most a tenth
+    /// of a point to either side
+    #[arg(long, conflicts_with = "centroid")]
+    online: bool,
+
     /// Make no step: write the start weights, the batch and the learning rates to a folder, so that
     /// another program can make the same steps
-    #[arg(long, value_name = "FOLDER", conflicts_with = "centroid")]
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["centroid", "online"])]
     dump: Option<PathBuf>,
 
     /// Print one JSON object instead of tables
@@ -54,7 +61,7 @@ impl Bench {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let recipe = Recipe::load(&self.recipe, &self.device.among(&self.overrides)?)?;
         let world = World::from_environment(Timeouts::USUAL)?;
-        let steps = self.steps.unwrap_or(if self.centroid { 200 } else { 10 });
+        let steps = self.steps.unwrap_or(if self.centroid || self.online { 200 } else { 10 });
         let mut start = throughput::start(&recipe, steps, &world)?;
         if let Some(folder) = &self.dump {
             equiav_train::bench::dump(&start, &recipe, folder)?;
@@ -63,6 +70,11 @@ impl Bench {
             let cost = throughput::centroid_cost(&mut start, &recipe)?;
             if world.is_main() {
                 self.print(&recipe, &centroid_json(&cost), &centroid_text(&cost))?;
+            }
+        } else if self.online {
+            let cost = online_cost(&mut start, &recipe)?;
+            if world.is_main() {
+                self.print(&recipe, &online_json(&cost), &online_text(&cost))?;
             }
         } else {
             let rate = throughput::step_rate(&mut start, &recipe)?;
@@ -155,9 +167,6 @@ fn rate_text(rate: &StepRate) -> String {
 }
 
 fn centroid_json(cost: &CentroidCost) -> Value {
-    let seconds = |times: &[std::time::Duration]| {
-        times.iter().map(std::time::Duration::as_secs_f64).collect::<Vec<_>>()
-    };
     json!({
         "centroid_share": cost.share(),
         "centroid_interval": cost.interval(),
@@ -165,6 +174,40 @@ fn centroid_json(cost: &CentroidCost) -> Value {
         "centroid_seconds": seconds(&cost.centroid),
         "clean_pair_seconds": seconds(&cost.clean_pair),
     })
+}
+
+fn online_json(cost: &OnlineCost) -> Value {
+    json!({
+        "online_share": cost.share(),
+        "online_interval": cost.interval(),
+        "settled": cost.is_settled(),
+        "every": cost.every,
+        "clips": cost.clips,
+        "step_seconds": seconds(&cost.steps),
+        "measurement_seconds": seconds(&cost.measurements),
+    })
+}
+
+fn online_text(cost: &OnlineCost) -> String {
+    let mut text =
+        format!("{:<6} {:>12} {:>15} {:>8}\n", "pair", "step ms", "measurement ms", "adds");
+    for (number, (step, measured)) in (1..).zip(cost.steps.iter().zip(&cost.measurements)) {
+        let (step, measured) = (step.as_secs_f64(), measured.as_secs_f64());
+        let share = 100.0 * measured / step / cost.every as f64;
+        text +=
+            &format!("{number:<6} {:>12.1} {:>15.1} {share:>6.2} %\n", 1e3 * step, 1e3 * measured);
+    }
+    let interval = interval_text(cost.interval(), cost.steps.len(), cost.is_settled());
+    text + &format!(
+        "{} held-out clips every {} steps add {:.2} % to a step on average ({interval})",
+        cost.clips,
+        cost.every,
+        100.0 * cost.share(),
+    )
+}
+
+fn seconds(times: &[std::time::Duration]) -> Vec<f64> {
+    times.iter().map(std::time::Duration::as_secs_f64).collect()
 }
 
 fn centroid_text(cost: &CentroidCost) -> String {
@@ -178,15 +221,14 @@ fn centroid_text(cost: &CentroidCost) -> String {
     text + &format!(
         "the centroid adds {:.2} % to a step with the clean pair ({})",
         100.0 * cost.share(),
-        interval_text(cost)
+        interval_text(cost.interval(), cost.centroid.len(), cost.is_settled())
     )
 }
 
 /// How sure the share is, and what would make it surer.
-fn interval_text(cost: &CentroidCost) -> String {
-    let pairs = cost.centroid.len();
-    let wide = if cost.is_settled() { "" } else { "; too wide: more --steps, or a quiet machine" };
-    match cost.interval() {
+fn interval_text(interval: Option<(f64, f64)>, pairs: usize, settled: bool) -> String {
+    let wide = if settled { "" } else { "; too wide: more --steps, or a quiet machine" };
+    match interval {
         Some((low, high)) => {
             format!("95 %: {:.2} to {:.2}, of {pairs} pairs{wide}", 100.0 * low, 100.0 * high)
         }

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use equiav_train::{EquivarianceProbe, LoadedModel, Probe as Options, ProbeMetrics, equivariance};
+use equiav_train::{
+    Callback, EquivarianceProbe, Event, LoadedModel, Probe as Options, ProbeMetrics, equivariance,
+};
 
 use crate::args::device::OnDevice;
 use crate::output::progress::Progress;
@@ -50,7 +52,8 @@ pub(crate) struct Probe {
     random: bool,
 
     /// Read the parameters of augmentations from the features of both views instead of classes: R2 of every
-    /// slot of the vectors by a ridge probe, beside a fresh network, and what augmented queries find
+    /// slot of the vectors by a ridge probe, beside a fresh network, and what augmented queries find; kept in the
+    /// run folder as equivariance.json, for `equiav report`
     #[arg(long, conflicts_with_all = ["labels", "per_class", "random"])]
     equivariance: bool,
 
@@ -119,6 +122,12 @@ impl Probe {
             clips: self.clips,
         };
         let found = equivariance(&runs, &options, progress)?;
+        // An exported model is for others to use; a run keeps what was found, for its page.
+        if runs[0].1.checkpoint != self.run
+            && let Err(error) = found.keep(&self.run)
+        {
+            progress.on_event(&Event::Warning(format!("the figures are not kept: {error:#}")));
+        }
         if self.json {
             outln!("{}", serde_json::to_string(&found)?)?;
         } else {

@@ -25,7 +25,7 @@ pub(super) fn backward_pass<M: Method>(
         let step = StepContext { batch: &part, ..*step };
         let outputs = embed(state, &part, recipe)?;
         let own = leaves(std::slice::from_ref(&outputs));
-        let terms = terms(state, &own, &step, recipe, share)?;
+        let (terms, _) = terms(state, &own, &step, recipe, share)?;
         let pairs = outputs.iter().map(|(name, output)| (output, own[name].grad()));
         if let Some(sum) = handed_on(pairs) {
             backward(state, |gradients| gradients.accumulate(&sum))?;

@@ -14,6 +14,7 @@ use super::super::signals::StopSignal;
 use super::super::step::{Position, step};
 use super::super::train_state::TrainState;
 use super::collapse::CollapseWatch;
+use super::online::OnlineEvaluation;
 use crate::callback::{Callback, Event, StepReport};
 use crate::clips::{HostBatch, RunClips};
 use crate::recipe::{RunConfig, Shared};
@@ -22,13 +23,13 @@ use crate::run_dir::{Loggers, State, checkpoint, lock};
 /// A run between two steps.
 pub(super) struct Run<'a, M> {
     pub(super) state: TrainState<M>,
-    clips: &'a RunClips,
-    recipe: Shared<'a>,
+    pub(super) clips: &'a RunClips,
+    pub(super) recipe: Shared<'a>,
     checkpoints: PathBuf,
     sampler: Sampler,
     schedule: WarmupCosine,
     /// Of rank 0.
-    loggers: Option<Loggers>,
+    pub(super) loggers: Option<Loggers>,
     pub(super) progress: State,
     /// The newest checkpoint.
     pub(super) checkpoint: Option<PathBuf>,
@@ -36,7 +37,9 @@ pub(super) struct Run<'a, M> {
     due: bool,
     /// The progress before the first of the steps that were skipped in a row.
     last_good: State,
-    collapse: CollapseWatch,
+    pub(super) collapse: CollapseWatch,
+    /// Where held-out clips are measured between two evaluations.
+    pub(super) online: Option<OnlineEvaluation<'a>>,
 }
 
 impl<'a, M: Method> Run<'a, M> {
@@ -79,6 +82,7 @@ impl<'a, M: Method> Run<'a, M> {
         let (parameters, done) = (state.parameters(), progress.step);
         callback.on_event(&Event::Started { clips: count, parameters, done, epochs, steps, batch });
         Ok(Self {
+            online: OnlineEvaluation::of(&state.method, clips, recipe, &world),
             schedule: schedule::of_run(recipe.optimizer, epochs, steps),
             loggers: loggers.transpose()?,
             state,
@@ -134,6 +138,7 @@ impl<'a, M: Method> Run<'a, M> {
             self.note_unreadable(batch.replaced(), callback);
             self.update(&batch, waiting.elapsed(), callback)?;
             batches.recycle(batch);
+            self.measure_online(callback)?;
             self.close_step(callback)?;
         }
     }
@@ -161,13 +166,7 @@ impl<'a, M: Method> Run<'a, M> {
         let skipped = (!report.applied).then(|| self.describe_skipped(&report)).transpose()?;
         let collapsed = self.collapse.note(&report).filter(|_| recipe.run.stop_collapsed);
         callback.on_event(&Event::Step(report));
-        if let Some(collapsed) = collapsed {
-            self.save(callback)?;
-            bail!(
-                "{collapsed}, and the run is stopped (help: a lower optimizer.lr or other objective.weights in another \
-                 --out; run.stop_collapsed = false trains on)"
-            );
-        }
+        collapsed.map_or(Ok(()), |collapsed| self.stop_collapsed(&collapsed, callback))?;
         match skipped {
             Some(message) => self.note_skipped(message, callback),
             None => {
@@ -251,7 +250,7 @@ impl<'a, M: Method> Run<'a, M> {
         Ok(())
     }
 
-    fn save(&mut self, callback: &mut dyn Callback) -> anyhow::Result<PathBuf> {
+    pub(super) fn save(&mut self, callback: &mut dyn Callback) -> anyhow::Result<PathBuf> {
         self.share_unreadable()?;
         let path = self.checkpoints.join(checkpoint::name(self.progress.step));
         self.state.world.rank0_then_broadcast("checkpoint", || {

@@ -20,7 +20,9 @@ use crate::engine::{
     Gather, Gathered, Method, Named, Needs, Position, StepContext, Term, TrainState, step,
 };
 use crate::metrics::Metrics;
-use crate::recipe::{ClassLoss, Compute, DeviceName, Optimizer, Precision, RunConfig, Shared};
+use crate::recipe::{
+    ClassLoss, Compute, DeviceName, OnlineSchedule, Optimizer, Precision, RunConfig, Shared,
+};
 
 /// The learning rates that are tried.
 pub(super) const SWEEP: [f64; 6] = [3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1];
@@ -142,6 +144,7 @@ fn trained(linear: Linear, clips: &ArrayClips, lr: f64) -> anyhow::Result<Linear
         weights: None,
         pairwise: false,
         evaluate_every: 1,
+        online: OnlineSchedule::OFF,
         best: "",
     };
     let mut state = TrainState::new(linear, shared, &World::alone())?;
@@ -197,6 +200,7 @@ fn sections(lr: f64) -> (Compute, Optimizer, RunConfig) {
         save_every: None,
         max_skipped: 0,
         gradient_norms_every: None,
+        gradient_cosines_every: None,
         stop_collapsed: false,
     };
     (compute, optimizer, run)
