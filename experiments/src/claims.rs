@@ -1,6 +1,8 @@
 //! `claims`: does a method learn what it claims? Variants in regimes with seeds, differences with intervals.
 
+mod claim;
 mod grid;
+mod limit;
 mod page;
 mod picture;
 mod record;
@@ -15,6 +17,7 @@ use anyhow::{Context as _, Result, ensure};
 use crate::process::note;
 use crate::repository::Repository;
 use grid::{Cell, Grid};
+use limit::Limits;
 use record::Records;
 use training::Training;
 
@@ -78,6 +81,7 @@ pub(crate) fn run(repository: &Repository, options: &Options) -> Result<()> {
     let mut chosen = chosen(&cells, &options.only)?;
     chosen.retain(|cell| options.seeds.is_empty() || options.seeds.contains(&cell.seed));
     let mut records = Records::read(docs.join("claims/records.jsonl"))?;
+    let mut limits = Limits::read(docs.join("claims/limits.jsonl"))?;
     let mut whole = true;
     if !options.write {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -91,8 +95,9 @@ pub(crate) fn run(repository: &Repository, options: &Options) -> Result<()> {
             until: options.minutes.map(minutes),
         };
         whole = training.run(&chosen, &mut records)?;
+        limits.measure(&grid, &records, || training.equiav())?;
     }
-    page::write(&grid, &cells, &records, &docs)?;
+    page::write(&page::Results::new(&grid, &cells, (&records, &limits)), &docs)?;
     note(&format!("written: {}", docs.join("claims.md").display()));
     if !whole {
         note("time is up; the same command goes on with the runs that are left");

@@ -1,15 +1,19 @@
 //! What is to be compared: variants of a recipe, in regimes, with seeds, and the orderings that are claimed.
 
+mod cells;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 
-/// Recipes that are read from here, beside paths.
-const RECIPES: &str = "recipes";
+use super::claim::Claim;
+pub(in crate::claims) use cells::{Cell, Tuning};
+
+/// What a classifier may see, as `model.mode` of its recipe.
+const MODES: [&str; 3] = ["multimodal", "audio", "visual"];
 
 /// Everything that a grid file says.
 #[derive(Debug, Deserialize)]
@@ -55,6 +59,8 @@ pub(super) struct Regime {
     pub(super) confirm: Vec<u64>,
     /// Whether a linear probe is fitted as well, on how many clips of each class.
     pub(super) probe: Option<usize>,
+    /// Whether every run is fine-tuned as well, with few labels.
+    pub(super) finetune: Option<FinetuneSettings>,
 }
 
 /// What is trained first.
@@ -66,27 +72,29 @@ pub(super) struct Start {
     pub(super) set: Vec<String>,
 }
 
-/// An ordering of two variants.
+/// How runs are fine-tuned. The changes that all runs have in common are not made here: its recipe has other keys.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Claim {
-    pub(super) says: String,
-    pub(super) less: String,
-    pub(super) more: String,
+pub(super) struct FinetuneSettings {
+    pub(super) recipe: String,
+    /// Labeled clips of each class; which, follows from the seed of the run.
+    pub(super) per_class: usize,
+    #[serde(default)]
+    pub(super) set: Vec<String>,
+    /// What the classifier sees, a fine-tuning each: `multimodal`, `audio`, `visual`.
+    #[serde(default = "multimodal")]
+    pub(super) modes: Vec<String>,
 }
 
-/// One run: its place in the grid, and everything that decides it.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Cell {
-    pub(super) regime: String,
-    pub(super) variant: String,
-    pub(super) seed: u64,
-    pub(super) recipe: String,
-    pub(super) set: Vec<String>,
-    pub(super) start: Option<(String, Vec<String>)>,
-    pub(super) probe: Option<usize>,
-    /// Of the recipe's text and all changes of it: a run with another digest is another run.
-    pub(super) digest: String,
+fn multimodal() -> Vec<String> {
+    vec!["multimodal".to_owned()]
+}
+
+impl Regime {
+    /// Every seed, those that choose first.
+    pub(super) fn seeds(&self) -> Vec<u64> {
+        [&self.choose[..], &self.confirm].concat()
+    }
 }
 
 impl Grid {
@@ -104,35 +112,30 @@ impl Grid {
         ensure!(known.len() == self.variants.len(), "two variants have the same name");
         let regimes: BTreeSet<&str> = self.regimes.iter().map(|one| one.name.as_str()).collect();
         ensure!(regimes.len() == self.regimes.len(), "two regimes have the same name");
-        let in_claims = self.claims.iter().flat_map(|claim| [&claim.less, &claim.more]);
-        let in_regimes = self.regimes.iter().flat_map(|regime| &regime.variants);
-        if let Some(name) = in_claims.chain(in_regimes).find(|name| !known.contains(name.as_str()))
-        {
+        for claim in &self.claims {
+            claim.check(&known, &regimes)?;
+        }
+        let mut in_regimes = self.regimes.iter().flat_map(|regime| &regime.variants);
+        if let Some(name) = in_regimes.find(|name| !known.contains(name.as_str())) {
             bail!("there is no variant `{name}`");
         }
         for regime in &self.regimes {
             ensure!(!regime.choose.is_empty(), "regime `{}` has no seed to choose by", regime.name);
+            if let Some(FinetuneSettings { per_class, modes, .. }) = &regime.finetune {
+                let what = format!("finetune of regime `{}`", regime.name);
+                ensure!(*per_class > 0, "{what}: per_class = 0 leaves nothing to learn from");
+                ensure!(!modes.is_empty(), "{what}: modes = [] leaves nothing to see or hear");
+                let unknown = modes.iter().find(|mode| !MODES.contains(&mode.as_str()));
+                if let Some(mode) = unknown {
+                    bail!("{what}: there is no mode `{mode}` (help: {})", MODES.join(", "));
+                }
+            }
             let twice = regime.confirm.iter().find(|seed| regime.choose.contains(seed));
             if let Some(seed) = twice {
                 bail!("regime `{}` chooses and confirms by seed {seed}", regime.name);
             }
         }
         Ok(())
-    }
-
-    /// Every run, seed by seed, so that each seed's comparison is whole before the next begins; the seeds that
-    /// choose come first.
-    pub(super) fn cells(&self, root: &Path) -> Result<Vec<Cell>> {
-        let mut cells = Vec::new();
-        for regime in &self.regimes {
-            let texts = Texts::read(root, regime)?;
-            for seed in regime.choose.iter().chain(&regime.confirm) {
-                for variant in self.variants_of(regime) {
-                    cells.push(self.cell(regime, variant, *seed, &texts));
-                }
-            }
-        }
-        Ok(cells)
     }
 
     /// The variants that `regime` compares.
@@ -143,53 +146,6 @@ impl Grid {
         let wanted =
             |one: &&Variant| regime.variants.is_empty() || regime.variants.contains(&one.name);
         self.variants.iter().filter(wanted)
-    }
-
-    fn cell(&self, regime: &Regime, variant: &Variant, seed: u64, texts: &Texts) -> Cell {
-        let seeded = |set: &[String]| -> Vec<String> {
-            let common = self.set.iter().chain(set).cloned();
-            common.chain([format!("seed={seed}")]).collect()
-        };
-        let set = seeded(&[&regime.set[..], &variant.set[..]].concat());
-        let start = regime.start.as_ref().map(|one| (one.recipe.clone(), seeded(&one.set)));
-        let digest = texts.digest(&set, start.as_ref().map(|(_, set)| set.as_slice()));
-        Cell {
-            regime: regime.name.clone(),
-            variant: variant.name.clone(),
-            seed,
-            recipe: regime.recipe.clone(),
-            set,
-            start,
-            probe: regime.probe,
-            digest,
-        }
-    }
-}
-
-/// The texts of a regime's recipes.
-struct Texts {
-    own: String,
-    start: Option<String>,
-}
-
-impl Texts {
-    fn read(root: &Path, regime: &Regime) -> Result<Self> {
-        let read = |name: &str| {
-            let path = root.join(RECIPES).join(format!("{name}.toml"));
-            let text = fs::read_to_string(&path);
-            let text = text.with_context(|| format!("cannot read {}", path.display()))?;
-            // What comments say of a recipe decides nothing.
-            let kept = text.lines().filter(|line| !line.starts_with('#'));
-            anyhow::Ok(kept.collect::<Vec<_>>().join("\n"))
-        };
-        let start = regime.start.as_ref().map(|start| read(&start.recipe)).transpose()?;
-        Ok(Self { own: read(&regime.recipe)?, start })
-    }
-
-    fn digest(&self, set: &[String], start: Option<&[String]>) -> String {
-        let mut hash = Sha256::new();
-        hash.update(format!("{}\n{set:?}\n{:?}\n{start:?}", self.own, self.start));
-        hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
     }
 }
 
@@ -237,12 +193,41 @@ mod tests {
     }
 
     #[test]
+    fn fine_tuning_changes_no_run_and_goes_by_its_seed() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("recipes")).unwrap();
+        for recipe in ["quick", "labels"] {
+            fs::write(folder.path().join(format!("recipes/{recipe}.toml")), "a = 1").unwrap();
+        }
+        let plain = grid(GRID).unwrap().cells(folder.path()).unwrap();
+        let table = "finetune = { recipe = \"labels\", per_class = 10, set = [\"b=2\"] }";
+        let tuned = grid(&format!("{GRID}\n{table}")).unwrap().cells(folder.path()).unwrap();
+        let digests = |cells: &[Cell]| -> Vec<String> {
+            cells.iter().map(|cell| cell.digest.clone()).collect()
+        };
+        assert_eq!(digests(&tuned), digests(&plain));
+        let tunings: Vec<&Tuning> = tuned.iter().filter_map(|cell| cell.tuning.as_ref()).collect();
+        let [first, .., last] = &tunings[..] else { panic!("{tunings:?}") };
+        assert_eq!(first.set, ["b=2", "data.per_class=10", "data.split_seed=0", "seed=0"]);
+        assert_eq!(
+            (&last.set[2..], &last.digest),
+            (&["data.split_seed=6".to_owned(), "seed=6".to_owned()][..], &first.digest)
+        );
+        assert_eq!(first.missing(None), ["multimodal"]);
+    }
+
+    #[test]
     fn a_grid_that_makes_no_sense_is_refused() {
         for (from, to, reason) in [
             ("less = \"clean\"", "less = \"cleen\"", "there is no variant `cleen`"),
             ("confirm = [5, 6]", "confirm = [0]", "chooses and confirms by seed 0"),
             ("choose = [0]", "choose = []", "no seed to choose by"),
             ("name = \"centroid\"", "name = \"clean\"", "two variants"),
+            (
+                "confirm = [5, 6]",
+                "finetune = { recipe = \"quick\", per_class = 10, modes = [\"sound\"] }",
+                "finetune of regime `short`: there is no mode `sound` (help: multimodal",
+            ),
             ("about = \"EquiAV\"", "abut = \"EquiAV\"", "abut"),
         ] {
             let error = grid(&GRID.replace(from, to)).unwrap_err();

@@ -20,11 +20,13 @@ pub(super) enum Verdict {
 }
 
 impl Estimate {
-    /// Whether the difference is above or below 0, by its interval.
-    pub(super) fn verdict(&self) -> Verdict {
+    /// Whether a difference is at least `by`, which is not negative.
+    ///
+    /// It holds if the mean is and the interval is above 0; it does not if the whole interval is below `by`.
+    pub(super) fn verdict(&self, by: f64) -> Verdict {
         match self.interval {
-            Some((low, _)) if low > 0.0 => Verdict::Holds,
-            Some((_, high)) if high < 0.0 => Verdict::DoesNotHold,
+            Some((low, _)) if low > 0.0 && self.mean >= by => Verdict::Holds,
+            Some((_, high)) if high < by => Verdict::DoesNotHold,
             _ => Verdict::Undecided,
         }
     }
@@ -112,12 +114,16 @@ mod tests {
             (high - low - 2.0 * 2.776_445 * 1.581_139 / 5f64.sqrt()).abs() < 1e-4,
             "{low} {high}"
         );
-        assert_eq!(estimate.verdict(), Verdict::Holds);
+        assert_eq!(estimate.verdict(0.0), Verdict::Holds);
+        // The interval is 1.04 to 4.96.
+        assert_eq!(estimate.verdict(2.5), Verdict::Holds);
+        assert_eq!(estimate.verdict(3.5), Verdict::Undecided);
+        assert_eq!(estimate.verdict(5.0), Verdict::DoesNotHold);
     }
 
     #[test]
     fn one_seed_decides_nothing() {
         let estimate = crossed(&[vec![1.0, 1.0, 0.0]]);
-        assert_eq!((estimate.interval, estimate.verdict()), (None, Verdict::Undecided));
+        assert_eq!((estimate.interval, estimate.verdict(0.0)), (None, Verdict::Undecided));
     }
 }
