@@ -41,6 +41,7 @@ fn branch(store: &nn::VarStore, suffix: &str, input: InputConfig) -> Branch {
         intra_head: head.clone(),
         inter_head: head,
         augmented_positives: AugmentedPositives::None,
+        aggregate: PoolConfig::Mean,
         zero_init_predictor: false,
     };
     config.build(&store.root())

@@ -115,6 +115,7 @@ fn config(suffix: &str, input: InputConfig) -> BranchConfig {
         intra_head: head.clone(),
         inter_head: head,
         augmented_positives: AugmentedPositives::None,
+        aggregate: PoolConfig::Mean,
         zero_init_predictor: false,
     }
 }

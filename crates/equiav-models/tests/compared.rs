@@ -6,7 +6,7 @@ mod small;
 use equiav_models::{
     Branch, Compared, EncodeOptions, Inter, Intra, PoolConfig, ViewKind, is_predictor,
 };
-use small::{assert_close, random, views};
+use small::{assert_close, views};
 use tch::{Device, Kind, Tensor, nn};
 
 const PUBLISHED: (Intra, Inter) = (Intra::Equivariant, Inter::Centroid);
@@ -32,9 +32,8 @@ fn made(aggregate: PoolConfig) -> (nn::VarStore, Branch) {
 fn the_way_to_the_centroid_begins_at_the_clean_pair() {
     let (_store, branch) = made(PoolConfig::Mean);
     let views = views(3, 4);
-    let at = |centroid_share| {
-        branch.compare(&views, &Compared { centroid_share, ..compared() }).inter
-    };
+    let at =
+        |centroid_share| branch.compare(&views, &Compared { centroid_share, ..compared() }).inter;
     assert_close(&at(0.0), &branch.forward(&views, PUBLISHED.0, Inter::CleanPair).inter);
     assert_close(&at(1.0), &branch.forward(&views, PUBLISHED.0, PUBLISHED.1).inter);
     let tokens = branch.encode(&views.plain, ViewKind::Plain);
@@ -72,10 +71,7 @@ fn a_loss_on_a_block_leaves_what_is_above_to_the_other_modality() {
         let views = views(3, 4);
         let options = Compared { intra_block: Some(0), ..Compared::new(intra, Inter::CleanPair) };
         let embeddings = branch.compare(&views, &options);
-        assert_close(
-            &embeddings.inter,
-            &branch.forward(&views, intra, Inter::CleanPair).inter,
-        );
+        assert_close(&embeddings.inter, &branch.forward(&views, intra, Inter::CleanPair).inter);
         let pair = embeddings.intra.expect("a pair");
         let block = |input: &Tensor, view| {
             let options = EncodeOptions { layers: &[0], ..EncodeOptions::of(view) };
@@ -105,9 +101,8 @@ fn a_learned_aggregate_weighs_predictions() {
     let (store, branch) = made(PoolConfig::Attention { heads: 2 });
     let (_store, usual) = made(PoolConfig::Mean);
     let views = views(3, 4);
-    let [learned, published] = [&branch, &usual].map(|branch| {
-        branch.forward(&views, PUBLISHED.0, PUBLISHED.1)
-    });
+    let [learned, published] =
+        [&branch, &usual].map(|branch| branch.forward(&views, PUBLISHED.0, PUBLISHED.1));
     let pair = |embeddings: &equiav_models::Embeddings| {
         embeddings.intra.as_ref().expect("a pair").predicted.shallow_clone()
     };

@@ -174,7 +174,8 @@ impl Branch {
         let all = self.predict(plain, &Tensor::cat(&queries, 1), counted);
         Predictions {
             own: (own > 0).then(|| all.select(1, 0)),
-            sampled: (sampled > 0).then(|| self.aggregate.pool(&all.narrow(1, own, sampled), None).point),
+            sampled: (sampled > 0)
+                .then(|| self.aggregate.pool(&all.narrow(1, own, sampled), None).point),
         }
     }
 }
