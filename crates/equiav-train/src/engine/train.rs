@@ -1,6 +1,7 @@
 //! A run of any method: a folder that is opened or resumed, steps, evaluations, checkpoints.
 
 mod collapse;
+mod overlaps;
 mod run;
 
 use std::fs::File;

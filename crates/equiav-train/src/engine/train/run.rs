@@ -14,6 +14,7 @@ use super::super::signals::StopSignal;
 use super::super::step::{Position, step};
 use super::super::train_state::TrainState;
 use super::collapse::CollapseWatch;
+use super::overlaps::Overlaps;
 use crate::callback::{Callback, Event, StepReport};
 use crate::clips::{HostBatch, RunClips};
 use crate::recipe::{RunConfig, Shared};
@@ -37,6 +38,7 @@ pub(super) struct Run<'a, M> {
     /// The progress before the first of the steps that were skipped in a row.
     last_good: State,
     collapse: CollapseWatch,
+    overlaps: Overlaps,
 }
 
 impl<'a, M: Method> Run<'a, M> {
@@ -89,6 +91,7 @@ impl<'a, M: Method> Run<'a, M> {
             checkpoint,
             due: false,
             collapse: CollapseWatch::new(epochs * steps),
+            overlaps: Overlaps::default(),
             last_good: progress.clone(),
             progress,
         })
@@ -232,7 +235,8 @@ impl<'a, M: Method> Run<'a, M> {
     fn evaluate(&mut self, callback: &mut dyn Callback) -> anyhow::Result<()> {
         let world = self.state.world.clone();
         let lists = self.clips.evaluation(&world, self.recipe.compute.precision);
-        let metrics = self.state.with_ema(|method| method.evaluate(&lists))?;
+        let mut metrics = self.state.with_ema(|method| method.evaluate(&lists))?;
+        self.overlaps.note(&mut metrics, &lists, callback)?;
         let State { step, epoch, .. } = self.progress;
         if let Some(loggers) = &mut self.loggers {
             loggers.evaluated(step, epoch, &metrics)?;
