@@ -53,7 +53,7 @@ pub(crate) struct Options {
     /// Two variants for a few steps each, into target/: a trial of this command itself
     #[arg(long, conflicts_with_all = ["grid", "out", "docs"])]
     quick: bool,
-    /// Train nothing, write the page from the records
+    /// Train nothing, write the page from the records; only what an oracle finds in a list is measured, once
     #[arg(long)]
     write: bool,
     /// The program that trains, instead of the optimized build
@@ -83,20 +83,20 @@ pub(crate) fn run(repository: &Repository, options: &Options) -> Result<()> {
     let mut records = Records::read(docs.join("claims/records.jsonl"))?;
     let mut limits = Limits::read(docs.join("claims/limits.jsonl"))?;
     let mut whole = true;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let minutes = |minutes: f64| Instant::now() + Duration::from_secs_f64(60.0 * minutes);
+    let training = Training {
+        repository,
+        program: options.program.clone().unwrap_or_else(|| repository.program()),
+        out,
+        starting: std::sync::Mutex::new(()),
+        jobs: options.jobs.map_or(cores, usize::from),
+        until: options.minutes.map(minutes),
+    };
     if !options.write {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let minutes = |minutes: f64| Instant::now() + Duration::from_secs_f64(60.0 * minutes);
-        let training = Training {
-            repository,
-            program: options.program.clone().unwrap_or_else(|| repository.program()),
-            out,
-            starting: std::sync::Mutex::new(()),
-            jobs: options.jobs.map_or(cores, usize::from),
-            until: options.minutes.map(minutes),
-        };
         whole = training.run(&chosen, &mut records)?;
-        limits.measure(&grid, &records, || training.equiav())?;
     }
+    limits.measure(&grid, &cells, &records, || training.equiav())?;
     page::write(&page::Results::new(&grid, &cells, (&records, &limits)), &docs)?;
     note(&format!("written: {}", docs.join("claims.md").display()));
     if !whole {

@@ -13,4 +13,4 @@ mod wav;
 pub use cache::cache_folder;
 pub use contact_sheet::contact_sheet;
 pub use stamps::{LanguageCount, Stamps, StampsPaths};
-pub use synthetic::{CorpusPaths, Rectangle, Synthetic};
+pub use synthetic::{CorpusPaths, Oracle, Rectangle, Synthetic};

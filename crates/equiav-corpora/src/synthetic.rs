@@ -2,6 +2,7 @@
 //!
 //! The table of factors is in `docs/corpora.md`; the tests at the end read it back from the files.
 
+mod oracle;
 mod picture;
 mod scene;
 mod sound;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{finished, wav};
+pub use oracle::Oracle;
 use scene::{Classes, Scene};
 pub(crate) use specimen::Specimen;
 pub use truth::Rectangle;

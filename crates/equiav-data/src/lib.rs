@@ -46,7 +46,7 @@ pub use loader::throughput::{LoaderRate, StageTimes, Timing, loader_rate, stage_
 pub use loader::{Loader, LoaderOptions};
 pub use manifest::clips::Clips;
 pub use manifest::labels::{Label, Labels};
-pub use manifest::overlap::Overlap;
+pub use manifest::overlap::{Overlap, TrainOverlap};
 pub use manifest::{Clip, DEFAULT_FRAMES, FileCoverage, Manifest, Pictures};
 pub use media::ffmpeg;
 pub use media::jpeg::JpegDecoder;

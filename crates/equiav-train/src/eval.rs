@@ -7,6 +7,7 @@ mod equivariance;
 pub mod gallery;
 pub mod localize;
 pub mod online;
+pub mod oracle;
 mod probe;
 pub mod ranking;
 pub mod retrieval;

@@ -1,5 +1,6 @@
 //! What is measured of lists of clips: names and numbers with intervals. Nothing here knows what they mean.
 
+use equiav_data::TrainOverlap;
 use serde::{Deserialize, Serialize};
 
 /// The metrics of every list that was measured.
@@ -20,6 +21,9 @@ pub struct ListMetrics {
     pub listed: usize,
     /// A hash of the list, so that metrics of different lists are not compared.
     pub digest: String,
+    /// What the list has in common with the one that was trained on; none where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlap: Option<TrainOverlap>,
     /// Why each of the other clips could not be read.
     pub skipped: Vec<String>,
     /// In what the model has collapsed, so that it tells clips apart no more; none where it does.

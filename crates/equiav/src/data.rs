@@ -23,7 +23,7 @@ use preview::Preview;
 use scan::Scan;
 use stamps::Stamps;
 use stats::Stats;
-use synth::Synth;
+use synth::{OracleCommand, Synth};
 use verify::Verify;
 
 /// Make, fetch, ingest, pack, look at and measure data
@@ -39,6 +39,7 @@ pub(crate) enum Data {
     Pack(Pack),
     Verify(Verify),
     Overlap(OverlapCommand),
+    Oracle(OracleCommand),
 }
 
 impl Data {
@@ -54,6 +55,7 @@ impl Data {
             Data::Pack(command) => command.run(),
             Data::Verify(command) => command.run(),
             Data::Overlap(command) => command.run(),
+            Data::Oracle(command) => command.run(),
         }
     }
 }

@@ -7,6 +7,7 @@
 pub(crate) mod classes;
 pub(crate) mod localization;
 pub(crate) mod metrics;
+pub(crate) mod overlap;
 pub(crate) mod progress;
 pub(crate) mod retrieval;
 

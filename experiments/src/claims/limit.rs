@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
-use super::grid::{Grid, Regime};
+use super::grid::{Cell, Grid, Regime};
 use super::record::{Records, write_lines};
 use crate::process::{self, note, read_json};
 
@@ -52,12 +52,13 @@ impl Limits {
     pub(super) fn measure(
         &mut self,
         grid: &Grid,
+        cells: &[Cell],
         records: &Records,
         program: impl Fn() -> Command,
     ) -> Result<()> {
         for regime in &grid.regimes {
-            let mut own = records.all.iter().filter(|record| record.regime == regime.name);
-            if own.all(|record| self.of(&record.list).is_some()) {
+            let own = cells.iter().filter(|cell| cell.regime == regime.name);
+            if own.filter_map(|cell| records.of(cell)).all(|run| self.of(&run.list).is_some()) {
                 continue;
             }
             let arguments = arguments(grid, regime);
@@ -111,7 +112,7 @@ struct Ranks {
 
 #[cfg(test)]
 mod tests {
-    use super::super::record::tests::record;
+    use super::super::record::{Record, tests::record};
     use super::*;
 
     #[test]
@@ -123,14 +124,18 @@ mod tests {
         )
         .unwrap();
         let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("recipes")).unwrap();
+        fs::write(folder.path().join("recipes/quick.toml"), "a = 0").unwrap();
+        let cells = grid.cells(folder.path()).unwrap();
         let path = folder.path().join("deep/limits.jsonl");
         let mut records = Records::read(folder.path().join("records.jsonl")).unwrap();
         let mut limits = Limits::read(path.clone()).unwrap();
         let failing = || Command::new("false");
-        limits.measure(&grid, &records, failing).unwrap();
-        records.add(record("r", "v", 0, vec![1, 2])).unwrap();
+        limits.measure(&grid, &cells, &records, failing).unwrap();
+        let record = record("r", "v", 0, vec![1, 2]);
+        records.add(Record { digest: cells[0].digest.clone(), ..record }).unwrap();
         // What has no limit ends nothing.
-        limits.measure(&grid, &records, failing).unwrap();
+        limits.measure(&grid, &cells, &records, failing).unwrap();
         assert!(!path.exists());
         let ranks = r#"{"visual_to_audio":[1.0,1.5],"audio_to_visual":[1,1]}"#;
         let printed =
@@ -140,8 +145,8 @@ mod tests {
             command.args(["-c", "echo \"$0\"", &printed]);
             command
         };
-        limits.measure(&grid, &records, printing).unwrap();
-        limits.measure(&grid, &records, failing).unwrap();
+        limits.measure(&grid, &cells, &records, printing).unwrap();
+        limits.measure(&grid, &cells, &records, failing).unwrap();
         let mut again = Limits::read(path).unwrap();
         let limit = again.of(&("list".to_owned(), 2)).unwrap();
         assert_eq!(limit.ranks, [vec![1, 2], vec![1, 1]]);

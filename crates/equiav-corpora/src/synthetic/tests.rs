@@ -3,11 +3,6 @@
 use std::collections::BTreeMap;
 use std::f64::consts::TAU;
 
-use equiav_data::{read_picture, read_sound};
-use equiav_frontend::Waveform;
-use realfft::RealFftPlanner;
-use realfft::num_complex::Complex;
-
 use super::*;
 
 fn small() -> Synthetic {
@@ -106,104 +101,6 @@ fn knobs_out_of_range_are_named() {
     assert!(error.contains("unknown field `instance`"), "{error}");
 }
 
-/// What is to be seen in a frame: hue in turns, share of the area, distance from the top.
-struct Seen {
-    hue: f64,
-    area: f64,
-    from_top: f64,
-}
-
-/// Looks at the saturated pixels of a clip's middle frame; the beads are among them.
-fn look(clip: &Clip) -> anyhow::Result<Seen> {
-    let picture = read_picture(&clip.frame_path(clip.middle_frame()))?;
-    let (mut x, mut y, mut area, mut rows) = (0.0, 0.0, 0.0, 0.0);
-    let side = picture.height() as f64;
-    for row in 0..picture.height() {
-        for column in 0..picture.width() {
-            let [r, g, b] = [0, 1, 2].map(|c| f64::from(picture.pixels()[[row, column, c]]));
-            let (max, min) = (r.max(g).max(b), r.min(g).min(b));
-            if max - min < 0.5 * max || max < 100.0 {
-                continue;
-            }
-            // The hexagon's plane, in which hue is an angle.
-            x += (r - 0.5 * (g + b)) / (max - min);
-            y += 0.75f64.sqrt() * (g - b) / (max - min);
-            area += 1.0 / (side * side);
-            rows += (row as f64 + 0.5) / (side * side * side);
-        }
-    }
-    Ok(Seen { hue: y.atan2(x) / TAU, area, from_top: rows / area })
-}
-
-/// What is to be heard in a sound: the pitch and the band's center in Hz, the number of onsets.
-struct Heard {
-    pitch: f64,
-    band_center: f64,
-    onsets: usize,
-}
-
-fn listen(sound: &Waveform) -> Heard {
-    let power = mean_power(sound, 8192);
-    let width = f64::from(sound.rate) / 8192.0;
-    Heard {
-        pitch: lowest_strong_line(&power, width),
-        band_center: widest_band(&power, width),
-        onsets: onsets(sound),
-    }
-}
-
-/// Power by frequency, the mean over windows of `length` samples.
-fn mean_power(sound: &Waveform, length: usize) -> Vec<f64> {
-    let fft = RealFftPlanner::<f64>::new().plan_fft_forward(length);
-    let mut power = vec![0.0; length / 2 + 1];
-    for start in (0..=sound.samples.len() - length).step_by(length / 2) {
-        let window = |n: usize| 0.5 - 0.5 * (TAU * n as f64 / length as f64).cos();
-        let mut input: Vec<_> =
-            (0..length).map(|n| f64::from(sound.samples[start + n]) * window(n)).collect();
-        let mut output = vec![Complex::default(); length / 2 + 1];
-        fft.process(&mut input, &mut output).expect("the lengths fit");
-        for (sum, value) in power.iter_mut().zip(output) {
-            *sum += value.norm_sqr();
-        }
-    }
-    power
-}
-
-/// The lowest frequency between 100 and 1000 Hz that has a third of the strongest one's power.
-fn lowest_strong_line(power: &[f64], width: f64) -> f64 {
-    let range = (100.0 / width) as usize..(1000.0 / width) as usize;
-    let strongest = power[range.clone()].iter().copied().fold(0.0, f64::max);
-    let first = range.clone().find(|&bin| power[bin] > strongest / 3.0).unwrap_or(range.start);
-    let summit = (first..first + 8).max_by(|&a, &b| power[a].total_cmp(&power[b]));
-    summit.unwrap_or(first) as f64 * width
-}
-
-/// The center of the widest band: where even the weaker part of 0.4 octaves has most power.
-///
-/// Lines do not count there; power is taken per octave, in which the band is equally wide anywhere.
-fn widest_band(power: &[f64], width: f64) -> f64 {
-    let level = |center: f64| {
-        let [low, high] = [-0.2, 0.2].map(|octaves| center * 2f64.powf(octaves) / width);
-        let mut inside = power[low as usize..=high as usize].to_vec();
-        inside.sort_by(f64::total_cmp);
-        inside[inside.len() / 4] * center
-    };
-    let centers = (0..85).map(|step| 420.0 * 2f64.powf(step as f64 / 21.0));
-    centers.max_by(|a, b| level(*a).total_cmp(&level(*b))).unwrap_or(0.0)
-}
-
-/// How often the loudness, smoothed over 120 ms, rises above 15 % of its greatest value.
-fn onsets(sound: &Waveform) -> usize {
-    let length = sound.rate as usize * 12 / 100;
-    let energies: Vec<f64> =
-        sound.samples.iter().map(|sample| f64::from(sample * sample)).collect();
-    let smooth: Vec<f64> =
-        energies.windows(length).step_by(length / 10).map(|w| w.iter().sum::<f64>()).collect();
-    let threshold = smooth.iter().copied().fold(0.0, f64::max) * 0.15;
-    let loud: Vec<_> = smooth.iter().map(|&energy| energy > threshold).collect();
-    usize::from(loud[0]) + loud.windows(2).filter(|pair| !pair[0] && pair[1]).count()
-}
-
 /// The share of clips for which each of the factors read from the files is the manifest's.
 #[derive(Debug, Default)]
 struct Agreement {
@@ -212,7 +109,10 @@ struct Agreement {
     pitch: f64,
     band_center: f64,
     count: f64,
+    beads: f64,
     size: f64,
+    shape: f64,
+    pattern: f64,
 }
 
 fn agreement(synthetic: &Synthetic) -> anyhow::Result<Agreement> {
@@ -222,16 +122,19 @@ fn agreement(synthetic: &Synthetic) -> anyhow::Result<Agreement> {
     let mut agreement = Agreement::default();
     for clip in &clips {
         let factor = |name: &str| clip.factors[name].as_f64().unwrap_or(f64::NAN);
-        let (seen, heard) = (look(clip)?, listen(&read_sound(&clip.sound)?));
+        let (seen, heard) = oracle::read(clip)?;
         let count = |agrees: bool| f64::from(agrees) / clips.len() as f64;
         let octaves = |heard: f64, factor: f64| (heard / factor).log2().abs();
         let turned = (seen.hue - factor("hue")).rem_euclid(1.0);
         agreement.hue += count(turned.min(1.0 - turned) < 0.02);
-        // The beads, which are near the object, pull the center towards the middle.
-        agreement.height += count((seen.from_top - (0.78 - 0.56 * factor("height"))).abs() < 0.15);
+        // The center of what a bead does not cover.
+        agreement.height += count((seen.from_top - (0.78 - 0.56 * factor("height"))).abs() < 0.05);
         agreement.pitch += count(octaves(heard.pitch, factor("pitch")) < 0.1);
         agreement.band_center += count(octaves(heard.band_center, factor("band_center")) < 0.35);
         agreement.count += count(heard.onsets as f64 == factor("count"));
+        agreement.beads += count(seen.count as f64 == factor("count"));
+        agreement.shape += count(clip.factors["shape"] == seen.shape.name());
+        agreement.pattern += count(clip.factors["pattern"] == seen.pattern.name());
         // Size decides both: a large area and a low pitch, whatever the pattern and the shape.
         let radius = 0.11 * (0.29f64 / 0.11).powf((880.0 / heard.pitch).log2() / 3.0);
         let disc = TAU / 2.0 * radius * radius;
@@ -250,9 +153,38 @@ fn the_factors_can_be_seen_and_heard_in_the_files() -> anyhow::Result<()> {
         (found.pitch, "pitch"),
         (found.band_center, "band center"),
         (found.count, "count"),
+        (found.beads, "beads"),
         (found.size, "size"),
+        (found.shape, "shape"),
+        (found.pattern, "pattern"),
     ] {
         assert!(share >= 0.9, "{name} is right in {share} of the clips: {found:?}");
     }
+    Ok(())
+}
+
+#[test]
+fn an_oracle_finds_most_clips_and_the_same_ones_every_time() -> anyhow::Result<()> {
+    let home = tempfile::tempdir()?;
+    let synthetic = Synthetic { instances: 120, held_out: 60, frames: 1, ..Synthetic::default() };
+    let paths = synthetic.write(&home.path().join("corpus"), &mut |_, _| {})?;
+    let [train, valid] = [&paths.train, &paths.valid].map(|path| Manifest::read(path));
+    let (train, valid) = (train?.clips, valid?.clips);
+    let mut told = (0, 0);
+    let mut scores = || {
+        let oracle = Oracle::fit(&train, &mut |_, _| {})?;
+        oracle.scores(&valid, &mut |done, of| told = (done, of))
+    };
+    let first: Vec<Vec<f64>> = scores()?;
+    assert_eq!(first, scores()?);
+    assert_eq!(told, (60, 60));
+    let best = |row: &Vec<f64>| {
+        let numbers = row.iter().enumerate();
+        numbers.max_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(number, _)| number)
+    };
+    let right = first.iter().enumerate().filter(|(own, row)| best(row) == Some(*own)).count();
+    assert!(right >= 54, "{right} of 60 pictures find their sound");
+    let error = Oracle::fit(&[], &mut |_, _| {}).unwrap_err().to_string();
+    assert_eq!(error, "there is no clip to learn from");
     Ok(())
 }

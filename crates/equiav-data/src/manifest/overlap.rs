@@ -1,15 +1,20 @@
 //! What two lists have in common, so that nothing is measured on what was trained on.
 
+mod kept;
+mod train_overlap;
+
 use std::collections::HashSet;
 
 use equiav_frontend::InputKind;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::error::MediaError;
 use crate::manifest::clips::Clips;
+pub use train_overlap::TrainOverlap;
 
 /// The clips of one list that stand in another as well; each list of positions is ascending.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Overlap {
     /// Those whose id the other list has.
     pub by_id: Vec<usize>,
@@ -25,11 +30,7 @@ pub struct Overlap {
 impl Overlap {
     /// The clips of `list` that `other` has too. Every sound and every middle frame of both is read, none is decoded.
     pub fn of(list: &Clips, other: &Clips) -> Self {
-        let ids: HashSet<&str> = (0..other.len()).map(|clip| other.id(clip)).collect();
-        let mut overlap = Self {
-            by_id: (0..list.len()).filter(|clip| ids.contains(list.id(*clip))).collect(),
-            ..Self::default()
-        };
+        let mut overlap = Self::by_id(list, other);
         for kind in [InputKind::Spectrogram, InputKind::Image] {
             let [own, others] = [list, other].map(|clips| keys(clips, kind));
             let there: HashSet<u64> =
@@ -50,6 +51,13 @@ impl Overlap {
             }
         }
         overlap
+    }
+
+    /// The clips of `list` whose id `other` has; no file is read.
+    pub fn by_id(list: &Clips, other: &Clips) -> Self {
+        let ids: HashSet<&str> = (0..other.len()).map(|clip| other.id(clip)).collect();
+        let by_id = (0..list.len()).filter(|clip| ids.contains(list.id(*clip))).collect();
+        Self { by_id, ..Self::default() }
     }
 
     /// Those that are in the other list by any of the three.

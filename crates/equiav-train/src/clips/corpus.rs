@@ -44,6 +44,20 @@ impl Source {
         Ok(Corpus { train: train.into(), order: Order::Shuffled, evaluate })
     }
 
+    /// The clips to train on, if they are there: nothing is made or fetched.
+    pub fn train_list(&self) -> Option<Clips> {
+        let manifest = |path: &Path| Some(Manifest::read(path).ok()?.into());
+        match self {
+            Source::Shards(shards) => Some(Shards::open(&shards.train).ok()?.into()),
+            Source::Manifest(lists) => manifest(&lists.train),
+            Source::Synthetic(corpus) => {
+                manifest(&synthetic_folder(corpus).ok()?.join(SYNTHETIC_TRAIN))
+            }
+            // Where its lists are follows from what was fetched.
+            Source::Stamps(_) => None,
+        }
+    }
+
     /// The table of classes of a corpus that was made on the spot.
     ///
     /// # Errors
@@ -73,6 +87,8 @@ pub(crate) fn labels(path: Option<&Path>, source: &Source) -> anyhow::Result<Lab
     Ok(Labels::read(&path)?)
 }
 
+/// The training list of the procedural corpus, in its folder.
+const SYNTHETIC_TRAIN: &str = "train.json";
 /// The label table of the procedural corpus, in its folder.
 const SYNTHETIC_LABELS: &str = "class_labels_indices.csv";
 

@@ -2,6 +2,7 @@
 
 mod collapse;
 mod online;
+mod overlaps;
 mod run;
 
 use std::fs::File;

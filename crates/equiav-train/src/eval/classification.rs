@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context;
-use equiav_data::Targets;
+use equiav_data::{Targets, TrainOverlap};
 use equiav_eval::{
     Bootstrap, ConfidenceInterval, classification, classification_intervals, d_prime,
     exclusive_intervals, top_k_accuracy,
@@ -27,6 +27,9 @@ pub struct ClassificationMetrics {
     pub skipped: Vec<String>,
     /// A hash of the list, so that figures of different lists are not compared.
     pub digest: String,
+    /// What the list has in common with the one that was trained on; none where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlap: Option<TrainOverlap>,
     /// Number of classes.
     pub classes: usize,
     /// Classes with a clip among those found; the means below are over these.
@@ -64,6 +67,7 @@ impl From<&ClassificationMetrics> for ListMetrics {
             found: metrics.found,
             listed: metrics.listed,
             digest: metrics.digest.clone(),
+            overlap: metrics.overlap.clone(),
             skipped: metrics.skipped.clone(),
             collapsed: metrics.collapsed.clone(),
             values: metrics.named().into_iter().map(metric).collect(),
@@ -104,6 +108,7 @@ impl ClassScores {
             listed: self.listed,
             skipped: self.skipped.clone(),
             digest: self.digest.clone(),
+            overlap: None,
             classes: targets.count(),
             with_positives: figures.with_positives,
             map: figures.map,

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use equiav_augment::Modality;
-use equiav_data::{Clips, Labels, Split, Targets};
+use equiav_data::{Clips, Labels, Split, Targets, TrainOverlap};
 use ndarray::{Array2, Axis};
 use serde::Serialize;
 
@@ -67,6 +67,8 @@ pub struct ProbeMetrics {
 struct Known {
     name: String,
     digest: String,
+    /// With the list that is learned from; none of that one.
+    overlap: Option<TrainOverlap>,
     targets: Targets,
     features: Features,
 }
@@ -107,8 +109,11 @@ pub fn probe(
     };
     let frozen = Frozen { network, recipe, labels, cache };
     let mut known = |name: &str, clips: Clips| frozen.known(name, clips, callback);
-    let train = known("train", clips)?;
-    let test = lists.into_iter().map(|(name, clips)| known(&name, clips));
+    let train = known("train", clips.clone())?;
+    let test = lists.into_iter().map(|(name, list)| {
+        let overlap = Some(TrainOverlap::of(&list, &clips));
+        Ok(Known { overlap, ..known(&name, list)? })
+    });
     let test: Vec<Known> = test.collect::<anyhow::Result<_>>()?;
     let split = Split::draw(&train.targets, options.seed, share, options.per_class);
     let mut all = Vec::new();
@@ -167,7 +172,7 @@ impl Frozen<'_> {
         let make = || features::features(dataset, self.network, self.recipe);
         let features = self.cache.get(&digest, callback, make)?;
         ensure!(!features.clips.is_empty(), "no clip of `{name}` can be read");
-        Ok(Known { name: name.to_owned(), digest, targets, features })
+        Ok(Known { name: name.to_owned(), digest, overlap: None, targets, features })
     }
 }
 
@@ -234,7 +239,9 @@ impl<'a> Parts<'a> {
         let (_, learned) = best.context("there is nothing to choose from")?;
         let Learned { setting, score, validation } = learned;
         let tested = |list: &(&Known, Part)| {
-            scored(&list.0.name, list, score(&list.1)?).metrics_with_intervals(&list.0.targets)
+            let scores = scored(&list.0.name, list, score(&list.1)?);
+            let figures = scores.metrics_with_intervals(&list.0.targets)?;
+            Ok(ClassificationMetrics { overlap: list.0.overlap.clone(), ..figures })
         };
         let name = if method == "linear" { "lr" } else { "k" };
         Ok(ProbeMetrics {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use equiav_augment::Modality;
-use equiav_data::{Clips, Dataset};
+use equiav_data::{Clips, Dataset, TrainOverlap};
 use equiav_eval::{Bootstrap, ConfidenceInterval, Coverage, Rank, Relevance, Retrieval, UnitRows};
 use serde::{Deserialize, Serialize};
 use tch::Device;
@@ -31,6 +31,9 @@ pub struct RetrievalMetrics {
     /// Of how many of its clips.
     #[serde(flatten)]
     pub coverage: Coverage,
+    /// What the list has in common with the one that was trained on; none where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlap: Option<TrainOverlap>,
     /// Why each of the other clips could not be read.
     #[serde(rename = "left_out")]
     pub skipped: Vec<String>,
@@ -78,6 +81,7 @@ impl From<&RetrievalMetrics> for ListMetrics {
             found: metrics.coverage.found,
             listed: metrics.coverage.listed,
             digest: metrics.coverage.digest.clone(),
+            overlap: metrics.overlap.clone(),
             skipped: metrics.skipped.clone(),
             collapsed: metrics.collapsed.clone(),
             values: ways.into_iter().flat_map(|(way, found)| values(way, found)).collect(),
@@ -204,7 +208,11 @@ impl LoadedModel {
         callback: &mut dyn Callback,
     ) -> anyhow::Result<Vec<RetrievalMetrics>> {
         let corpus = self.recipe.data.source.prepare(callback)?;
-        corpus.evaluate.into_iter().map(|(name, list)| self.retrieve(&name, list)).collect()
+        let measure = |(name, list): (String, Clips)| {
+            let overlap = Some(TrainOverlap::of(&list, &corpus.train));
+            Ok(RetrievalMetrics { overlap, ..self.retrieve(&name, list)? })
+        };
+        corpus.evaluate.into_iter().map(measure).collect()
     }
 }
 
@@ -241,6 +249,7 @@ fn figures(
     Ok(RetrievalMetrics {
         list: list.to_owned(),
         coverage: Coverage { found, listed: dataset.len(), digest: dataset.clips().digest() },
+        overlap: None,
         skipped: embedded.skipped.into_values().collect(),
         variant,
         collapsed,

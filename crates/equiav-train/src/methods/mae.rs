@@ -189,6 +189,7 @@ impl Method for Mae {
                 found: all.clips.len(),
                 listed: dataset.len(),
                 digest: dataset.clips().digest(),
+                overlap: None,
                 skipped: all.skipped.into_values().collect(),
                 collapsed: None,
                 values,

@@ -40,6 +40,7 @@ fn list(one: &Value, values: Vec<Metric>) -> ListMetrics {
         found: count("found"),
         listed: count("listed"),
         digest: text("digest"),
+        overlap: None,
         skipped: skipped.filter_map(|reason| Some(reason.as_str()?.to_owned())).collect(),
         collapsed: one["collapsed"].as_str().map(str::to_owned),
         values,

@@ -17,7 +17,8 @@ use crate::output::{errln, outln};
 ///
 /// By id, and by the bytes of the sound and of the middle frame. With --model also by meaning: clips whose embedding
 /// of sound and picture together has a neighbor in the other list above a similarity, such as one recording in two
-/// encodings. Exit status 1 where there are any.
+/// encodings. Exit status 1 where there are any. What files have in common is kept in the cache folder: every figure of
+/// the list tells it from then on, however many there are.
 #[derive(clap::Args)]
 pub(crate) struct OverlapCommand {
     /// The list that is measured: a manifest, a folder of shards, or a pattern
@@ -54,7 +55,8 @@ impl OverlapCommand {
             self.similarity
         );
         let (list, other) = (Clips::open(&self.list)?, Clips::open(&self.other)?);
-        let overlap = Overlap::of(&list, &other);
+        let overlap = Overlap::kept(&list, &other, u64::MAX);
+        let overlap = overlap.unwrap_or_else(|| Overlap::of(&list, &other));
         let similar = self.similar(&list, &other)?;
         let mut all = overlap.any();
         all.extend(similar.iter().flatten());

@@ -1,5 +1,7 @@
 //! `equiav data synth`: the procedural corpus as files.
 
+mod oracle;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -8,6 +10,7 @@ use equiav_train::{Callback, Event};
 
 use crate::output::progress::Progress;
 use crate::output::remark;
+pub(super) use oracle::OracleCommand;
 
 /// Generate the procedural corpus as wav, jpg and manifests
 ///

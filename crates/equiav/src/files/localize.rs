@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{bail, ensure};
-use equiav_data::Clips;
+use equiav_data::{Clips, TrainOverlap};
 use equiav_train::LoadedModel;
 use equiav_train::eval::embeddings::Variant;
 use equiav_train::eval::localize::{LocalizationMetrics, Localizer, MapOptions, Truths, localize};
@@ -12,8 +12,8 @@ use equiav_train::recipe::Source;
 
 use crate::args::device::OnDevice;
 use crate::files::overlay::Overlay;
-use crate::output::localization;
 use crate::output::progress::Progress;
+use crate::output::{localization, overlap};
 use crate::output::{out, outln, remark};
 
 /// Show or measure where in pictures a sound is seen
@@ -138,6 +138,7 @@ impl Localize {
             return Ok(ExitCode::SUCCESS);
         }
         let measured = self.measure(&trained, &localizer, &mut progress)?;
+        overlap::warn(measured.iter().map(|one| (&one.list, &one.overlap)));
         for figures in &measured {
             match self.json {
                 true => outln!("{}", serde_json::to_string(figures)?)?,
@@ -154,10 +155,11 @@ impl Localize {
         progress: &mut Progress,
     ) -> anyhow::Result<Vec<LocalizationMetrics>> {
         let given = self.boxes.as_deref().map(Truths::read).transpose()?;
-        let one = |name: &str, clips: Clips, truths: &Truths| {
+        let one = |name: &str, clips: Clips, train: Option<&Clips>, truths: &Truths| {
             let clips = first(clips, self.first)?;
+            let overlap = train.map(|train| TrainOverlap::of(&clips, train));
             let dataset = equiav_train::dataset(&trained.recipe, clips)?;
-            localize(name, dataset, localizer, truths)
+            Ok(LocalizationMetrics { overlap, ..localize(name, dataset, localizer, truths)? })
         };
         if self.lists.is_empty() {
             let truths = given.map_or_else(|| own_truths(trained), Ok)?;
@@ -169,13 +171,14 @@ impl Localize {
             return corpus
                 .evaluate
                 .into_iter()
-                .map(|(name, list)| one(&name, list, &truths))
+                .map(|(name, list)| one(&name, list, Some(&corpus.train), &truths))
                 .collect();
         }
+        let train = trained.recipe.data.source.train_list();
         let measure = |list: &PathBuf| {
             let truths = given.clone().map_or_else(|| Truths::of_corpus(list), Ok)?;
             let name = list.display().to_string();
-            one(&name, Clips::open(&name)?, &truths)
+            one(&name, Clips::open(&name)?, train.as_ref(), &truths)
         };
         self.lists.iter().map(measure).collect()
     }

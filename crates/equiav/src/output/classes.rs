@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use equiav_train::eval::classification::ClassificationMetrics;
 
+use super::overlap;
+
 /// One line a figure of each list, with its interval.
 pub(crate) fn classification(all: &[ClassificationMetrics]) -> String {
     let mut table = String::new();
@@ -14,6 +16,7 @@ pub(crate) fn classification(all: &[ClassificationMetrics]) -> String {
             table,
             "{list}: {found} of {listed} clips found, list {digest}; {with_positives} of {classes} classes"
         );
+        table += &overlap::line(figures.overlap.as_ref());
         for reason in &figures.skipped {
             let _ = writeln!(table, "  skipped: {reason}");
         }

@@ -5,11 +5,14 @@ use std::fmt::Write;
 use equiav_eval::localization::{Figure, Rule};
 use equiav_train::eval::localize::{Compared, LocalizationMetrics, Scores};
 
+use super::overlap;
+
 /// All figures of a list.
 pub(crate) fn table(figures: &LocalizationMetrics) -> String {
     let LocalizationMetrics { list, found, listed, digest, .. } = figures;
     let mut text = String::new();
     let _ = writeln!(text, "{list}: {found} of {listed} clips measured, list {digest}");
+    text += &overlap::line(figures.overlap.as_ref());
     if figures.without_truth > 0 {
         let _ = writeln!(text, "  without a box in the plain view: {}", figures.without_truth);
     }

@@ -11,6 +11,10 @@ pub(crate) fn table(metrics: &Metrics) -> String {
         let ListMetrics { found, listed, digest, skipped, collapsed, .. } = list;
         let name = &list.list;
         let _ = writeln!(table, "{name}: {found} of {listed} clips found, list {digest}");
+        // Clips of no list have none.
+        if let Some(overlap) = &list.overlap {
+            let _ = writeln!(table, "  overlap: {overlap}");
+        }
         for reason in skipped {
             let _ = writeln!(table, "  skipped: {reason}");
         }
@@ -83,6 +87,7 @@ mod tests {
             found: 20,
             listed: 21,
             digest: "abc".to_owned(),
+            overlap: None,
             skipped: vec!["clip `x`".to_owned()],
             collapsed: None,
             values: vec![r1, Metric::new("visual_to_audio/median_rank", 3.0)],

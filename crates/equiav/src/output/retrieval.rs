@@ -7,12 +7,15 @@ use equiav_train::EquivarianceMetrics;
 use equiav_train::eval::embeddings::Variant;
 use equiav_train::eval::retrieval::RetrievalMetrics;
 
+use super::overlap;
+
 /// A table with one row per list and direction, beside chance; intervals in brackets.
 pub(crate) fn retrieval(all: &[RetrievalMetrics]) -> String {
     let mut table = String::new();
     for figures in all {
         let RetrievalMetrics { list, coverage, skipped, variant, .. } = figures;
         let _ = writeln!(table, "{list}: {coverage}{}", variant.map_or(String::new(), of_variant));
+        table += &overlap::line(figures.overlap.as_ref());
         for reason in skipped {
             let _ = writeln!(table, "  skipped: {reason}");
         }
@@ -133,6 +136,7 @@ mod tests {
         RetrievalMetrics {
             list: "held-out".to_owned(),
             coverage: Coverage { found: 20, listed: 21, digest: "abc".to_owned() },
+            overlap: None,
             skipped: vec!["clip `x`".to_owned()],
             variant: Some(Variant::Centroid { vectors: 4, seed: 7 }),
             collapsed: None,
@@ -148,11 +152,12 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         let first =
             "held-out: 20 of 21 clips found, list abc, centroids of 4 from vectors of seed 7";
-        assert_eq!((lines[0], lines[1]), (first, "  skipped: clip `x`"));
-        assert!(lines[3].contains("5.0 [0.0, 15.0] (5.0)"), "{}", lines[3]);
-        assert!(lines[4].contains("5.0 (5.0)") && !lines[4].contains('['), "{}", lines[4]);
-        assert_eq!((lines[2].len(), lines[4].len()), (lines[3].len(), lines[3].len()));
-        assert!(lines[3].contains("  0 (0.0 %)  "), "{}", lines[3]);
+        assert_eq!((lines[0], lines[2]), (first, "  skipped: clip `x`"));
+        assert_eq!(lines[1], "  overlap: not known, the training list is not here");
+        assert!(lines[4].contains("5.0 [0.0, 15.0] (5.0)"), "{}", lines[4]);
+        assert!(lines[5].contains("5.0 (5.0)") && !lines[5].contains('['), "{}", lines[5]);
+        assert_eq!((lines[3].len(), lines[5].len()), (lines[4].len(), lines[4].len()));
+        assert!(lines[4].contains("  0 (0.0 %)  "), "{}", lines[4]);
     }
 
     #[test]

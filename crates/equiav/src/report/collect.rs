@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use equiav_augment::Modality;
-use equiav_data::{Clips, Dataset, preview::preview};
+use equiav_data::{Clips, Dataset, TrainOverlap, preview::preview};
 use equiav_eval::Coverage;
 use equiav_report::page::{Answer, HeatMaps, Map, Query, RetrievalGallery, RunReport};
 use equiav_report::{Run, RunFolders};
@@ -18,7 +18,7 @@ use equiav_train::{Callback, EquivarianceMetrics, LoadedModel};
 
 use super::equivariance;
 use super::media::{heard, jpeg, png, seen};
-use super::tables::{classes, headlines, lead, overlaps, recalls, silence, training};
+use super::tables::{classes, headlines, lead, overlaps, recalls, silence, trained_on, training};
 use crate::files::localize::own_truths;
 
 /// Answers shown to a query.
@@ -61,8 +61,13 @@ pub(super) fn report(
         (None, Ok(corpus)) => corpus.evaluate.first().cloned(),
         (None, Err(_)) => None,
     };
+    let train = corpus.as_ref().ok().map(|corpus| &corpus.train);
     match list {
-        Some((name, clips)) => shown(trained, (&name, clips), asked, &mut report)?,
+        Some((name, clips)) => {
+            let overlap = train.map(|train| TrainOverlap::of(&clips, train));
+            shown(trained, (&name, clips), asked, &mut report)?;
+            report.figures.extend(overlap.as_ref().map(trained_on));
+        }
         None => report.missing.push("No list to measure: give one by --list.".to_owned()),
     }
     match corpus.and_then(|corpus| previewed(trained, corpus.train)) {

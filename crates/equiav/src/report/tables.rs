@@ -1,6 +1,6 @@
 //! Figures of a run's page in rows and words; gathers nothing.
 
-use equiav_data::Clips;
+use equiav_data::{Clips, TrainOverlap};
 use equiav_eval::Retrieval;
 use equiav_report::Run;
 use equiav_report::page::{Headline, Table};
@@ -22,6 +22,15 @@ pub(super) fn headlines(retrieved: &RetrievalMetrics) -> Vec<Headline> {
         note: format!("chance {:.2} %, {} clips", 100.0 * figures.chance.r1, figures.gallery),
     };
     both.into_iter().map(one).collect()
+}
+
+/// How much of the measured list was trained on.
+pub(super) fn trained_on(overlap: &TrainOverlap) -> Headline {
+    Headline {
+        label: "Trained on as well".to_owned(),
+        value: format!("{:.1} %", 100.0 * overlap.share),
+        note: overlap.to_string(),
+    }
 }
 
 pub(super) fn training(run: &Run) -> Vec<Headline> {

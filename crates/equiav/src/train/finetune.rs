@@ -8,8 +8,8 @@ use equiav_train::{Callback, FinetuneRecipe, FinetuneSummary, Override, RunOptio
 
 use crate::args::device::TrainedOn;
 use crate::args::distributed_args::{DistributedArgs, RunEnd};
-use crate::output::classes;
 use crate::output::remark;
+use crate::output::{classes, overlap};
 
 /// Train a classifier on labeled clips, from pre-trained encoders or from scratch
 ///
@@ -59,6 +59,7 @@ impl Finetune {
             ControlFlow::Break(code) => return Ok(code),
         };
         remark!("\n{}", classes::classification(&tuned.test).trim_end());
+        overlap::warn(tuned.test.iter().map(|test| (&test.list, &test.overlap)));
         let tested: Vec<String> =
             tuned.tested.iter().map(|path| path.display().to_string()).collect();
         remark!(

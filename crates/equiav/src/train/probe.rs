@@ -9,7 +9,7 @@ use equiav_train::{
 
 use crate::args::device::OnDevice;
 use crate::output::progress::Progress;
-use crate::output::{classes, metrics, retrieval};
+use crate::output::{classes, metrics, overlap, retrieval};
 use crate::output::{out, outln};
 
 /// Tell classes from a model's frozen features: a linear probe and nearest neighbors
@@ -90,6 +90,9 @@ impl Probe {
             random: self.random,
         };
         let probed = equiav_train::probe(&trained, &self.run, &options, &mut progress)?;
+        if let Some(one) = probed.first() {
+            overlap::warn(one.test.iter().map(|test| (&test.list, &test.overlap)));
+        }
         if self.json {
             for one in &probed {
                 outln!("{}", serde_json::to_string(one)?)?;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::bail;
-use equiav_data::Clips;
+use equiav_data::{Clips, TrainOverlap};
 use equiav_train::eval::embeddings::Variant;
 use equiav_train::eval::retrieval::{RetrievalMetrics, retrieve_as};
 use equiav_train::recipe::Settings;
@@ -13,8 +13,8 @@ use equiav_train::{LoadedModel, dataset};
 
 use crate::args::device::OnDevice;
 use crate::output::progress::Progress;
-use crate::output::retrieval;
 use crate::output::{out, outln};
+use crate::output::{overlap, retrieval};
 
 /// Measure zero-shot retrieval both ways with a run's newest checkpoint
 ///
@@ -70,18 +70,25 @@ impl Retrieve {
         let mut progress = Progress::new();
         let trained = LoadedModel::open_on(&self.run, self.device.choice(), &mut progress)?;
         let variant = self.variant(&trained.recipe)?;
-        let lists: Vec<(String, Clips)> = if self.lists.is_empty() {
-            trained.recipe.data.source.prepare(&mut progress)?.evaluate
+        let source = &trained.recipe.data.source;
+        let (train, lists) = if self.lists.is_empty() {
+            let corpus = source.prepare(&mut progress)?;
+            (Some(corpus.train), corpus.evaluate)
         } else {
             let open = |list: &String| Ok((list.clone(), Clips::open(list)?));
-            self.lists.iter().map(open).collect::<anyhow::Result<_>>()?
+            let lists = self.lists.iter().map(open).collect::<anyhow::Result<_>>()?;
+            (source.train_list(), lists)
         };
         let LoadedModel { recipe, network, checkpoint, epoch, .. } = &trained;
         let measure = |(name, clips): (String, Clips)| {
-            retrieve_as(variant, &name, dataset(recipe, clips)?, network, recipe)
+            let overlap = train.as_ref().map(|train| TrainOverlap::of(&clips, train));
+            let dataset = dataset(recipe, clips)?;
+            let figures = retrieve_as(variant, &name, dataset, network, recipe)?;
+            Ok(RetrievalMetrics { overlap, ..figures })
         };
         let retrieved =
             lists.into_iter().map(measure).collect::<anyhow::Result<Vec<RetrievalMetrics>>>()?;
+        overlap::warn(retrieved.iter().map(|one| (&one.list, &one.overlap)));
         if self.json {
             for figures in retrieved {
                 let figures = if self.ranks { figures } else { figures.without_ranks() };

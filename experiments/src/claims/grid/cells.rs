@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::super::record::Tuned;
 use super::{FinetuneSettings, Grid, Regime, Variant};
 
-/// Recipes that are read from here, beside paths.
+/// Where recipes are read from that are named; others are paths from the root of the repository, with their ending.
 const RECIPES: &str = "recipes";
 
 /// One run: its place in the grid, and everything that decides it.
@@ -95,7 +95,10 @@ struct Texts {
 impl Texts {
     fn read(root: &Path, regime: &Regime) -> Result<Self> {
         let read = |name: &str| {
-            let path = root.join(RECIPES).join(format!("{name}.toml"));
+            let path = match name.ends_with(".toml") {
+                true => root.join(name),
+                false => root.join(RECIPES).join(format!("{name}.toml")),
+            };
             let text = fs::read_to_string(&path);
             let text = text.with_context(|| format!("cannot read {}", path.display()))?;
             // What comments say of a recipe decides nothing.

@@ -15,6 +15,7 @@ use super::super::step::{Position, step};
 use super::super::train_state::TrainState;
 use super::collapse::CollapseWatch;
 use super::online::OnlineEvaluation;
+use super::overlaps::Overlaps;
 use crate::callback::{Callback, Event, StepReport};
 use crate::clips::{HostBatch, RunClips};
 use crate::recipe::{RunConfig, Shared};
@@ -40,6 +41,7 @@ pub(super) struct Run<'a, M> {
     pub(super) collapse: CollapseWatch,
     /// Where held-out clips are measured between two evaluations.
     pub(super) online: Option<OnlineEvaluation<'a>>,
+    overlaps: Overlaps,
 }
 
 impl<'a, M: Method> Run<'a, M> {
@@ -93,6 +95,7 @@ impl<'a, M: Method> Run<'a, M> {
             checkpoint,
             due: false,
             collapse: CollapseWatch::new(epochs * steps),
+            overlaps: Overlaps::default(),
             last_good: progress.clone(),
             progress,
         })
@@ -231,7 +234,8 @@ impl<'a, M: Method> Run<'a, M> {
     fn evaluate(&mut self, callback: &mut dyn Callback) -> anyhow::Result<()> {
         let world = self.state.world.clone();
         let lists = self.clips.evaluation(&world, self.recipe.compute.precision);
-        let metrics = self.state.with_ema(|method| method.evaluate(&lists))?;
+        let mut metrics = self.state.with_ema(|method| method.evaluate(&lists))?;
+        self.overlaps.note(&mut metrics, &lists, callback)?;
         let State { step, epoch, .. } = self.progress;
         if let Some(loggers) = &mut self.loggers {
             loggers.evaluated(step, epoch, &metrics)?;

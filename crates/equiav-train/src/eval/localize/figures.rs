@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use equiav_data::TrainOverlap;
 use equiav_eval::localization::{Figure, Overlaps, Rule};
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +40,9 @@ pub struct LocalizationMetrics {
     pub skipped: Vec<String>,
     /// A hash of the list.
     pub digest: String,
+    /// What the list has in common with the one that was trained on; none where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlap: Option<TrainOverlap>,
     /// Where the truth comes from.
     pub truth: String,
     /// The mean share of the picture that the truth covers.

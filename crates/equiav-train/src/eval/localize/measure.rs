@@ -87,6 +87,7 @@ pub fn localize(
         without_truth: tally.without_truth,
         skipped,
         digest: dataset.clips().digest(),
+        overlap: None,
         truth: truths.source.clone(),
         truth_area: mean(&tally.area),
         variant: localizer.options.variant,

@@ -47,7 +47,7 @@ pub fn finetune(
     callback: &mut dyn Callback,
 ) -> anyhow::Result<FinetuneSummary> {
     let RunOptions { out, world, .. } = options;
-    let mut lists = Vec::new();
+    let (mut lists, mut whole) = (Vec::new(), None);
     let run = train(recipe, options, callback, |device, callback| {
         let LabeledClips { train, validation, test } = LabeledClips::prepare(recipe, callback)?;
         world.group.await_all("corpus")?;
@@ -55,6 +55,7 @@ pub fn finetune(
             test.iter().map(|list| (&*list.name, list.labeled.dataset().clips().digest())),
         )?;
         lists = test;
+        whole = Some(train.dataset().clips().clone());
         let network = Labeler::new(recipe, train.targets().count(), device);
         let options = labeled_loader_options(&recipe.data);
         let clips = RunClips {
@@ -72,7 +73,7 @@ pub fn finetune(
     world.abort_on_error(|| {
         let (tested, test) = match run.stopped {
             Some(_) => (Vec::new(), Vec::new()),
-            None => test::test(&run, &lists, out, callback)?,
+            None => test::test(&run, (whole.as_ref(), &lists), out, callback)?,
         };
         let (checkpoint, stopped) = (run.checkpoint, run.stopped);
         let State { epoch: epochs, step: steps, skipped, metrics: validation, best, .. } =

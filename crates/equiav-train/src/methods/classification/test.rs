@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
-use equiav_data::atomic_write;
+use equiav_data::{Clips, TrainOverlap, atomic_write};
 use equiav_models::{Weights, read_weights, restore};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
@@ -31,10 +31,11 @@ struct TestMetrics {
 }
 
 /// The figures of the test lists of a finished run, with the checkpoints that were tested; measured
-/// here unless the run folder `out` holds them already.
+/// here unless the run folder `out` holds them already. Beside them stands what each list has in common with the
+/// training list, where that is known.
 pub(super) fn test(
     run: &TrainedRun<Classification>,
-    lists: &[LabeledList],
+    (train, lists): (Option<&Clips>, &[LabeledList]),
     out: &Path,
     callback: &mut dyn Callback,
 ) -> anyhow::Result<(Vec<PathBuf>, Vec<ClassificationMetrics>)> {
@@ -62,7 +63,10 @@ pub(super) fn test(
             callback.on_event(&Event::Warning(format!("skipped: {reason}")));
         }
         tested.push(world.rank0_then_broadcast("test", || {
-            scored.metrics_with_intervals(list.labeled.targets())
+            let figures = scored.metrics_with_intervals(list.labeled.targets())?;
+            let overlap =
+                train.map(|train| TrainOverlap::of(list.labeled.dataset().clips(), train));
+            Ok(ClassificationMetrics { overlap, ..figures })
         })?);
     }
     let tested = TestMetrics { checkpoints: names(&checkpoints), lists: tested };
