@@ -6,6 +6,7 @@ mod datasets;
 mod device_batch;
 mod evaluation_lists;
 mod hash_noise;
+mod quiet;
 mod train_clips;
 
 pub use array_clips::{ArrayBatch, ArrayClips, Values};
@@ -17,4 +18,5 @@ pub use device_batch::{DeviceBatch, HostBatch, Input, InputView, tensor};
 pub use evaluation_lists::EvaluationLists;
 pub(crate) use evaluation_lists::embed_batches;
 pub use hash_noise::hash_noise;
+pub(crate) use quiet::{peak, white_noise};
 pub use train_clips::TrainClips;
