@@ -33,6 +33,8 @@ pub enum Purpose {
     DropPath(Modality),
     /// Which patches of a view a masked autoencoder sees.
     Mask(Modality),
+    /// Whether a sound of nothing stands beside a training clip, and which.
+    Quiet,
 }
 
 impl Purpose {
@@ -46,6 +48,7 @@ impl Purpose {
             Self::Synthesis => 3,
             Self::Mix => 4,
             Self::Split => 5,
+            Self::Quiet => 6,
             Self::Augmentation(modality) => 0x100 + number(modality),
             Self::Centroid(modality) => 0x200 + number(modality),
             Self::Retrieval(modality) => 0x300 + number(modality),
@@ -158,6 +161,7 @@ mod tests {
             Purpose::Synthesis,
             Purpose::Mix,
             Purpose::Split,
+            Purpose::Quiet,
         ];
         let others = ["context", "text"].map(|name| Modality::new(name).expect("a name"));
         let purposes = plain.into_iter().chain(others.map(Purpose::Frame));

@@ -111,7 +111,7 @@ fn masked(mut scores: Tensor, mask: &Tensor) -> Tensor {
 }
 
 /// The share of the rows of `scores` that are largest at `positives`.
-fn top1(scores: &Tensor, positives: &Tensor) -> Tensor {
+pub(crate) fn top1(scores: &Tensor, positives: &Tensor) -> Tensor {
     scores.detach().argmax(-1, false).eq_tensor(positives).to_kind(Kind::Float).mean(Kind::Float)
 }
 

@@ -5,6 +5,8 @@
 //! so the mean over equally large ranks is the loss of one process that holds all rows. Where the scores of a whole
 //! batch do not fit into memory, give a `chunk`. Both stand on [`contrast`], as a loss of one's own can.
 //!
+//! [`token_nce`] compares sounds with the tokens of pictures instead of with pictures as wholes.
+//!
 //! Everything is computed in 32-bit floats (64-bit if the rows are that already), whatever the kind
 //! of the rows. Call the losses outside any autocast region: products narrowed by one are refused.
 
@@ -14,6 +16,7 @@ mod geometry;
 mod info_nce;
 mod nt_xent;
 mod temperature;
+mod token_nce;
 
 pub use classification::{binary_cross_entropy, cross_entropy};
 pub use contrast::{Contrast, contrast};
@@ -21,6 +24,7 @@ pub use geometry::{alignment, uniformity};
 pub use info_nce::info_nce;
 pub use nt_xent::nt_xent;
 pub use temperature::Temperature;
+pub use token_nce::{TokenKeys, TokenPool, UnseenSounds, token_nce};
 
 use tch::{Kind, Tensor};
 

@@ -7,6 +7,7 @@ mod device_batch;
 mod evaluation_lists;
 mod hash_noise;
 pub(crate) mod held_out;
+mod quiet;
 mod train_clips;
 
 pub use array_clips::{ArrayBatch, ArrayClips, Values};
@@ -19,4 +20,5 @@ pub use evaluation_lists::EvaluationLists;
 pub(crate) use evaluation_lists::embed_batches;
 pub use hash_noise::hash_noise;
 pub use held_out::HeldOut;
+pub(crate) use quiet::{peak, white_noise};
 pub use train_clips::TrainClips;

@@ -49,8 +49,9 @@ fn distance(a: &BTreeMap<String, Tensor>, b: &BTreeMap<String, Tensor>) -> f64 {
 }
 
 /// Compares the step under `changes` with the plain one.
-fn check(folder: &Path, variant: &str, changes: &[&str], tolerance: f64) {
-    let base = ["objective.learn_temperature=true", "optimizer.clip_norm=1e9", variant];
+fn check(folder: &Path, variant: &[&str], changes: &[&str], tolerance: f64) {
+    let base = ["objective.learn_temperature=true", "optimizer.clip_norm=1e9"];
+    let base = [&base[..], variant].concat();
     let plain = tiny::tiny(folder, &base);
     let batch = batch(&plain);
     let (expected, report) = gradients(&plain, &batch);
@@ -58,18 +59,20 @@ fn check(folder: &Path, variant: &str, changes: &[&str], tolerance: f64) {
     let changed = tiny::tiny(folder, &[&base[..], changes].concat());
     let (found, other) = gradients(&changed, &batch);
     let apart = distance(&expected, &found);
-    assert!(apart < tolerance, "{variant} {changes:?}: {apart}");
+    assert!(apart < tolerance, "{variant:?} {changes:?}: {apart}");
     let losses = (report.figures.loss - other.figures.loss).abs();
-    assert!(losses < tolerance * report.figures.loss, "{variant} {changes:?}: {losses}");
+    assert!(losses < tolerance * report.figures.loss, "{variant:?} {changes:?}: {losses}");
     assert_eq!(report.figures.measures.len(), other.figures.measures.len());
 }
 
-const VARIANTS: [&str; 5] = [
-    "objective.inter=centroid",
-    "objective.inter=clean-pair",
-    "objective.inter=augmented-pair",
-    "objective.intra=invariant",
-    "objective.intra=none",
+const VARIANTS: [&[&str]; 7] = [
+    &["objective.inter=centroid"],
+    &["objective.inter=clean-pair"],
+    &["objective.inter=augmented-pair"],
+    &["objective.intra=invariant"],
+    &["objective.intra=none"],
+    &["objective.tokens=max", "objective.silent_negatives=4"],
+    &["objective.tokens=log-sum-exp", "objective.silent_negatives=4"],
 ];
 
 #[test]
@@ -92,6 +95,7 @@ fn losses_in_blocks_have_the_gradient_of_the_plain_ones() {
     }
     let all = ["objective.rows=5", "run.micro_batch=3"];
     check(folder.path(), VARIANTS[0], &all, 1e-5);
+    check(folder.path(), VARIANTS[5], &all, 1e-5);
 }
 
 #[test]

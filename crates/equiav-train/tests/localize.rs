@@ -12,7 +12,7 @@ use equiav_eval::localization::{Rule, Truth, center_map, overlap, pointing};
 use equiav_models::{Encode, EncodeOptions, Features, ViewKind};
 use equiav_train::eval::embeddings::Variant;
 use equiav_train::eval::localize::{
-    Compared, Heard, Localizer, MapOptions, PlaceMap, Truths, localize,
+    Compared, Heard, Localizer, MapKind, MapOptions, PlaceMap, Truths, localize,
 };
 use equiav_train::model::Network;
 use equiav_train::{LoadedModel, Recipe};
@@ -94,12 +94,14 @@ fn each_token_is_worth(changes: &[&str]) {
     let picture = read_picture(&clip.frame_path(clip.middle_frame())).expect("a picture");
     for variant in [Variant::Clean, CENTROID] {
         let _no_grad = tch::no_grad_guard();
-        let localizer =
-            Localizer::new(&trained, MapOptions { variant, finer: 1, blur: 0.0, dark: -1.0 })
-                .expect("one");
+        let localizer = Localizer::new(
+            &trained,
+            MapOptions { map: MapKind::LeftOut, variant, finer: 1, blur: 0.0, dark: -1.0 },
+        )
+        .expect("one");
         let map = localizer.map(&sound, &picture).expect("a map");
         assert_eq!((map.part, map.lit), ([0.0, 0.0, 1.0, 1.0], true));
-        let dark = MapOptions { variant, finer: 1, blur: 0.0, dark: 1.1 };
+        let dark = MapOptions { map: MapKind::LeftOut, variant, finer: 1, blur: 0.0, dark: 1.1 };
         let dark = Localizer::new(&trained, dark).expect("one").map(&sound, &picture);
         let dark = dark.expect("a map");
         assert_eq!((dark.lit, &dark.values), (false, &map.values));
@@ -117,6 +119,49 @@ fn each_token_is_worth(changes: &[&str]) {
         let size = scaled.abs().max().double_value(&[]);
         assert!(difference < 1e-3 * size.max(1e-3), "{variant:?}: {difference} of {size}");
     }
+}
+
+#[test]
+fn a_map_of_tokens_is_the_cosine_of_each() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (trained, list) = fresh(folder.path(), &[]);
+    let manifest = Manifest::read(&list).expect("a list");
+    let clip = &manifest.clips[3];
+    let sound = read_sound(&clip.sound).expect("a sound");
+    let picture = read_picture(&clip.frame_path(clip.middle_frame())).expect("a picture");
+    let _no_grad = tch::no_grad_guard();
+    let options = |dark| MapOptions {
+        map: MapKind::Tokens,
+        variant: Variant::Clean,
+        finer: 1,
+        blur: 0.0,
+        dark,
+    };
+    let mapped = |dark| {
+        let localizer = Localizer::new(&trained, options(dark)).expect("one");
+        localizer.map(&sound, &picture).expect("a map")
+    };
+    let map = mapped(-1.0);
+    let dataset =
+        equiav_train::dataset(&trained.recipe, Manifest { clips: vec![clip.clone()] }.into());
+    let plain = dataset.expect("a clip").plain(0).expect("a clip");
+    let [tokens, heard] = [Modality::VISUAL, Modality::AUDIO].map(|modality| {
+        let branch = &trained.network.branches[&modality];
+        let input = equiav_train::clips::tensor(&plain.parts[&modality], Device::Cpu).unsqueeze(0);
+        match modality {
+            Modality::VISUAL => branch.project(&branch.encode(&input, ViewKind::Plain)),
+            _ => branch.embed(&input, None, None).unsqueeze(1),
+        }
+    });
+    let cosines = Tensor::cosine_similarity(&tokens, &heard, 2, 1e-12).view([1, 1, 3, 3]);
+    let scaled = cosines.upsample_bilinear2d([48, 48], false, None, None);
+    let found = Tensor::from_slice(map.values.as_slice().expect("row by row")).view([1, 1, 48, 48]);
+    let apart = (found - &scaled).abs().max().double_value(&[]);
+    assert!(apart < 1e-5, "{apart}");
+    // It is the map's greatest value that decides whether it is shown.
+    let greatest = map.greatest();
+    assert!((f64::from(greatest) - scaled.max().double_value(&[])).abs() < 1e-5);
+    assert!(mapped(greatest - 1e-3).lit && !mapped(greatest + 1e-3).lit);
 }
 
 /// An encoder whose tokens lie on no grid.
@@ -141,7 +186,13 @@ fn an_encoder_without_a_grid_has_no_maps() {
         config.builder(root).encoder(|_| Rows).build()
     })
     .expect("a network");
-    let options = MapOptions { variant: Variant::Clean, finer: 1, blur: 0.0, dark: -1.0 };
+    let options = MapOptions {
+        map: MapKind::LeftOut,
+        variant: Variant::Clean,
+        finer: 1,
+        blur: 0.0,
+        dark: -1.0,
+    };
     let error = Localizer::new(&trained, options).expect_err("no grid").to_string();
     assert!(error.contains("lie on a grid of 3 x 3 patches"), "{error}");
     let error = trained.network.sharing(&trained.recipe).expect_err("not the recipe's").to_string();
@@ -153,7 +204,13 @@ fn a_list_is_scored_beside_what_must_do_worse() {
     let folder = tempfile::tempdir().expect("a folder");
     let (trained, list) = fresh(folder.path(), &[]);
     let truths = Truths::of_corpus(&list).expect("the corpus knows");
-    let options = MapOptions { variant: Variant::Clean, finer: 2, blur: 0.5, dark: -1.0 };
+    let options = MapOptions {
+        map: MapKind::LeftOut,
+        variant: Variant::Clean,
+        finer: 2,
+        blur: 0.5,
+        dark: -1.0,
+    };
     let localizer = Localizer::new(&trained, options).expect("a localizer");
     let measure = || {
         let clips = Clips::from(Manifest::read(&list).expect("a list"));
@@ -186,7 +243,13 @@ fn one_clip_has_figures_without_intervals_and_no_other_sound() {
     let folder = tempfile::tempdir().expect("a folder");
     let (trained, list) = fresh(folder.path(), &[]);
     let truths = Truths::of_corpus(&list).expect("the corpus knows");
-    let options = MapOptions { variant: Variant::Clean, finer: 1, blur: 0.0, dark: -1.0 };
+    let options = MapOptions {
+        map: MapKind::LeftOut,
+        variant: Variant::Clean,
+        finer: 1,
+        blur: 0.0,
+        dark: -1.0,
+    };
     let localizer = Localizer::new(&trained, options).expect("a localizer");
     let mut clips = Manifest::read(&list).expect("a list");
     clips.clips.truncate(1);
@@ -240,7 +303,13 @@ fn figures_are_those_of_one_clip_after_the_other() {
     let (mut trained, list) = fresh(folder.path(), &[]);
     trained.recipe = tiny(folder.path(), &["evaluation.batch=3"]);
     let (list, truths) = wide_clips(folder.path(), &list);
-    let options = MapOptions { variant: Variant::Clean, finer: 2, blur: 0.5, dark: -1.0 };
+    let options = MapOptions {
+        map: MapKind::LeftOut,
+        variant: Variant::Clean,
+        finer: 2,
+        blur: 0.5,
+        dark: -1.0,
+    };
     let localizer = Localizer::new(&trained, options).expect("a localizer");
     let clips = Manifest::read(&list).expect("a list").clips;
     let heard: Vec<Heard> = clips
@@ -340,7 +409,13 @@ fn figures_are_those_of_one_clip_after_the_other() {
 fn what_cannot_be_measured_says_why() {
     let folder = tempfile::tempdir().expect("a folder");
     let (trained, list) = fresh(folder.path(), &[]);
-    let options = MapOptions { variant: Variant::Clean, finer: 3, blur: 0.0, dark: -1.0 };
+    let options = MapOptions {
+        map: MapKind::LeftOut,
+        variant: Variant::Clean,
+        finer: 3,
+        blur: 0.0,
+        dark: -1.0,
+    };
     let error = Localizer::new(&trained, options).expect_err("3 does not divide 8").to_string();
     assert!(error.contains("3 times finer"), "{error}");
     let error = Localizer::new(&trained, MapOptions { finer: 1, blur: f64::NAN, ..options });
@@ -353,7 +428,13 @@ fn what_cannot_be_measured_says_why() {
     let truths = Truths::read(&none).expect("no boxes");
     let localizer = Localizer::new(
         &trained,
-        MapOptions { variant: Variant::Clean, finer: 1, blur: 0.0, dark: -1.0 },
+        MapOptions {
+            map: MapKind::LeftOut,
+            variant: Variant::Clean,
+            finer: 1,
+            blur: 0.0,
+            dark: -1.0,
+        },
     );
     let clips = Clips::from(Manifest::read(&list).expect("a list"));
     let dataset = equiav_train::dataset(&trained.recipe, clips).expect("clips");

@@ -158,7 +158,7 @@ fn norm(all: &BTreeMap<String, Tensor>) -> f64 {
 fn steps() -> Result<(), Failure> {
     let world = processes()?;
     let (rank, size) = (world.group.rank(), world.size());
-    let variants: [&[&str]; 9] = [
+    let variants: [&[&str]; 11] = [
         &["objective.inter=centroid", "objective.learn_temperature=true"],
         &["objective.inter=clean-pair"],
         &["objective.inter=augmented-pair"],
@@ -168,6 +168,8 @@ fn steps() -> Result<(), Failure> {
         &["run.micro_batch=1", "objective.learn_temperature=true"],
         &["compute.recompute_blocks=true"],
         &["objective.rows=1", "objective.intra=invariant", "objective.inter=clean-pair"],
+        &["objective.tokens=max", "objective.silent_negatives=4"],
+        &["objective.tokens=log-sum-exp", "objective.silent_negatives=4", "run.micro_batch=1"],
     ];
     for changes in variants {
         let recipe = tiny(&folder().join(rank.to_string()), &[&SMOOTH, changes].concat());

@@ -77,7 +77,7 @@ impl Branch {
             Inter::SinglePrediction | Inter::Centroid => predictions.sampled,
         };
         let inter = self.project(&inter.expect("what the variant needs was computed"));
-        Embeddings { intra, inter, augmented_inter }
+        Embeddings { intra, inter, augmented_inter, tokens: tokens.plain }
     }
 
     /// The inter-modal embedding of the augmented view, of which the mean of the tokens is given.

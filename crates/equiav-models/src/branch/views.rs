@@ -35,6 +35,9 @@ pub struct Embeddings {
     pub inter: Tensor,
     /// That of the augmented view, `[b, out]`, where the branch has one, see [`AugmentedPositives`](crate::AugmentedPositives).
     pub augmented_inter: Option<Tensor>,
+    /// The plain view's tokens, `[b, n, width]`, where it was encoded; [`Branch::project`](crate::Branch::project) makes
+    /// inter-modal embeddings of them.
+    pub tokens: Option<Tensor>,
 }
 
 /// The two embeddings that the intra-modal loss pulls together.

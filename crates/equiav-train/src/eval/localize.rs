@@ -1,4 +1,4 @@
-//! Where in pictures a sound is seen: what its picture's similarity to it owes to every token.
+//! Where in pictures a sound is seen: what its picture's similarity to it owes to every token, or how well each token fits it.
 //!
 //! Retrieval compares one point of each modality's token space, `c`, after the head of the inter-modal
 //! loss: what the tokens are pooled to, by default their mean, or the mean of the predictions from them. A token is as much a place of
@@ -10,26 +10,28 @@
 //! map(i)  = (n − 1) (s(h, x) − s(h without h_i, x))
 //! ```
 //!
-//! The cosine of a token itself with the sound says nothing of the kind; `docs/localization.md` tells what
-//! was tried.
+//! The cosine of a token itself with the sound says nothing of the kind, unless tokens were compared with sounds in training
+//! (`objective.tokens`): then it is the map. `docs/localization.md` tells what was tried.
 
 mod figures;
 mod grid;
 mod map;
 mod measure;
+mod options;
 mod truth;
 
 pub use figures::{Compared, LocalizationMetrics, Ruled, Scores, Spread};
 pub use map::PlaceMap;
 pub use measure::localize;
+pub use options::{MapKind, MapOptions};
 pub use truth::Truths;
 
 use std::collections::BTreeMap;
 
 use anyhow::ensure;
-use equiav_augment::{Image, Modality, Spectrogram};
+use equiav_augment::{Image, Modality};
 use equiav_data::Orientation;
-use equiav_frontend::{Analyzer, Waveform};
+use equiav_frontend::{Analyzer, Waveform, audio_input};
 use equiav_models::{Branch, Features, ViewKind};
 use equiav_torch::FullPrecision;
 use ndarray::{Array3, Axis};
@@ -38,27 +40,12 @@ use tch::{Device, Kind, Tensor};
 use grid::{interleaved, moves, pixels};
 
 use crate::clips;
-use crate::clips::hash_noise;
+use crate::clips::{peak, white_noise};
 use crate::engine::narrowed;
 use crate::eval::embeddings::{Variant, fixed_vectors};
 use crate::model::LoadedModel;
 use crate::model::Network;
 use crate::recipe::Settings;
-
-/// How maps are made.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct MapOptions {
-    /// Which point of the token space is compared.
-    pub variant: Variant,
-    /// How many times finer than the tokens' grid the map is, each way: so many squared passes, each with
-    /// the picture moved by a part of a patch. 1 is one pass.
-    pub finer: i64,
-    /// The deviation of the Gaussian that a map is blurred by, in patches; 0 leaves it as it is.
-    pub blur: f64,
-    /// The cosine of picture and sound as wholes below which nothing of the picture is the sound's, and its
-    /// map is not lit; -1 lights every map.
-    pub dark: f32,
-}
 
 /// The network of a run, ready to compare sounds with places.
 #[derive(Debug)]
@@ -79,7 +66,7 @@ impl<'a> Localizer<'a> {
     /// vectors.
     pub fn new(trained: &'a LoadedModel, options: MapOptions) -> anyhow::Result<Self> {
         let (network, recipe) = (&trained.network, &*trained.recipe);
-        let patch = recipe.model.encoder.patch;
+        let patch = patch(network);
         let side = recipe.front_end.image as i64 / patch;
         ensure!(
             network.branches[&Modality::VISUAL].grid() == Some([side, side]),
@@ -127,8 +114,13 @@ impl<'a> Localizer<'a> {
         let _full = FullPrecision::new()?;
         let values = self.pixels(&places.points.matmul(&heard.0).unsqueeze(0))?;
         let similarity = places.whole.dot(&heard.0).double_value(&[]) as f32;
-        let (values, lit) = (values.index_axis_move(Axis(0), 0), similarity >= self.options.dark);
-        Ok(PlaceMap { values, part: places.part, similarity, lit })
+        let values = values.index_axis_move(Axis(0), 0);
+        let map = PlaceMap { values, part: places.part, similarity, lit: false };
+        let decides = match self.options.map {
+            MapKind::LeftOut => similarity,
+            MapKind::Tokens => map.greatest(),
+        };
+        Ok(PlaceMap { lit: decides >= self.options.dark, ..map })
     }
 
     /// What `sound` looks for.
@@ -139,7 +131,7 @@ impl<'a> Localizer<'a> {
     pub fn sound(&self, sound: &Waveform) -> anyhow::Result<Heard> {
         let spectrogram =
             self.analyzer.audio(&sound.samples, sound.rate).map_err(anyhow::Error::msg)?;
-        let (input, frames) = (sound_input(&spectrogram.spectrogram), self.recipe.front_end.frames);
+        let (input, frames) = (audio_input(&spectrogram.spectrogram), self.recipe.front_end.frames);
         let device = self.network.store.device();
         let material = clips::valid_frames(&[spectrogram.valid], frames, device);
         Ok(Heard(self.sounds(&self.tensor(&input), material.as_ref()).squeeze_dim(0)))
@@ -151,7 +143,7 @@ impl<'a> Localizer<'a> {
     ///
     /// None that a checked front end can have.
     pub fn silence(&self) -> anyhow::Result<Heard> {
-        self.noise(0.0)
+        self.sound(&white_noise(&self.recipe.front_end, 0.0, 0))
     }
 
     /// As [`sound`](Self::sound) of white noise that fills the front end, -60 dB of full scale at its peaks:
@@ -161,17 +153,7 @@ impl<'a> Localizer<'a> {
     ///
     /// None that a checked front end can have.
     pub fn faint_noise(&self) -> anyhow::Result<Heard> {
-        self.noise(1e-3)
-    }
-
-    /// White noise of a peak.
-    fn noise(&self, peak: f32) -> anyhow::Result<Heard> {
-        let front_end = &self.recipe.front_end;
-        let rate = front_end.sample_rate.unwrap_or(16_000);
-        // A frame is 25 ms and begins every 10 ms.
-        let count = (front_end.frames + 2) * rate as usize / 100;
-        let samples = hash_noise(0, count).into_iter().map(|sample| peak * sample).collect();
-        self.sound(&Waveform { samples, rate })
+        self.sound(&white_noise(&self.recipe.front_end, peak(-60.0), 0))
     }
 
     /// What can be found in `picture`.
@@ -199,7 +181,7 @@ impl<'a> Localizer<'a> {
 
     /// `[b, rows, columns]` to maps of that size, `[b, side, side]`.
     fn pixels(&self, cells: &Tensor) -> anyhow::Result<Array3<f32>> {
-        let blur = self.options.blur * self.recipe.model.encoder.patch as f64;
+        let blur = self.options.blur * patch(self.network) as f64;
         pixels(cells, self.side(), blur)
     }
 
@@ -212,8 +194,8 @@ impl<'a> Localizer<'a> {
         self.run(embed)
     }
 
-    /// `[b, 3, side, side]` to what places add to the picture's embedding, `[b, rows, columns, out]`, and
-    /// to the unit embedding itself, `[b, out]`.
+    /// `[b, 3, side, side]` to what sounds are multiplied with for a map, `[b, rows, columns, out]`: what places add to the
+    /// picture's unit embedding, or the unit embeddings of their tokens; and to the picture's itself, `[b, out]`.
     fn places(&self, inputs: &Tensor) -> [Tensor; 2] {
         let branch = &self.network.branches[&Modality::VISUAL];
         let [rows, columns] = branch.grid().expect("as the localizer was made for");
@@ -221,11 +203,17 @@ impl<'a> Localizer<'a> {
             let vectors = self.vectors.get(&Modality::VISUAL);
             unit(&branch.embed(inputs, vectors, None))
         });
-        let (patch, finer) = (self.recipe.model.encoder.patch, self.options.finer);
+        let (patch, finer) = (patch(self.network), self.options.finer);
         let moved = moves(inputs, patch, finer);
         let each = moved.iter().map(|input| {
-            let shares = self.run(|| self.shares(branch, &branch.encode(input, ViewKind::Plain)));
-            shares.unflatten(1, [rows, columns])
+            let points = self.run(|| {
+                let tokens = branch.encode(input, ViewKind::Plain);
+                match self.options.map {
+                    MapKind::LeftOut => self.shares(branch, &tokens),
+                    MapKind::Tokens => unit(&branch.project(&tokens)),
+                }
+            });
+            points.unflatten(1, [rows, columns])
         });
         [interleaved(&each.collect::<Vec<_>>(), finer), whole]
     }
@@ -272,7 +260,7 @@ impl<'a> Localizer<'a> {
 #[derive(Debug)]
 pub struct Heard(Tensor);
 
-/// What the places of a picture add to its embedding.
+/// What a picture's places are compared by.
 #[derive(Debug)]
 pub struct Places {
     /// `[rows, columns, out]`
@@ -282,14 +270,13 @@ pub struct Places {
     part: [f64; 4],
 }
 
+/// Height and width of a picture's patch.
+fn patch(network: &Network) -> i64 {
+    network.branches[&Modality::VISUAL].config().encoder.patch
+}
+
 fn unit(embeddings: &Tensor) -> Tensor {
     let embeddings = embeddings.to_kind(Kind::Float);
     let length = embeddings.square().sum_dim_intlist(-1i64, true, None).sqrt().clamp_min(1e-12);
     embeddings / length
-}
-
-/// `[1, mels, frames]` of a spectrogram.
-fn sound_input(spectrogram: &Spectrogram) -> Array3<f32> {
-    let turned = spectrogram.values().t().to_owned();
-    turned.as_standard_layout().into_owned().insert_axis(Axis(0))
 }

@@ -11,12 +11,15 @@
 //! | `L_intra`, `L_inter` | terms `intra_MODALITY`, `inter` |
 
 mod positives;
+mod quiet;
+mod tokens;
 
 use equiav_augment::{Modality, Profile};
 use equiav_loss::{Temperature, info_nce, nt_xent};
-use equiav_models::{Intra, is_encoder, is_predictor};
+use equiav_models::{Compared, Intra, is_encoder, is_predictor};
 use tch::{Device, nn};
 
+use self::quiet::QuietSounds;
 use crate::callback::Callback;
 use crate::clips::{DeviceBatch, EvaluationLists, HeldOut};
 use crate::engine::{
@@ -39,12 +42,18 @@ pub struct EquiAv {
     pub(crate) recipe: Settings,
     /// The epoch under way, counted from 0.
     epoch: u64,
+    /// Sounds that no picture shows, where the recipe wants any.
+    quiet: Option<QuietSounds>,
 }
 
 impl EquiAv {
     /// The method of `recipe` over `network`.
-    pub fn new(network: Network, recipe: Settings) -> Self {
-        Self { network, recipe, epoch: 0 }
+    ///
+    /// # Errors
+    ///
+    /// If silence is to be heard by a front end that there cannot be.
+    pub fn new(network: Network, recipe: Settings) -> anyhow::Result<Self> {
+        Ok(Self { quiet: QuietSounds::of(&recipe)?, network, recipe, epoch: 0 })
     }
 
     /// The method of `recipe` with fresh networks on `device`.
@@ -53,7 +62,7 @@ impl EquiAv {
     ///
     /// If libtorch fails.
     pub fn fresh(recipe: &Settings, device: Device) -> anyhow::Result<Self> {
-        Ok(Self::new(Network::new(recipe, device)?, recipe.clone()))
+        Self::new(Network::new(recipe, device)?, recipe.clone())
     }
 }
 
@@ -78,7 +87,8 @@ impl Method for EquiAv {
 
     /// Encodes both views, predicts from the view's own vector and from S more, pools and projects.
     fn embed(&self, batch: &DeviceBatch) -> anyhow::Result<Named> {
-        let compared = self.recipe.objective.compared(self.epoch);
+        let objective = &self.recipe.objective;
+        let compared = objective.compared(self.epoch);
         let mut rows = Named::new();
         for (modality, branch) in &self.network.branches {
             let views = batch.inputs[modality].to_branch()?;
@@ -90,6 +100,17 @@ impl Method for EquiAv {
             rows.insert(format!("inter_{modality}"), z.inter); // z̄
             let augmented = z.augmented_inter;
             rows.extend(augmented.map(|rows| (format!("inter_augmented_{modality}"), rows)));
+            match (*modality, &self.quiet, z.tokens) {
+                (Modality::VISUAL, _, Some(tokens)) if !objective.tokens.is_none() => {
+                    rows.insert(tokens::ROWS.to_owned(), tokens::rows(branch, &tokens));
+                }
+                (Modality::AUDIO, Some(quiet), _) => {
+                    rows.extend(quiet.rows(batch, branch, |views| {
+                        branch.compare(views, &Compared { intra: Intra::None, ..compared }).inter
+                    })?)
+                }
+                _ => {}
+            }
         }
         rows.extend(self.network.temperature().map(|tau| (TEMPERATURE.to_owned(), tau)));
         Ok(rows)
@@ -130,6 +151,7 @@ impl Method for EquiAv {
             terms.push(Term::contrast(name, contrast));
         }
         terms.extend(positives::term(own, all, tau, chunk));
+        terms.extend(tokens::term(objective.tokens, own, all, tau, chunk));
         Ok(terms)
     }
 
@@ -137,7 +159,7 @@ impl Method for EquiAv {
         let modalities: Vec<Modality> = self.network.branches.keys().copied().collect();
         let inter = pairs(&modalities).into_iter().map(|(name, _)| name);
         let intra = modalities.iter().map(|modality| format!("intra_{modality}"));
-        inter.chain(intra).chain([positives::TERM.to_owned()]).collect()
+        inter.chain(intra).chain([positives::TERM, tokens::TERM].map(str::to_owned)).collect()
     }
 
     fn groups(&self) -> Vec<ParamGroup> {

@@ -60,7 +60,7 @@ pub fn pretrain_with(
     let world = options.world;
     let run = train(recipe, options, callback, |device, callback| {
         let clips = recipe.unlabeled().prepare(world, callback)?;
-        Ok((EquiAv::new(build(recipe, device)?, (**recipe).clone()), clips))
+        Ok((EquiAv::new(build(recipe, device)?, (**recipe).clone())?, clips))
     })?;
     Ok(run.into())
 }

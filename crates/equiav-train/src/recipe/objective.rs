@@ -20,6 +20,26 @@ pub(crate) fn pairs(modalities: &[Modality]) -> Vec<(String, [Modality; 2])> {
     modalities.iter().enumerate().flat_map(after).collect()
 }
 
+/// How a picture's tokens are compared with sounds; see [`TokenPool`](equiav_loss::TokenPool).
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tokens {
+    /// They are not, as in the paper.
+    #[default]
+    None,
+    /// By the one that fits best.
+    Max,
+    /// By all, the more the better they fit.
+    LogSumExp,
+}
+
+impl Tokens {
+    /// Whether they are not; recipes do not name that.
+    pub fn is_none(&self) -> bool {
+        *self == Self::None
+    }
+}
+
 /// The losses.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -32,6 +52,14 @@ pub struct Objective {
     /// `none`, `unconditioned`, or `conditioned` on their vectors by a second predictor.
     #[serde(default, skip_serializing_if = "AugmentedPositives::is_none")]
     pub augmented_positives: AugmentedPositives,
+    /// Whether the tokens of pictures are compared with sounds as well (term `tokens`), which `equiav localize` then draws: `none`, by
+    /// the one that fits best (`max`), or by all, the more the better they fit (`log-sum-exp`).
+    #[serde(default, skip_serializing_if = "Tokens::is_none")]
+    pub tokens: Tokens,
+    /// How many sounds of silence or faint noise stand beside a batch, which the tokens of no picture should fit, in the mean: each
+    /// clip brings one with the chance of this over `run.batch`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub silent_negatives: usize,
     /// S, the number of predicted embeddings in a centroid.
     #[serde(alias = "centroid")]
     pub centroid_samples: usize,
@@ -51,8 +79,8 @@ pub struct Objective {
     pub temperature: f64,
     /// Whether the temperature is learned, starting from that value.
     pub learn_temperature: bool,
-    /// The weight of each term by its name: `inter`, `intra_audio`, `intra_visual`, `inter_augmented`; of more than two
-    /// modalities `inter_A_B` of each pair.
+    /// The weight of each term by its name: `inter`, `intra_audio`, `intra_visual`, `inter_augmented`,
+    /// `tokens`; of more than two modalities `inter_A_B` of each pair.
     pub weights: BTreeMap<String, f64>,
     /// Rows of similarities in memory at a time, so that it grows with the batch and not with its
     /// square; absent, all of them.
@@ -80,10 +108,27 @@ impl Objective {
         positive("objective.loss_chunk_size", self.loss_chunk_size.unwrap_or(1))?;
         let tau = self.temperature;
         ensure!(tau > 0.0 && tau.is_finite(), "objective.temperature = {tau}: expected above 0");
+        ensure!(
+            self.silent_negatives == 0 || !self.tokens.is_none(),
+            "objective.silent_negatives = {}: only tokens are compared with silence (help: objective.tokens = \"max\", or \
+             objective.silent_negatives = 0)",
+            self.silent_negatives
+        );
+        ensure!(
+            self.tokens.is_none()
+                || self.intra != Intra::None
+                || self.inter != Inter::AugmentedPair,
+            "objective.tokens: the plain view, whose tokens are compared, is not encoded where objective.intra = \"none\" and \
+             objective.inter = \"augmented-pair\" (help: another of both, or objective.tokens = \"none\")"
+        );
         // Which terms there are is the method's affair: see `Method::term_names`.
         for (name, weight) in &self.weights {
             ensure!(weight.is_finite(), "objective.weights.{name} = {weight}: expected a number");
         }
         Ok(())
     }
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }

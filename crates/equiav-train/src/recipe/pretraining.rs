@@ -180,6 +180,11 @@ impl Settings {
         self.optimizer.check()?;
         self.run.check()?;
         ensure!(self.run.batch > 1, "run.batch = 1: a contrastive loss needs at least 2 clips");
+        let (quiet, batch) = (self.objective.silent_negatives, self.run.batch);
+        ensure!(
+            quiet <= batch,
+            "objective.silent_negatives = {quiet}: at most one for each clip of run.batch = {batch}"
+        );
         for (modality, branch) in self.branches() {
             branch.check().with_context(|| format!("the {modality} network cannot be built"))?;
             let (block, blocks) = (self.objective.intra_block, branch.encoder.depth);

@@ -7,7 +7,9 @@ use anyhow::{bail, ensure};
 use equiav_data::{Clips, TrainOverlap};
 use equiav_train::LoadedModel;
 use equiav_train::eval::embeddings::Variant;
-use equiav_train::eval::localize::{LocalizationMetrics, Localizer, MapOptions, Truths, localize};
+use equiav_train::eval::localize::{
+    LocalizationMetrics, Localizer, MapKind, MapOptions, Truths, localize,
+};
 use equiav_train::recipe::Source;
 
 use crate::args::device::OnDevice;
@@ -19,7 +21,8 @@ use crate::output::{out, outln, remark};
 /// Show or measure where in pictures a sound is seen
 ///
 /// A map says of every place of the picture what the similarity of picture and sound owes to it: how far the
-/// cosine of both embeddings falls when its token is left out. Of one clip, --video or --audio and --image,
+/// cosine of both embeddings falls when its token is left out. Of a model that was trained with
+/// `objective.tokens`, it is the cosine of the place's own token with the sound. Of one clip, --video or --audio and --image,
 /// it is drawn to --out, a picture or a video. Over a list it is scored against boxes: AP50 ("cIoU"), mean IoU
 /// and the area under the success rate over 21 thresholds, under three rules that turn maps into regions, beside
 /// baselines and controls.
@@ -80,9 +83,15 @@ pub(crate) struct Localize {
 /// How maps are made.
 #[derive(clap::Args)]
 pub(crate) struct How {
-    /// Which point of the tokens is compared: the plain view's own, or the centroid of predictions
-    #[arg(long, value_name = "VARIANT", default_value = "clean")]
-    variant: Named,
+    /// What maps show: the cosine of each place's token with the sound, or what the similarity loses without it [default:
+    /// tokens for a model that was trained with `objective.tokens`, else left-out]
+    #[arg(long, value_name = "KIND")]
+    map: Option<Shown>,
+
+    /// Which point of the tokens is compared: the plain view's own, or the centroid of predictions [default: clean, or with
+    /// --map tokens what the recipe compares]
+    #[arg(long, value_name = "VARIANT")]
+    variant: Option<Named>,
 
     /// How many times finer than the tokens' grid maps are, each way; each step squares the passes
     #[arg(long, value_name = "TIMES", default_value = "2")]
@@ -93,10 +102,17 @@ pub(crate) struct How {
     #[arg(long, value_name = "PATCHES", default_value = "0.6")]
     blur: f64,
 
-    /// The cosine of picture and sound as wholes below which no map is shown; its default was chosen on
-    /// training clips of the quick recipe, where it leaves 95 % of the clips lit
-    #[arg(long, value_name = "COSINE", default_value = "0.6", allow_negative_numbers = true)]
-    dark: f32,
+    /// The cosine below which no map is shown: of picture and sound as wholes, or with --map tokens the greatest of the map.
+    /// The default was chosen on training clips, where it leaves 95 % of them lit [default: 0.6; with --map tokens 0.5]
+    #[arg(long, value_name = "COSINE", allow_negative_numbers = true)]
+    dark: Option<f32>,
+}
+
+/// What a map shows, by its name.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Shown {
+    Tokens,
+    LeftOut,
 }
 
 /// A variant by its name; the recipe has the number of vectors.
@@ -109,14 +125,24 @@ enum Named {
 impl How {
     pub(crate) fn options(&self, trained: &LoadedModel) -> MapOptions {
         let recipe = &trained.recipe;
-        let variant = match self.variant {
-            Named::Clean => Variant::Clean,
-            Named::Centroid => Variant::Centroid {
+        let map = match self.map {
+            None => MapKind::of(recipe),
+            Some(Shown::Tokens) => MapKind::Tokens,
+            Some(Shown::LeftOut) => MapKind::LeftOut,
+        };
+        let variant = match (self.variant, map) {
+            (None, MapKind::Tokens) => Variant::of(recipe),
+            (None, MapKind::LeftOut) | (Some(Named::Clean), _) => Variant::Clean,
+            (Some(Named::Centroid), _) => Variant::Centroid {
                 vectors: recipe.objective.centroid_samples,
                 seed: recipe.evaluation.seed,
             },
         };
-        MapOptions { variant, finer: self.finer, blur: self.blur, dark: self.dark }
+        let dark = self.dark.unwrap_or(match map {
+            MapKind::LeftOut => 0.6,
+            MapKind::Tokens => 0.5,
+        });
+        MapOptions { map, variant, finer: self.finer, blur: self.blur, dark }
     }
 }
 

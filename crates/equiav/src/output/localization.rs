@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use equiav_eval::localization::{Figure, Rule};
-use equiav_train::eval::localize::{Compared, LocalizationMetrics, Scores};
+use equiav_train::eval::localize::{Compared, LocalizationMetrics, MapKind, Scores};
 
 use super::overlap;
 
@@ -22,9 +22,13 @@ pub(crate) fn table(figures: &LocalizationMetrics) -> String {
     let [rows, columns] = figures.cells;
     let _ = writeln!(
         text,
-        "  truth: {}, {:.1} % of the picture in the mean; maps of {rows} x {columns} cells, blurred by {} patches",
+        "  truth: {}, {:.1} % of the picture in the mean; maps of {} in {rows} x {columns} cells, blurred by {} patches",
         figures.truth,
         100.0 * figures.truth_area,
+        match figures.map {
+            MapKind::Tokens => "each token's cosine",
+            MapKind::LeftOut => "tokens left out",
+        },
         figures.blur
     );
     for ruled in &figures.rules {
@@ -75,7 +79,11 @@ fn lights(figures: &LocalizationMetrics) -> String {
         }
         let _ = write!(text, "{:>10.1} %", 100.0 * lit);
     }
-    let _ = write!(text, "\n  lit: a cosine of at least {:.2}", figures.dark);
+    let decides = match figures.map {
+        MapKind::Tokens => "greatest of map",
+        MapKind::LeftOut => "cosine",
+    };
+    let _ = write!(text, "\n  lit: a {decides} of at least {:.2}", figures.dark);
     text + "\n"
 }
 

@@ -6,7 +6,7 @@ use equiav_report::Run;
 use equiav_report::page::{Headline, Table};
 use equiav_train::LoadedModel;
 use equiav_train::eval::gallery::{ClassRecall, RankedAnswers, by_class};
-use equiav_train::eval::localize::{Compared, LocalizationMetrics};
+use equiav_train::eval::localize::{Compared, LocalizationMetrics, MapKind};
 use equiav_train::eval::retrieval::RetrievalMetrics;
 
 use crate::output::localization::{name, percent, says};
@@ -129,13 +129,16 @@ pub(super) fn overlaps(figures: &LocalizationMetrics) -> Table {
 
 pub(super) fn silence(figures: &LocalizationMetrics) -> String {
     let share = |lit: f64| format!("{:.1} %", 100.0 * lit);
+    let by_map = figures.map == MapKind::Tokens;
     let mut text = format!(
-        "Lit, with a cosine of at least {:.2}: {} of the pictures for their own sound",
+        "Lit, with a {} of at least {:.2}: {} of the pictures for their own sound",
+        if by_map { "greatest value of the map" } else { "cosine" },
         figures.dark,
         share(figures.own.lit)
     );
     for (control, scores) in &figures.controls {
-        let (name, lit, auc) = (control.replace('-', " "), share(scores.lit), scores.cosine_auc);
+        let auc = if by_map { scores.map_auc } else { scores.cosine_auc };
+        let (name, lit) = (control.replace('-', " "), share(scores.lit));
         text += &format!(", {lit} for {name} (told from own sounds with an AUC of {auc:.3})");
     }
     let model = figures.pointing[&Compared::Model];

@@ -6,6 +6,7 @@ use equiav_data::TrainOverlap;
 use equiav_eval::localization::{Figure, Overlaps, Rule};
 use serde::{Deserialize, Serialize};
 
+use super::MapKind;
 use crate::eval::embeddings::Variant;
 
 /// What is compared: the model's maps, and maps that must do worse.
@@ -47,6 +48,9 @@ pub struct LocalizationMetrics {
     pub truth: String,
     /// The mean share of the picture that the truth covers.
     pub truth_area: f64,
+    /// What maps show.
+    #[serde(default)]
+    pub map: MapKind,
     /// Which point of the token space is compared.
     pub variant: Variant,
     /// Rows and columns of a map before it is scaled up.
@@ -59,7 +63,7 @@ pub struct LocalizationMetrics {
     pub rules: Vec<Ruled>,
     /// The share of clips whose greatest value lies within the truth.
     pub pointing: BTreeMap<Compared, Figure>,
-    /// The cosine below which no map is shown.
+    /// The cosine below which no map is shown, as [`MapOptions::dark`](super::MapOptions::dark) has it.
     pub dark: f32,
     /// What lights up: the maps' greatest values for the clips' own sounds.
     pub own: Scores,
@@ -85,7 +89,7 @@ pub struct Scores {
     pub map: Spread,
     /// Of the cosines of picture and sound as wholes, one a clip.
     pub cosine: Spread,
-    /// The share of clips whose cosine is enough for the map to be shown.
+    /// The share of clips whose map is shown.
     pub lit: f64,
     /// The area under the ROC curve of telling the clips' own sounds from these by `map`.
     pub map_auc: f64,

@@ -15,7 +15,7 @@ use ndarray::{Array2, Array3, ArrayView2, Axis};
 use tch::Tensor;
 
 use super::figures::{Compared, LocalizationMetrics, Ruled, Scores, Spread};
-use super::{Localizer, Truths};
+use super::{Localizer, MapKind, MapOptions, Truths};
 use crate::clips;
 use crate::clips::hash_noise;
 
@@ -73,8 +73,8 @@ pub fn localize(
     let skipped = loader.skipped().iter().map(ToString::to_string).collect();
     ensure!(!tally.area.is_empty(), "no clip of `{list}` can be read and has a truth");
     let seed = recipe.evaluation.seed;
-    let dark = localizer.options.dark;
-    let (own, mut controls) = tally.scores(dark)?;
+    let options = localizer.options;
+    let (own, mut controls) = tally.scores(&options)?;
     if clips == 1 {
         // The sound before the only one is itself.
         tally.pointing.remove(&Compared::OtherSound);
@@ -90,9 +90,10 @@ pub fn localize(
         overlap: None,
         truth: truths.source.clone(),
         truth_area: mean(&tally.area),
-        variant: localizer.options.variant,
+        map: options.map,
+        variant: options.variant,
         cells: tally.cells,
-        blur: localizer.options.blur,
+        blur: options.blur,
         side: recipe.front_end.image,
         rules: Rule::ALL.into_iter().map(|rule| tally.ruled(rule, seed)).collect(),
         pointing: tally
@@ -100,7 +101,7 @@ pub fn localize(
             .iter()
             .map(|(map, hits)| (*map, Figure::of(hits, seed, mean)))
             .collect(),
-        dark,
+        dark: options.dark,
         own,
         controls,
     })
@@ -198,13 +199,13 @@ impl Tally {
     }
 
     /// Of the clips' own sounds, and of every control.
-    fn scores(&self, dark: f32) -> anyhow::Result<(Scores, BTreeMap<String, Scores>)> {
+    fn scores(&self, options: &MapOptions) -> anyhow::Result<(Scores, BTreeMap<String, Scores>)> {
         let scores = |sound: usize| -> anyhow::Result<Scores> {
             let auc = |kind: usize| told_apart(&self.peaks[OWN][kind], &self.peaks[sound][kind]);
             let [map, cosine] = [0, 1].map(|kind: usize| spread(&self.peaks[sound][kind]));
-            let cosines = &self.peaks[sound][1];
-            let lit = cosines.iter().filter(|cosine| **cosine >= dark).count();
-            let lit = lit as f64 / cosines.len() as f64;
+            let decides = &self.peaks[sound][usize::from(options.map == MapKind::LeftOut)];
+            let lit = decides.iter().filter(|value| **value >= options.dark).count();
+            let lit = lit as f64 / decides.len() as f64;
             Ok(Scores { map, cosine, lit, map_auc: auc(0)?, cosine_auc: auc(1)? })
         };
         let controls =
