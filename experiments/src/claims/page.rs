@@ -99,8 +99,7 @@ impl<'a> Results<'a> {
              them, and its mean at least what it asks for. It does not hold if the interval is below that, or below 0 \
              where it asks for nothing.\n\n\
              The oracle is no model: it reads the factors of the corpus from jpg and wav by plain signal processing and \
-             matches them (`equiav data oracle`), with scales from training clips. It is the least that the list \
-             allows.\n",
+             matches them (`equiav data oracle`), with scales from training clips. What it finds can be found.\n",
             self.cells.len(),
         );
         text += &self.claims();
@@ -215,10 +214,7 @@ mod tests {
             has(&page, &format!(" | {verdict} | `--only r/a --only r/c`"));
         }
         let waiting = r#"{ says = "ours", less = ["a", "b"], more = "c" }"#;
-        has(
-            &page(THREE, waiting, &skills[..1], 5),
-            "Not run yet, or not on both sides: ours in r.",
-        );
+        has(&page(THREE, waiting, &skills[..1], 5), "Not run yet, or not on both sides: ours (r).");
     }
 
     #[test]

@@ -39,6 +39,7 @@ impl<'a> Results<'a> {
         let mut text = HEAD.to_owned();
         let mut missing = Vec::new();
         for claim in &self.grid.claims {
+            let mut lacking = Vec::new();
             for regime in self.grid.regimes.iter().filter(|one| claim.is_made_for(&one.name)) {
                 let links = claim.links().into_iter().filter(|link| self.compares(regime, *link));
                 let links: Vec<Link<'_>> = links.collect();
@@ -48,10 +49,13 @@ impl<'a> Results<'a> {
                     text += &self.line(claim, regime, row);
                 }
                 if rows.len() < links.len() {
-                    missing.push(format!("{} in {}", claim.says, regime.name));
+                    lacking.push(regime.name.as_str());
                 } else if rows.len() > 1 && rows.len() == claim.links().len() {
                     text += &whole(claim, regime, &rows);
                 }
+            }
+            if !lacking.is_empty() {
+                missing.push(format!("{} ({})", claim.says, lacking.join(", ")));
             }
         }
         if !missing.is_empty() {
