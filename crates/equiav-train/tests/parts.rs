@@ -179,7 +179,7 @@ fn a_weight_of_no_term_is_refused_before_the_first_step() {
     let out = folder.path().join("run");
     let error = format!("{:#}", tiny::run(&recipe, &out).expect_err("no such term"));
     let expected = "objective.weights.intra_adio: unknown term, expected one of inter, \
-                    intra_audio, intra_visual, inter_augmented";
+                    intra_audio, intra_visual, inter_augmented, tokens";
     assert_eq!(error, expected);
     assert!(!out.join("checkpoints").exists(), "nothing was trained");
     tiny::run(&tiny(folder.path(), &["run.epochs=1"]), &out)

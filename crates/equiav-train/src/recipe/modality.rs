@@ -137,7 +137,7 @@ mod tests {
         let (own, visual) = (&branches[&context], &branches[&Modality::VISUAL]);
         assert_eq!((own.suffix.as_str(), own.encoder.width), ("context", 64));
         assert_eq!((own.input, own.vector), (visual.input, visual.vector));
-        assert_eq!(visual.encoder.width, 128);
+        assert_eq!(visual.encoder.width, recipe.model.encoder.width);
         let augment = &again.augment.views()[&context];
         let equiav_frontend::InputAugment::Image(augment) = augment else { panic!("an image") };
         assert_eq!(augment.profile, equiav_augment::Profile::Published, "the recipe's own");
