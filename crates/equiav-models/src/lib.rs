@@ -62,7 +62,7 @@ mod weights;
 
 pub use branch::Branch;
 pub use branch::parts::{BranchBuilder, is_encoder};
-pub use branch::variant::{AugmentedPositives, Compared, Inter, Intra};
+pub use branch::variant::{AugmentedPositives, ForwardOptions, Inter, Intra};
 pub use branch::views::{BranchInput, Embeddings, IntraPair, MaterialMasks};
 pub use classifier::{Classifier, ClassifierConfig, TrunkConfig, is_head};
 pub use config::{BranchConfig, InputConfig, ModelConfig};

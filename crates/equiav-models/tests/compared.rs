@@ -4,7 +4,7 @@
 mod small;
 
 use equiav_models::{
-    Branch, Compared, EncodeOptions, Inter, Intra, PoolConfig, ViewKind, is_predictor,
+    Branch, EncodeOptions, ForwardOptions, Inter, Intra, PoolConfig, ViewKind, is_predictor,
 };
 use small::{assert_close, views};
 use tch::{Device, Kind, Tensor, nn};
@@ -15,8 +15,8 @@ fn mean(tokens: &Tensor) -> Tensor {
     tokens.mean_dim([1i64].as_slice(), false, None)
 }
 
-fn compared() -> Compared {
-    Compared::new(PUBLISHED.0, PUBLISHED.1)
+fn compared() -> ForwardOptions {
+    ForwardOptions::new(PUBLISHED.0, PUBLISHED.1)
 }
 
 fn made(aggregate: PoolConfig) -> (nn::VarStore, Branch) {
@@ -32,8 +32,9 @@ fn made(aggregate: PoolConfig) -> (nn::VarStore, Branch) {
 fn the_way_to_the_centroid_begins_at_the_clean_pair() {
     let (_store, branch) = made(PoolConfig::Mean);
     let views = views(3, 4);
-    let at =
-        |centroid_share| branch.compare(&views, &Compared { centroid_share, ..compared() }).inter;
+    let at = |centroid_share| {
+        branch.compare(&views, &ForwardOptions { centroid_share, ..compared() }).inter
+    };
     assert_close(&at(0.0), &branch.forward(&views, PUBLISHED.0, Inter::CleanPair).inter);
     assert_close(&at(1.0), &branch.forward(&views, PUBLISHED.0, PUBLISHED.1).inter);
     let tokens = branch.encode(&views.plain, ViewKind::Plain);
@@ -46,7 +47,7 @@ fn the_way_to_the_centroid_begins_at_the_clean_pair() {
 fn constants_leave_the_encoder_untrained_between_modalities() {
     let (store, branch) = made(PoolConfig::Mean);
     let views = views(3, 4);
-    let constant = Compared { detach_tokens: true, ..compared() };
+    let constant = ForwardOptions { detach_tokens: true, ..compared() };
     let embeddings = branch.compare(&views, &constant);
     let published = branch.forward(&views, PUBLISHED.0, PUBLISHED.1);
     assert_close(&embeddings.inter, &published.inter);
@@ -69,7 +70,8 @@ fn a_loss_on_a_block_leaves_what_is_above_to_the_other_modality() {
         let root = store.root();
         let branch = config.builder(&root).intra_head(|_| nn::func(Tensor::shallow_clone)).build();
         let views = views(3, 4);
-        let options = Compared { intra_block: Some(0), ..Compared::new(intra, Inter::CleanPair) };
+        let options =
+            ForwardOptions { intra_block: Some(0), ..ForwardOptions::new(intra, Inter::CleanPair) };
         let embeddings = branch.compare(&views, &options);
         assert_close(&embeddings.inter, &branch.forward(&views, intra, Inter::CleanPair).inter);
         let pair = embeddings.intra.expect("a pair");

@@ -7,7 +7,6 @@ mod keys;
 mod method;
 mod modality;
 mod objective;
-mod online;
 mod optimizer;
 mod pretraining;
 mod run_config;
@@ -26,8 +25,8 @@ pub use method::{ArraySettings, EvaluationSchedule, MethodSettings, TermWeights}
 pub use modality::{Modalities, ModalitySettings, inputs, suffix};
 pub(crate) use objective::pairs;
 pub use objective::{Objective, Tokens};
-pub use online::OnlineSchedule;
 pub use optimizer::Optimizer;
+pub use pretraining::online::OnlineSchedule;
 pub use pretraining::{Data, Evaluation, Model, Settings, input_size};
 pub use run_config::RunConfig;
 pub use sections::{Families, Sections, Shared};

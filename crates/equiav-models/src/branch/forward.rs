@@ -3,7 +3,7 @@
 use tch::Tensor;
 
 use crate::branch::Branch;
-use crate::branch::variant::{AugmentedPositives, Compared, Inter, Intra};
+use crate::branch::variant::{AugmentedPositives, ForwardOptions, Inter, Intra};
 use crate::branch::views::{BranchInput, Embeddings, IntraPair};
 use crate::encoder::encode::{EncodeOptions, ViewKind};
 
@@ -32,7 +32,7 @@ impl Branch {
     /// As [`compare`](Self::compare).
     #[track_caller]
     pub fn forward(&self, views: &BranchInput, intra: Intra, inter: Inter) -> Embeddings {
-        self.compare(views, &Compared::new(intra, inter))
+        self.compare(views, &ForwardOptions::new(intra, inter))
     }
 
     /// The embeddings of `views` that are to be `compared`, and no more: a view that no variant
@@ -43,8 +43,8 @@ impl Branch {
     /// If the sizes differ from those the branch was made for, or sampled vectors are needed and
     /// there are none.
     #[track_caller]
-    pub fn compare(&self, views: &BranchInput, compared: &Compared) -> Embeddings {
-        let Compared { intra, inter, centroid_share, .. } = *compared;
+    pub fn compare(&self, views: &BranchInput, compared: &ForwardOptions) -> Embeddings {
+        let ForwardOptions { intra, inter, centroid_share, .. } = *compared;
         let counted = self.counted(views);
         let tokens = self.tokens(views, compared, &counted);
         let predictions = self.predictions(&tokens, views, compared, counted[0].as_ref());
@@ -112,7 +112,7 @@ impl Branch {
     fn tokens(
         &self,
         views: &BranchInput,
-        &Compared { intra, inter, intra_block, .. }: &Compared,
+        &ForwardOptions { intra, inter, intra_block, .. }: &ForwardOptions,
         counted: &[Option<Tensor>; 2],
     ) -> Tokens {
         let needs_plain = intra.needs_views() || inter.needs_plain();
@@ -148,7 +148,7 @@ impl Branch {
         &self,
         tokens: &Tokens,
         views: &BranchInput,
-        &Compared { intra, inter, detach_tokens, .. }: &Compared,
+        &ForwardOptions { intra, inter, detach_tokens, .. }: &ForwardOptions,
         counted: Option<&Tensor>,
     ) -> Predictions {
         let own = i64::from(intra == Intra::Equivariant);

@@ -30,7 +30,7 @@ pub enum Inter {
 
 /// What a step compares: the two variants, and how the centroid takes part.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Compared {
+pub struct ForwardOptions {
     /// What pulls the two views of one modality together.
     pub intra: Intra,
     /// Which embeddings the modalities are compared by.
@@ -47,7 +47,7 @@ pub struct Compared {
     pub detach_tokens: bool,
 }
 
-impl Compared {
+impl ForwardOptions {
     /// The two variants as published.
     pub fn new(intra: Intra, inter: Inter) -> Self {
         Self { intra, inter, centroid_share: 1.0, intra_block: None, detach_tokens: false }
@@ -56,7 +56,7 @@ impl Compared {
 
 /// Whether augmented views are compared with the other modality's plain ones as well, and how.
 ///
-/// An augmentation may disturb what both modalities have in common, such as a hue. Compared as it is, an augmented view
+/// An augmentation may disturb what both modalities have in common, such as a hue. ForwardOptions as it is, an augmented view
 /// then teaches to forget it; told what was done, the network can take it back.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]

@@ -16,7 +16,7 @@ mod tokens;
 
 use equiav_augment::{Modality, Profile};
 use equiav_loss::{Temperature, info_nce, nt_xent};
-use equiav_models::{Compared, Intra, is_encoder, is_predictor};
+use equiav_models::{ForwardOptions, Intra, is_encoder, is_predictor};
 use tch::{Device, nn};
 
 use self::quiet::QuietSounds;
@@ -106,7 +106,9 @@ impl Method for EquiAv {
                 }
                 (Modality::AUDIO, Some(quiet), _) => {
                     rows.extend(quiet.rows(batch, branch, |views| {
-                        branch.compare(views, &Compared { intra: Intra::None, ..compared }).inter
+                        branch
+                            .compare(views, &ForwardOptions { intra: Intra::None, ..compared })
+                            .inter
                     })?)
                 }
                 _ => {}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::ensure;
 use equiav_augment::Modality;
-use equiav_models::{AugmentedPositives, Compared, Inter, Intra};
+use equiav_models::{AugmentedPositives, ForwardOptions, Inter, Intra};
 use serde::{Deserialize, Serialize};
 
 use super::positive;
@@ -90,16 +90,16 @@ pub struct Objective {
 
 impl Objective {
     /// What a step of `epoch`, counted from 0, compares.
-    pub(crate) fn compared(&self, epoch: u64) -> Compared {
+    pub(crate) fn compared(&self, epoch: u64) -> ForwardOptions {
         let share = match self.centroid_warmup_epochs {
             Some(epochs) if epoch < epochs => epoch as f64 / epochs as f64,
             _ => 1.0,
         };
-        Compared {
+        ForwardOptions {
             centroid_share: share,
             intra_block: self.intra_block,
             detach_tokens: self.detach_centroid,
-            ..Compared::new(self.intra, self.inter)
+            ..ForwardOptions::new(self.intra, self.inter)
         }
     }
 

@@ -1,5 +1,7 @@
 //! The sections of a pre-training recipe, and what their values must satisfy.
 
+pub(super) mod online;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
