@@ -56,26 +56,28 @@ fn a_page_shows_curves_between_evaluations_and_what_is_known_of_augmentations() 
     assert!(page(folder).contains("No figures of equivariance: "), "the rest is shown");
 }
 
+/// `bench --online` of a network that makes a step at once, with `more`.
+fn bench<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    let mut arguments = vec!["bench", "quick", "--online"];
+    let small = [
+        "front_end.frames=96",
+        "front_end.image=48",
+        "model.encoder.width=32",
+        "model.encoder.depth=1",
+        "model.encoder.heads=2",
+        "run.batch=4",
+        "evaluation.online_clips=6",
+        "compute.threads=1",
+    ];
+    small.iter().for_each(|change| arguments.extend(["--set", change]));
+    arguments.extend(more);
+    arguments
+}
+
 #[test]
 fn what_measurements_add_to_a_step_is_measured_in_turn() {
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path();
-    let bench = |more: &[&str]| {
-        let mut arguments = vec!["bench", "quick", "--online"];
-        let small = [
-            "front_end.frames=96",
-            "front_end.image=48",
-            "model.encoder.width=32",
-            "model.encoder.depth=1",
-            "model.encoder.heads=2",
-            "run.batch=4",
-            "evaluation.online_clips=6",
-            "compute.threads=1",
-        ];
-        small.iter().for_each(|change| arguments.extend(["--set", change]));
-        arguments.extend(more);
-        arguments
-    };
     let text = succeeds(folder, &bench(&["--steps", "3"]));
     assert!(text.contains("6 held-out clips every 50 steps add"), "{text}");
     assert!(text.contains("(no interval of 3 pairs: it takes 6)"), "{text}");
