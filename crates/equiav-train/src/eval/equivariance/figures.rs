@@ -76,7 +76,9 @@ impl EquivarianceMetrics {
             let r2: Option<Vec<f64>> = slot.r2.iter().copied().collect();
             let Some(r2) = r2 else { continue };
             match groups.last_mut() {
-                Some(last) if (last.modality, last.group) == (slot.modality, slot.group.as_str()) => {
+                Some(last)
+                    if (last.modality, last.group) == (slot.modality, slot.group.as_str()) =>
+                {
                     last.slots += 1;
                     last.r2.iter_mut().zip(r2).for_each(|(sum, r2)| *sum += r2);
                 }
