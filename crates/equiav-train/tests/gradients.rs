@@ -59,9 +59,9 @@ fn check(folder: &Path, variant: &[&str], changes: &[&str], tolerance: f64) {
     let changed = tiny::tiny(folder, &[&base[..], changes].concat());
     let (found, other) = gradients(&changed, &batch);
     let apart = distance(&expected, &found);
-    assert!(apart < tolerance, "{variant} {changes:?}: {apart}");
+    assert!(apart < tolerance, "{variant:?} {changes:?}: {apart}");
     let losses = (report.figures.loss - other.figures.loss).abs();
-    assert!(losses < tolerance * report.figures.loss, "{variant} {changes:?}: {losses}");
+    assert!(losses < tolerance * report.figures.loss, "{variant:?} {changes:?}: {losses}");
     assert_eq!(report.figures.measures.len(), other.figures.measures.len());
 }
 
