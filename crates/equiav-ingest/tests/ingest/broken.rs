@@ -212,12 +212,15 @@ fn each_is_named_and_no_shard_is_half_written() {
     );
     let scanned = scan(&folder, &settings, &ffmpeg(), &mut |_, _| {}).expect("a scan");
     let scanned: Vec<Value> = scanned.iter().map(|scanned| json!(scanned.report)).collect();
-    // What FFmpeg puts in the place of lost blocks differs from run to run, and with it what stands still.
+    // What FFmpeg puts in the place of lost blocks differs from run to run, and with it what stands still and of how many
+    // blocks it complains: where a decoder reads on behind the end, memory decides.
     let settled = |line: &Value| {
         let mut line = line.clone();
         let findings = line["findings"].as_array_mut().expect("a list");
         if findings.iter().any(|finding| finding["reason"] == "damaged") {
             findings.retain(|finding| finding["reason"] != "still");
+            let damaged = findings.iter_mut().filter(|finding| finding["reason"] == "damaged");
+            damaged.for_each(|finding| finding["detail"] = Value::Null);
         }
         line
     };
