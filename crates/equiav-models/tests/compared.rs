@@ -20,7 +20,6 @@ fn compared() -> ForwardOptions {
 }
 
 fn made(aggregate: PoolConfig) -> (nn::VarStore, Branch) {
-    tch::manual_seed(11);
     let store = nn::VarStore::new(Device::Cpu);
     let mut config = small::branch("a", small::ATTENTION);
     config.aggregate = aggregate;
@@ -101,7 +100,8 @@ fn a_loss_on_a_block_leaves_what_is_above_to_the_other_modality() {
 #[test]
 fn a_learned_aggregate_weighs_predictions() {
     let (store, branch) = made(PoolConfig::Attention { heads: 2 });
-    let (_store, usual) = made(PoolConfig::Mean);
+    let (common, usual) = made(PoolConfig::Mean);
+    small::copy_common(&store, &common);
     let views = views(3, 4);
     let [learned, published] =
         [&branch, &usual].map(|branch| branch.forward(&views, PUBLISHED.0, PUBLISHED.1));

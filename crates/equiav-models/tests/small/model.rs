@@ -61,3 +61,13 @@ pub(crate) fn assert_close(a: &Tensor, b: &Tensor) {
     let largest = (a - b).abs().max().double_value(&[]);
     assert!(largest <= 1e-5, "the tensors differ by {largest}");
 }
+
+/// Gives the variables of `to` the values that those of the same names have in `from`. Seeds do not: tests of one process draw from
+/// one generator.
+#[allow(dead_code, reason = "not every program of tests compares two networks")]
+pub(crate) fn copy_common(from: &tch::nn::VarStore, to: &tch::nn::VarStore) {
+    let values = from.variables();
+    for (name, mut variable) in to.variables() {
+        tch::no_grad(|| variable.copy_(&values[&name]));
+    }
+}
