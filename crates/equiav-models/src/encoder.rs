@@ -275,6 +275,11 @@ impl Encode for Encoder {
         Some(columns.unsqueeze(1).expand([-1, rows, -1], false).flatten(1, 2))
     }
 
+    #[track_caller]
+    fn patches(&self, input: &Tensor) -> Option<Tensor> {
+        Some(self.patches.forward(input) + &self.position + &self.modality)
+    }
+
     fn blocks(&self) -> usize {
         self.blocks.len()
     }
