@@ -178,7 +178,7 @@ impl Encoder {
     fn before_norm(
         &self,
         input: &Tensor,
-        options: StackOptions<'_>,
+        StackOptions { factors, counted, layers: asked }: StackOptions<'_>,
     ) -> (Tensor, BTreeMap<usize, Tensor>) {
         let InputConfig { height, width } = self.input;
         let size = input.size();
@@ -187,7 +187,6 @@ impl Encoder {
             matches!(size[..], [_, _, rows, columns] if (rows, columns) == (height, width)),
             "this encoder's input is [b, c, {height}, {width}], not {size:?}"
         );
-        let StackOptions { factors, counted, layers: asked } = options;
         let depth = self.blocks.len();
         let known = asked.iter().all(|layer| *layer < depth);
         assert!(known, "this encoder has blocks 0 to {}, not {asked:?}", depth - 1);
@@ -275,13 +274,16 @@ impl Encode for Encoder {
         Some(columns.unsqueeze(1).expand([-1, rows, -1], false).flatten(1, 2))
     }
 
+    fn patches(&self, input: &Tensor) -> Option<Tensor> {
+        Some(self.patches.forward(input) + &self.position + &self.modality)
+    }
+
     fn blocks(&self) -> usize {
         self.blocks.len()
     }
 
     fn grid(&self) -> Option<[i64; 2]> {
-        let InputConfig { height, width } = self.input;
-        Some([height / self.patch, width / self.patch])
+        Some([self.input.height / self.patch, self.input.width / self.patch])
     }
 
     fn checkpoint_blocks(&mut self, checkpoint: Option<Checkpoint>) -> anyhow::Result<()> {

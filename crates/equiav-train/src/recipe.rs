@@ -24,7 +24,7 @@ use keys::{aliases, suggest};
 pub use method::{ArraySettings, EvaluationSchedule, MethodSettings, TermWeights};
 pub use modality::{Modalities, ModalitySettings, inputs, suffix};
 pub(crate) use objective::pairs;
-pub use objective::{Objective, Tokens};
+pub use objective::{Objective, TokenSource, Tokens};
 pub use optimizer::Optimizer;
 pub use pretraining::online::OnlineSchedule;
 pub use pretraining::{Data, Evaluation, Model, Settings, input_size};

@@ -72,7 +72,7 @@ const VARIANTS: [&[&str]; 7] = [
     &["objective.intra=invariant"],
     &["objective.intra=none"],
     &["objective.tokens=max", "objective.silent_negatives=4"],
-    &["objective.tokens=log-sum-exp", "objective.silent_negatives=4"],
+    &["objective.tokens=log-sum-exp", "objective.token_source=patches"],
 ];
 
 #[test]

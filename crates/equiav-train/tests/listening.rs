@@ -34,17 +34,19 @@ fn measured(run: &std::path::Path, list: &std::path::Path) -> LocalizationMetric
 #[test]
 fn a_short_training_tells_sounds_from_silence() {
     let folder = tempfile::tempdir().expect("a folder");
-    let longer = ["run.epochs=15", "evaluation.every=15", "optimizer.lr=3e-3"];
-    let recipe = tiny(folder.path(), &[&LISTENING[..], &longer].concat());
-    let run = folder.path().join("run");
-    tiny::run(&recipe, &run).expect("a run");
-    let figures = measured(&run, &folder.path().join("corpus/valid.json"));
-    for name in ["silence", "faint-noise"] {
-        let scores = &figures.controls[name];
-        assert!(scores.map_auc > 0.9, "{name}: {scores:?} beside {:?}", figures.own);
-        assert!(scores.lit < figures.own.lit, "{name}: {scores:?} beside {:?}", figures.own);
+    for source in ["objective.token_source=encoded", "objective.token_source=patches"] {
+        let longer = ["run.epochs=15", "evaluation.every=15", "optimizer.lr=3e-3", source];
+        let recipe = tiny(folder.path(), &[&LISTENING[..], &longer].concat());
+        let run = folder.path().join(source);
+        tiny::run(&recipe, &run).expect("a run");
+        let figures = measured(&run, &folder.path().join("corpus/valid.json"));
+        for name in ["silence", "faint-noise"] {
+            let scores = &figures.controls[name];
+            assert!(scores.map_auc > 0.9, "{source}, {name}: {scores:?} beside {:?}", figures.own);
+            assert!(scores.lit < figures.own.lit, "{source}, {name}: {scores:?}");
+        }
+        assert_eq!((figures.map, figures.own.map_auc), (MapKind::Tokens, 0.5));
     }
-    assert_eq!((figures.map, figures.own.map_auc), (MapKind::Tokens, 0.5));
 }
 
 /// What becomes of the clips at `order`, in epoch `epoch`.
@@ -111,6 +113,8 @@ fn what_makes_no_sense_is_refused() {
     };
     let error = refused(&["objective.silent_negatives=3"]);
     assert!(error.contains("objective.silent_negatives = 3: only tokens are compared"), "{error}");
+    let error = refused(&["objective.token_source=patches"]);
+    assert!(error.contains("objective.token_source: no tokens are compared"), "{error}");
     let error = refused(&["objective.silent_negatives=33", "objective.tokens=max"]);
     assert!(error.contains("at most one for each clip of run.batch = 32"), "{error}");
     let plain = ["objective.tokens=max", "objective.intra=none", "objective.inter=augmented-pair"];

@@ -169,7 +169,12 @@ fn steps() -> Result<(), Failure> {
         &["compute.recompute_blocks=true"],
         &["objective.rows=1", "objective.intra=invariant", "objective.inter=clean-pair"],
         &["objective.tokens=max", "objective.silent_negatives=4"],
-        &["objective.tokens=log-sum-exp", "objective.silent_negatives=4", "run.micro_batch=1"],
+        &[
+            "objective.tokens=log-sum-exp",
+            "objective.token_source=patches",
+            "objective.silent_negatives=4",
+            "run.micro_batch=1",
+        ],
     ];
     for changes in variants {
         let recipe = tiny(&folder().join(rank.to_string()), &[&SMOOTH, changes].concat());

@@ -56,7 +56,7 @@ impl ForwardOptions {
 
 /// Whether augmented views are compared with the other modality's plain ones as well, and how.
 ///
-/// An augmentation may disturb what both modalities have in common, such as a hue. ForwardOptions as it is, an augmented view
+/// An augmentation may disturb what both modalities have in common, such as a hue. Compared as it is, an augmented view
 /// then teaches to forget it; told what was done, the network can take it back.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]

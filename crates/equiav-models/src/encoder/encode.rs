@@ -84,6 +84,13 @@ pub trait Encode: Debug + Send {
         None
     }
 
+    /// What each patch of `input` is by itself, with its place, before it has met another, `[b, n, width]` in the order of the
+    /// tokens; none where there is no such thing.
+    fn patches(&self, input: &Tensor) -> Option<Tensor> {
+        let _ = input;
+        None
+    }
+
     /// How many blocks there are whose outputs can be asked for.
     fn blocks(&self) -> usize {
         0

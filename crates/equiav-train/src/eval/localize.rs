@@ -206,11 +206,11 @@ impl<'a> Localizer<'a> {
         let (patch, finer) = (patch(self.network), self.options.finer);
         let moved = moves(inputs, patch, finer);
         let each = moved.iter().map(|input| {
-            let points = self.run(|| {
-                let tokens = branch.encode(input, ViewKind::Plain);
-                match self.options.map {
-                    MapKind::LeftOut => self.shares(branch, &tokens),
-                    MapKind::Tokens => unit(&branch.project(&tokens)),
+            let points = self.run(|| match self.options.map {
+                MapKind::LeftOut => self.shares(branch, &branch.encode(input, ViewKind::Plain)),
+                MapKind::Tokens => {
+                    let places = self.network.places(input, None);
+                    unit(&places.expect("as it was trained"))
                 }
             });
             points.unflatten(1, [rows, columns])

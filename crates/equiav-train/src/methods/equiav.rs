@@ -100,11 +100,12 @@ impl Method for EquiAv {
             rows.insert(format!("inter_{modality}"), z.inter); // z̄
             let augmented = z.augmented_inter;
             rows.extend(augmented.map(|rows| (format!("inter_augmented_{modality}"), rows)));
-            match (*modality, &self.quiet, z.tokens) {
-                (Modality::VISUAL, _, Some(tokens)) if !objective.tokens.is_none() => {
-                    rows.insert(tokens::ROWS.to_owned(), tokens::rows(branch, &tokens));
+            match (*modality, &self.quiet) {
+                (Modality::VISUAL, _) if !objective.tokens.is_none() => {
+                    let places = self.network.places(&views.plain, z.tokens.as_ref())?;
+                    rows.insert(tokens::ROWS.to_owned(), places.flatten(1, 2));
                 }
-                (Modality::AUDIO, Some(quiet), _) => {
+                (Modality::AUDIO, Some(quiet)) => {
                     rows.extend(quiet.rows(batch, branch, |views| {
                         branch
                             .compare(views, &ForwardOptions { intra: Intra::None, ..compared })

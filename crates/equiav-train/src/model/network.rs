@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, anyhow, ensure};
 use equiav_augment::Modality;
-use equiav_models::{Branch, BranchConfig, Predict, import_encoders, import_start};
+use equiav_models::{Branch, BranchConfig, Head, Predict, ViewKind, import_encoders, import_start};
+use tch::nn::Module;
 use tch::{Device, Tensor, nn};
 
 use crate::engine::seeded;
-use crate::recipe::Settings;
+use crate::recipe::{Settings, TokenSource};
 use crate::run_dir::checkpoint;
 use crate::run_dir::lock::CHECKPOINTS;
 
@@ -19,6 +20,8 @@ pub struct Network {
     pub store: nn::VarStore,
     /// The network of each modality.
     pub branches: BTreeMap<Modality, Branch>,
+    /// What embeds patches of pictures by themselves, where they are compared with sounds.
+    patch_head: Option<Head>,
     /// The logarithm of a learned temperature, `[]`.
     log_temperature: Option<Tensor>,
 }
@@ -76,7 +79,13 @@ impl Network {
         let log_temperature = objective.learn_temperature.then(|| {
             store.root().var("log_temperature", &[], nn::Init::Const(objective.temperature.ln()))
         });
-        Ok(Self { store, branches, log_temperature })
+        let patch_head = (objective.token_source == TokenSource::Patches).then(|| {
+            let width = branches[&Modality::VISUAL].encoder().width();
+            let path = store.root() / "patch_head";
+            // Not the stream that has drawn the branches.
+            seeded(recipe.seed.wrapping_add(1), || recipe.model.inter_head.build(&path, width))
+        });
+        Ok(Self { store, branches, patch_head, log_temperature })
     }
 
     /// Starts both encoders from the weights that `recipe` names, if it names any. Only a run's first step
@@ -126,6 +135,33 @@ impl Network {
             false => import_start(&self.store, &weights)?,
         };
         Ok(())
+    }
+
+    /// The inter-modal embeddings of the places of `pictures`, whose `tokens` are given where they are known: of patches by themselves
+    /// where the recipe compares these, else of tokens.
+    ///
+    /// # Shapes
+    ///
+    /// - `pictures`: `[b, 3, height, width]`, plain views
+    /// - `tokens`: `[b, n, width]`
+    /// - returns: `[b, n, out]`, of any length
+    ///
+    /// # Errors
+    ///
+    /// If an encoder from outside has no patches.
+    pub fn places(&self, pictures: &Tensor, tokens: Option<&Tensor>) -> anyhow::Result<Tensor> {
+        let branch = &self.branches[&Modality::VISUAL];
+        let Some(head) = &self.patch_head else {
+            return Ok(match tokens {
+                Some(tokens) => branch.project(tokens),
+                None => branch.project(&branch.encode(pictures, ViewKind::Plain)),
+            });
+        };
+        let patches = branch.encoder().patches(pictures).context(
+            "objective.token_source = \"patches\" needs an encoder of pictures that has any (help: implement \
+             `Encode::patches`, or objective.token_source = \"encoded\")",
+        )?;
+        Ok(head.forward(&patches))
     }
 
     /// The temperature where it is learned, `[]`; else the recipe's holds.

@@ -33,6 +33,24 @@ pub enum Tokens {
     LogSumExp,
 }
 
+/// What a picture's tokens are when they are compared with sounds.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TokenSource {
+    /// After all blocks, by the head of the inter-modal loss.
+    #[default]
+    Encoded,
+    /// Patches by themselves, which have met no other, by a head of their own.
+    Patches,
+}
+
+impl TokenSource {
+    /// Whether it is the one that recipes do not name.
+    pub fn is_encoded(&self) -> bool {
+        *self == Self::Encoded
+    }
+}
+
 impl Tokens {
     /// Whether they are not; recipes do not name that.
     pub fn is_none(&self) -> bool {
@@ -56,6 +74,10 @@ pub struct Objective {
     /// the one that fits best (`max`), or by all, the more the better they fit (`log-sum-exp`).
     #[serde(default, skip_serializing_if = "Tokens::is_none")]
     pub tokens: Tokens,
+    /// What these tokens are: `encoded`, after all blocks, where each may know the whole picture; or `patches`, by themselves, which
+    /// can only tell what is at their place, by a head of their own.
+    #[serde(default, skip_serializing_if = "TokenSource::is_encoded")]
+    pub token_source: TokenSource,
     /// How many sounds of silence or faint noise stand beside a batch, which the tokens of no picture should fit, in the mean: each
     /// clip brings one with the chance of this over `run.batch`.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -113,6 +135,10 @@ impl Objective {
             "objective.silent_negatives = {}: only tokens are compared with silence (help: objective.tokens = \"max\", or \
              objective.silent_negatives = 0)",
             self.silent_negatives
+        );
+        ensure!(
+            self.token_source.is_encoded() || !self.tokens.is_none(),
+            "objective.token_source: no tokens are compared (help: objective.tokens = \"max\")"
         );
         ensure!(
             self.tokens.is_none()

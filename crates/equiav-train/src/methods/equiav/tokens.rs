@@ -2,7 +2,6 @@
 
 use equiav_augment::Modality;
 use equiav_loss::{Temperature, TokenKeys, TokenPool, UnseenSounds, token_nce};
-use equiav_models::Branch;
 use tch::Tensor;
 
 use super::quiet;
@@ -13,11 +12,6 @@ use crate::recipe::Tokens;
 pub(super) const TERM: &str = "tokens";
 /// The rows of the tokens of pictures, those of a picture side by side, `[b, t · out]`.
 pub(super) const ROWS: &str = "tokens_visual";
-
-/// The embeddings of `tokens` `[b, t, width]` of pictures, by the head of the inter-modal loss.
-pub(super) fn rows(branch: &Branch, tokens: &Tensor) -> Tensor {
-    branch.project(tokens).flatten(1, 2)
-}
 
 /// `token_nce` of the tokens of pictures and z̄ of sounds, with silence and noise among the sounds where there are any; none
 /// where tokens are not compared.
