@@ -1,10 +1,10 @@
 //! The run: shards side by side, finished ones skipped, a report that names every file once.
 
-pub(crate) mod effort;
 pub(crate) mod guarded;
 pub(crate) mod plan;
 pub(crate) mod resume;
 pub(crate) mod temp_clips;
+pub(crate) mod workers;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,11 +21,11 @@ use crate::analyze::clip::Clip;
 use crate::analyze::findings::Tools;
 use crate::sources::key;
 use crate::{FileReport, IngestError, IngestSettings, SourceFile, Summary, find_sources};
-use effort::Effort;
 use guarded::{ensure_there, guarded};
 use plan::OutputFolder;
 use resume::Before;
 use temp_clips::TempClips;
+use workers::workers;
 
 /// What [`ingest()`] made.
 #[derive(Clone, Debug)]
@@ -68,8 +68,7 @@ pub fn ingest(
     let _lock = OutputFolder::open(out, &plan::identity(&sources, settings, ffmpeg))?;
     let groups = plan::groups(&sources, settings);
     let duplicates = plan::duplicates(&sources)?;
-    let effort = Effort::new(settings.workers, groups.len());
-    let run = Run { folder, out, sources: &sources, duplicates, ffmpeg, settings, effort: &effort };
+    let run = Run { folder, out, sources: &sources, duplicates, ffmpeg, settings };
     let skipped = Mutex::new(0);
     let mut done = 0;
     let shard = |number: usize, teller: &Teller<'_, usize, IngestError>| {
@@ -81,10 +80,9 @@ pub fn ingest(
             }
             Before::Open => run.shard(&name, &mut files.into_iter(), teller)?,
         }
-        effort.done();
         Ok(())
     };
-    for_each(groups.len(), effort.workers(), shard, &mut |files| {
+    for_each(groups.len(), workers(settings.workers), shard, &mut |files| {
         done += files;
         watch(done, sources.len());
     })?;
@@ -112,7 +110,6 @@ struct Run<'a> {
     duplicates: Vec<Option<usize>>,
     ffmpeg: &'a Ffmpeg,
     settings: &'a IngestSettings,
-    effort: &'a Effort,
 }
 
 impl Run<'_> {
@@ -166,8 +163,7 @@ impl Run<'_> {
             pushed.map_err(|error| IngestError::io(self.out, error))
         };
         let duplicate = self.duplicates[position].map(|first| self.sources[first].name.as_str());
-        let (ffmpeg, settings, threads) = (self.ffmpeg, self.settings, self.effort.threads());
-        let tools = Tools { ffmpeg, settings, threads };
+        let tools = Tools { ffmpeg: self.ffmpeg, settings: self.settings };
         let (report, kept) = analyze(source, duplicate, tools, &mut take)?;
         if report.clips == 0 {
             ensure_there(self.folder, source)?;

@@ -11,9 +11,9 @@ use equiav_data::parallel::{Teller, for_each};
 use crate::analyze::analyze;
 use crate::analyze::clip::{Clip, jpeg};
 use crate::analyze::findings::Tools;
-use crate::ingest::effort::Effort;
 use crate::ingest::guarded::{ensure_there, guarded};
 use crate::ingest::plan;
+use crate::ingest::workers::workers;
 use crate::{
     Action, FileReport, Finding, IngestError, IngestSettings, Policy, Reason, SourceFile,
     find_sources,
@@ -58,23 +58,21 @@ pub fn scan(
     settings.check()?;
     let sources = find_sources(folder)?;
     let duplicates = plan::duplicates(&sources)?;
-    let effort = Effort::new(settings.workers, sources.len());
     let lenient = IngestSettings { policy: without_failing(&settings.policy), ..settings.clone() };
     let mut found: Vec<Option<Scanned>> = vec![None; sources.len()];
     let mut done = 0;
     let work = |position: usize, teller: &Teller<'_, (usize, Scanned), IngestError>| {
         let source = &sources[position];
         let duplicate = duplicates[position].map(|first| sources[first].name.as_str());
-        let tools = Tools { ffmpeg, settings: &lenient, threads: effort.threads() };
+        let tools = Tools { ffmpeg, settings: &lenient };
         let scanned = guarded(&source.name, || look(source, duplicate, tools))?;
         if scanned.report.clips == 0 {
             ensure_there(folder, source)?;
         }
-        effort.done();
         teller.tell((position, scanned));
         Ok(())
     };
-    for_each(sources.len(), effort.workers(), work, &mut |(position, scanned)| {
+    for_each(sources.len(), workers(settings.workers), work, &mut |(position, scanned)| {
         found[position] = Some(scanned);
         done += 1;
         watch(done, sources.len());

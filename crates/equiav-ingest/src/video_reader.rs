@@ -136,7 +136,7 @@ impl<'a> VideoReader<'a> {
 
 /// Of a file that lasts for `seconds`.
 fn limits(seconds: f64) -> Limits {
-    findings::limits(PATIENCE, seconds, IngestSettings::default().memory_limit_mb, 1)
+    findings::limits(PATIENCE, seconds, IngestSettings::default().memory_limit_mb)
 }
 
 fn numbered(windows: &[[u64; 2]]) -> impl Iterator<Item = Window> {

@@ -4,7 +4,8 @@
 mod small;
 
 use equiav_models::{
-    Branch, EncodeOptions, ForwardOptions, Inter, Intra, PoolConfig, ViewKind, is_predictor,
+    Branch, BranchInput, EncodeOptions, ForwardOptions, Inter, Intra, PoolConfig, ViewKind,
+    is_predictor,
 };
 use small::{assert_close, views};
 use tch::{Device, Kind, Tensor, nn};
@@ -59,6 +60,32 @@ fn constants_leave_the_encoder_untrained_between_modalities() {
     let pair = embeddings.intra.expect("a pair");
     pair.predicted.sum(Kind::Float).backward();
     assert!(store.variables()["patch_embed_a.proj.weight"].grad().defined());
+}
+
+#[test]
+fn a_hidden_vector_hides_what_was_done_and_nothing_else() {
+    let (_store, branch) = made(PoolConfig::Mean);
+    let told = views(3, 4);
+    let told_otherwise = BranchInput {
+        plain: told.plain.shallow_clone(),
+        augmented: told.augmented.shallow_clone(),
+        vectors: &told.vectors + 0.5,
+        centroid: told.centroid.shallow_clone(),
+        material: None,
+    };
+    let hidden = ForwardOptions { hide_vector: true, ..compared() };
+    let predicted = |views, options: &ForwardOptions| {
+        let embeddings = branch.compare(views, options);
+        (embeddings.intra.expect("a pair").predicted, embeddings.inter)
+    };
+    let (own, inter) = predicted(&told, &hidden);
+    assert_close(&own, &predicted(&told_otherwise, &hidden).0);
+    assert_close(&inter, &predicted(&told, &compared()).1);
+    let apart = |options| {
+        let [a, b] = [&told, &told_otherwise].map(|views| predicted(views, options).0);
+        (a - b).abs().max().double_value(&[])
+    };
+    assert!(apart(&compared()) > 1e-4);
 }
 
 #[test]

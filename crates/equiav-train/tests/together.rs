@@ -105,40 +105,48 @@ const SMOOTH: [&str; 2] = ["optimizer.eps=1.0", "optimizer.lr=0.3"];
 /// How far weights may lie apart, relative to the way they have come: sums of 32-bit numbers in another order.
 const ROUNDING: f64 = 1e-4;
 
-/// What a learner has after its steps on `batch`.
+/// How far gradients at the same weights may lie apart, relative to the first.
+const GRADIENT: f64 = 1e-5;
+
+/// What a learner does in ten steps on a batch: the gradient of each, and the weights before each and after all.
 struct Learned {
-    /// The first moments after one step: the gradient, up to a factor.
-    gradient: BTreeMap<String, Tensor>,
-    /// How far ten steps have moved the weights.
-    way: BTreeMap<String, Tensor>,
-    /// The weights after ten steps.
-    weights: BTreeMap<String, Tensor>,
+    gradients: Vec<BTreeMap<String, Tensor>>,
+    weights: Vec<BTreeMap<String, Tensor>>,
 }
 
-/// Makes ten steps on `batch`.
-fn learned(recipe: &Recipe, world: &World, batch: &Batch) -> Result<Learned, Failure> {
+/// Makes ten steps on `batch`, each from the weights that another learner had before it, where there is one: weights of their own
+/// would part where rounding moves a single value across the kink of a ReLU, and go apart from there on.
+fn learned(
+    recipe: &Recipe,
+    world: &World,
+    batch: &Batch,
+    other: Option<&Learned>,
+) -> Result<Learned, Failure> {
     let mut state = tiny::state(recipe, world);
     let weights = |state: &TrainState<EquiAv>| -> BTreeMap<String, Tensor> {
         let all = state.method.network.store.variables().into_iter();
         all.map(|(name, weight)| (name, weight.detach().copy())).collect()
     };
-    let (start, mut gradient) = (weights(&state), BTreeMap::new());
+    let mut learned = Learned { gradients: Vec::new(), weights: vec![weights(&state)] };
     let batch = HostBatch::Unlabeled(batch.clone());
     for number in 0..10 {
+        if let Some(other) = other {
+            let variables = state.method.network.store.variables().into_iter();
+            tch::no_grad(|| {
+                variables.for_each(|(name, mut weight)| weight.copy_(&other.weights[number][&name]))
+            });
+        }
         let lr = recipe.optimizer.lr;
-        let position = Position { epoch: 0, step: number, lr, data_time: Duration::ZERO };
+        let position = Position { epoch: 0, step: number as u64, lr, data_time: Duration::ZERO };
         let report = step(&mut state, &batch, position, recipe.shared())?;
         assert!(report.applied && report.batch == recipe.run.batch);
-        if number == 0 {
-            let copied = |(name, tensor): (String, Tensor)| {
-                name.ends_with(".exp_avg").then(|| (name, tensor.copy()))
-            };
-            gradient = state.optimizer.state().into_iter().filter_map(copied).collect();
-        }
+        let copied = |(name, tensor): (String, Tensor)| {
+            name.ends_with(".exp_avg").then(|| (name, tensor.copy()))
+        };
+        learned.gradients.push(state.optimizer.state().into_iter().filter_map(copied).collect());
+        learned.weights.push(weights(&state));
     }
-    let weights = weights(&state);
-    let way = start.iter().map(|(name, start)| (name.clone(), &weights[name] - start)).collect();
-    Ok(Learned { gradient, way, weights })
+    Ok(learned)
 }
 
 /// The distance of two sets of tensors, relative to the first.
@@ -177,20 +185,23 @@ fn steps() -> Result<(), Failure> {
         ],
     ];
     for changes in variants {
-        let recipe = tiny(&folder().join(rank.to_string()), &[&SMOOTH, changes].concat());
-        let ours = learned(&recipe, &world, &batch(&recipe, rank, size))?;
-        let whole = learned(&recipe, &World::alone(), &batch(&recipe, 0, 1))?;
-        let apart = [distance(&whole.gradient, &ours.gradient), distance(&whole.way, &ours.way)];
+        // Without a momentum the first moments are the gradient itself.
+        let recipe = [&SMOOTH[..], &["optimizer.betas=[0.0, 0.95]"], changes].concat();
+        let recipe = tiny(&folder().join(rank.to_string()), &recipe);
+        let whole = learned(&recipe, &World::alone(), &batch(&recipe, 0, 1), None)?;
+        let ours = learned(&recipe, &world, &batch(&recipe, rank, size), Some(&whole))?;
+        let pairs = whole.gradients.iter().zip(&ours.gradients);
+        let mut apart: Vec<f64> = pairs.map(|(whole, ours)| distance(whole, ours)).collect();
         say(&format!("{changes:?}: {apart:?}"));
-        // Ten steps of this variant amplify rounding ten thousand times on some kernels (AVX2 with MKL's compatible ones):
-        // not understood yet, so its gradient alone is held to anything.
-        let amplifies = changes.contains(&"objective.tokens=log-sum-exp");
-        assert!(apart[0] < 1e-5, "{changes:?}: {apart:?}");
-        assert!(amplifies || apart[1] < ROUNDING, "{changes:?}: {apart:?}");
-        let come = norm(&whole.way) / norm(&whole.weights);
-        assert!(come > 1e-2, "{changes:?}: the weights have hardly moved: {come}");
+        assert!(apart[0] < GRADIENT, "{changes:?}: {apart:?}");
+        // Of ten steps two may have a value at a kink.
+        apart.sort_by(f64::total_cmp);
+        assert!(apart[7] < GRADIENT && apart[9] < 1e-2, "{changes:?}: {apart:?}");
+        let [start, end] = [&whole.weights[0], &whole.weights[10]];
+        let come = distance(start, end);
+        assert!(come > 5e-3, "{changes:?}: the weights have hardly moved: {come}");
         let sum = |tensor: &Tensor| tensor.sum(Kind::Double).double_value(&[]).to_bits();
-        let sums: Vec<u64> = ours.weights.values().map(sum).collect();
+        let sums: Vec<u64> = ours.weights[10].values().map(sum).collect();
         let all = world.group.gather_text(&format!("{sums:?}"), "comparison")?;
         assert!(all.iter().all(|other| *other == all[0]), "{changes:?}: the ranks differ");
     }
@@ -207,10 +218,10 @@ fn steps() -> Result<(), Failure> {
     let gradient = |more: &[&str]| -> Result<BTreeMap<String, Tensor>, Failure> {
         let changes = [&SMOOTH[..], &["profile=published"], more].concat();
         let recipe = tiny(&folder().join(rank.to_string()), &changes);
-        Ok(learned(&recipe, &world, &batch(&recipe, rank, size))?.gradient)
+        Ok(learned(&recipe, &world, &batch(&recipe, rank, size), None)?.gradients.remove(0))
     };
     let apart = distance(&gradient(&[])?, &gradient(&["run.micro_batch=1"])?);
-    assert!(apart < 1e-5, "published, in parts: {apart}");
+    assert!(apart < GRADIENT, "published, in parts: {apart}");
     Ok(())
 }
 

@@ -54,7 +54,7 @@ impl WindowedFile<'_, '_> {
     ) -> Result<Vec<usize>, Stop> {
         self.log.damaged(&self.windows[place..], &finding.detail)?;
         let sources = ["".to_owned()].into();
-        let heard = Heard { complaints: finding.detail, sources };
+        let heard = Heard { complaints: finding.detail, sources, decoder_lines: 0 };
         self.without_damage(&heard, &Heard::default(), kept)
     }
 

@@ -18,8 +18,6 @@ pub(crate) const SLOWEST: f64 = 60.0;
 pub(crate) struct Tools<'a> {
     pub(crate) ffmpeg: &'a Ffmpeg,
     pub(crate) settings: &'a IngestSettings,
-    /// Threads that decode one file.
-    pub(crate) threads: usize,
 }
 
 /// Why a file is examined no further.
@@ -110,12 +108,12 @@ impl FindingLog<'_> {
     /// lasts for `seconds`.
     pub(crate) fn limits(&self, reading: f64, seconds: f64) -> Limits {
         let IngestSettings { time_limit, memory_limit_mb, .. } = self.tools.settings;
-        limits(*time_limit + reading, seconds, *memory_limit_mb, self.tools.threads)
+        limits(*time_limit + reading, seconds, *memory_limit_mb)
     }
 }
 
 /// The limits of a process that may give nothing for `silence`, of a file that lasts for `seconds`.
-pub(crate) fn limits(silence: f64, seconds: f64, memory_mb: u64, threads: usize) -> Limits {
+pub(crate) fn limits(silence: f64, seconds: f64, memory_mb: u64) -> Limits {
     let whole = Duration::from_secs_f64(WHOLE * silence + SLOWEST * seconds.clamp(0.0, 86_400.0));
-    Limits { silence: Duration::from_secs_f64(silence), whole, memory_mb, threads }
+    Limits { silence: Duration::from_secs_f64(silence), whole, memory_mb }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use equiav_data::ffmpeg::process::{Running, Task};
+use equiav_data::ffmpeg::process::{Detail, Running, Task};
 use equiav_data::read_picture;
 use image::RgbImage;
 use image::imageops::{self, FilterType};
@@ -110,7 +110,8 @@ impl FrameStream {
         let output = output.map(str::to_owned).collect();
         let (ffmpeg, file, input) = (material.ffmpeg, material.file, REINIT.map(str::to_owned));
         let input = input.into();
-        let running = Some(Task { ffmpeg, limits, file, input, output }.start()?);
+        let running =
+            Some(Task { ffmpeg, limits, file, detail: Detail::Complaints, input, output }.start()?);
         let last = ((track.last - origin).max(0.0) * 1e3) as u64;
         let (frames, held, heard) = (settings.frames, BTreeMap::new(), Heard::default());
         Ok(Self { running, frames, ahead, held, latest: None, last, heard })
@@ -144,7 +145,7 @@ impl FrameStream {
                 }
                 Ok(None) => {
                     let said = running.finish()?;
-                    self.heard = Heard { complaints: said.complaints, sources: said.sources };
+                    self.heard = said.into();
                 }
                 Err(reason) => return Err(running.broken(reason).into()),
             }
@@ -163,10 +164,7 @@ impl FrameStream {
 
     pub(crate) fn finish(self) -> Result<Heard, Fault> {
         match self.running {
-            Some(running) => {
-                let said = running.drain()?;
-                Ok(Heard { complaints: said.complaints, sources: said.sources })
-            }
+            Some(running) => Ok(running.drain()?.into()),
             None => Ok(self.heard),
         }
     }

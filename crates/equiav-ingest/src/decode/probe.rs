@@ -3,7 +3,7 @@
 use std::io::BufRead;
 use std::path::Path;
 
-use equiav_data::ffmpeg::process::{Limits, Task};
+use equiav_data::ffmpeg::process::{Detail, Limits, Task};
 use equiav_data::ffmpeg::{Ffmpeg, FfmpegError, Said};
 
 use crate::decode::damage::Heard;
@@ -99,7 +99,7 @@ pub(crate) fn probe(ffmpeg: &Ffmpeg, limits: Limits, file: &Path) -> Result<Prob
     };
     let (sound, video) = (streams.sound()?, streams.video()?);
     let video_codec = tracks.video_codec(&said.told);
-    let heard = Heard { complaints: said.complaints, sources: said.sources };
+    let heard = said.into();
     let gaps = |is: fn(&Stream) -> bool, least| {
         streams.0.iter().find(|stream| is(stream)).map(|stream| stream.gaps(least))
     };
@@ -120,7 +120,8 @@ fn listed(
     let output = ["-map", &video, "-map", &sound, "-c:v", "copy", "-c:a", "pcm_s16le"];
     let output = output.into_iter().chain(["-f", "framecrc"]).map(str::to_owned).collect();
     let input = REINIT.map(str::to_owned).into();
-    let mut running = Task { ffmpeg, limits, file, input, output }.start()?;
+    let mut running =
+        Task { ffmpeg, limits, file, detail: Detail::Streams, input, output }.start()?;
     let mut streams = Streams::default();
     let mut line = String::new();
     loop {

@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use equiav_data::ffmpeg::Ffmpeg;
-use equiav_data::ffmpeg::process::{Limits, Running, Task};
+use equiav_data::ffmpeg::process::{Detail, Limits, Running, Task};
 
 use crate::Fault;
 use crate::decode::damage::Heard;
@@ -52,7 +52,8 @@ impl SoundStream {
         let output = output.map(str::to_owned).into();
         let Material { ffmpeg, limits, file, .. } = *material;
         let input = REINIT.map(str::to_owned).into();
-        let running = Task { ffmpeg, limits, file, input, output }.start()?;
+        let running =
+            Task { ffmpeg, limits, file, detail: Detail::Complaints, input, output }.start()?;
         Ok(Self { running, rate, samples: Vec::new(), first: 0 })
     }
 
@@ -71,8 +72,7 @@ impl SoundStream {
 
     /// What FFmpeg complained of, after the rest was read.
     pub(crate) fn finish(self) -> Result<Heard, Fault> {
-        let said = self.running.drain()?;
-        Ok(Heard { complaints: said.complaints, sources: said.sources })
+        Ok(self.running.drain()?.into())
     }
 
     /// Reads until sample `position` is there or the stream ends.

@@ -172,6 +172,25 @@ fn a_shell_would_run_these_names() {
     }
 }
 
+/// Whether two readings of a file see the same. Of a damaged one a decoder's complaints differ now and then, by how many
+/// blocks are lost and by where they begin; one of both then sees all that the other does.
+fn same(a: &Value, b: &Value) {
+    let damage = |line: &Value| -> Option<HashSet<u64>> {
+        let findings = line["findings"].as_array().expect("a list").iter();
+        let mut damaged = findings.filter(|finding| finding["reason"] == "damaged").peekable();
+        damaged.peek()?;
+        let windows = damaged.filter_map(|finding| finding["windows"].as_array()).flatten();
+        Some(windows.filter_map(Value::as_u64).collect())
+    };
+    match (damage(a), damage(b)) {
+        (Some(one), Some(other)) => {
+            assert!(one.is_subset(&other) || other.is_subset(&one), "{a} {b}");
+            assert_eq!((&a["file"], &a["media"]), (&b["file"], &b["media"]));
+        }
+        _ => assert_eq!(a, b),
+    }
+}
+
 #[test]
 fn each_is_named_and_no_shard_is_half_written() {
     let home = tempfile::tempdir().expect("a folder");
@@ -184,6 +203,7 @@ fn each_is_named_and_no_shard_is_half_written() {
         frames: 2,
         time_limit: 30.0,
         files_per_shard: 64,
+        workers: 8,
         ..IngestSettings::default()
     };
     let ingested = run(&folder, &out, &settings);
@@ -210,22 +230,11 @@ fn each_is_named_and_no_shard_is_half_written() {
         !Path::new("was-run").exists() && !home.path().join("was-run").exists(),
         "a name was run"
     );
-    let scanned = scan(&folder, &settings, &ffmpeg(), &mut |_, _| {}).expect("a scan");
+    let alone = IngestSettings { workers: 1, ..settings };
+    let scanned = scan(&folder, &alone, &ffmpeg(), &mut |_, _| {}).expect("a scan");
     let scanned: Vec<Value> = scanned.iter().map(|scanned| json!(scanned.report)).collect();
-    // What FFmpeg puts in the place of lost blocks differs from run to run, and with it what stands still and of how many
-    // blocks it complains: where a decoder reads on behind the end, memory decides.
-    let settled = |line: &Value| {
-        let mut line = line.clone();
-        let findings = line["findings"].as_array_mut().expect("a list");
-        if findings.iter().any(|finding| finding["reason"] == "damaged") {
-            findings.retain(|finding| finding["reason"] != "still");
-            let damaged = findings.iter_mut().filter(|finding| finding["reason"] == "damaged");
-            damaged.for_each(|finding| finding["detail"] = Value::Null);
-        }
-        line
-    };
     for (scanned, line) in scanned.iter().zip(&lines) {
-        assert_eq!(settled(scanned), settled(line), "a scan and an ingest see the same");
+        same(scanned, line);
     }
     assert_eq!(scanned.len(), lines.len());
 }

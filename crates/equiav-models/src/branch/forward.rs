@@ -148,7 +148,7 @@ impl Branch {
         &self,
         tokens: &Tokens,
         views: &BranchInput,
-        &ForwardOptions { intra, inter, detach_tokens, .. }: &ForwardOptions,
+        &ForwardOptions { intra, inter, detach_tokens, hide_vector, .. }: &ForwardOptions,
         counted: Option<&Tensor>,
     ) -> Predictions {
         let own = i64::from(intra == Intra::Equivariant);
@@ -158,8 +158,8 @@ impl Branch {
         let (Some(plain), true) = (&tokens.plain, own + sampled > 0) else {
             return Predictions { own: None, sampled: None };
         };
-        let queries =
-            [views.vectors.unsqueeze(1).narrow(1, 0, own), views.centroid.narrow(1, 0, sampled)];
+        let vector = if hide_vector { &views.vectors.zeros_like() } else { &views.vectors };
+        let queries = [vector.unsqueeze(1).narrow(1, 0, own), views.centroid.narrow(1, 0, sampled)];
         let [below, _] = &tokens.below;
         if detach_tokens || below.is_some() {
             let [own, sampled] = queries.each_ref().map(|queries| queries.size()[1] > 0);

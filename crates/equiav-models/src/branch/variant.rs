@@ -45,12 +45,22 @@ pub struct ForwardOptions {
     /// Whether the sampled predictions see the tokens as constants, so that the inter-modal loss trains predictors and
     /// heads and no encoder.
     pub detach_tokens: bool,
+    /// Whether the prediction of the augmented view is made from a vector of zeros in the place of the view's own: a
+    /// predictor that is not told what was done, which leaves invariance alone to be learned.
+    pub hide_vector: bool,
 }
 
 impl ForwardOptions {
     /// The two variants as published.
     pub fn new(intra: Intra, inter: Inter) -> Self {
-        Self { intra, inter, centroid_share: 1.0, intra_block: None, detach_tokens: false }
+        Self {
+            intra,
+            inter,
+            centroid_share: 1.0,
+            intra_block: None,
+            detach_tokens: false,
+            hide_vector: false,
+        }
     }
 }
 

@@ -97,6 +97,10 @@ pub struct Objective {
     /// heads and no encoder: to find out what the encoder learns from it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub detach_centroid: bool,
+    /// Whether the loss within a modality hides from the predictor what was done to the view (its vector is zeros), so
+    /// that a predictor is trained to invariance: to tell what knowing it does from what a predictor does.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hide_vector: bool,
     /// The temperature of every loss.
     pub temperature: f64,
     /// Whether the temperature is learned, starting from that value.
@@ -121,6 +125,7 @@ impl Objective {
             centroid_share: share,
             intra_block: self.intra_block,
             detach_tokens: self.detach_centroid,
+            hide_vector: self.hide_vector,
             ..ForwardOptions::new(self.intra, self.inter)
         }
     }
@@ -146,6 +151,10 @@ impl Objective {
                 || self.inter != Inter::AugmentedPair,
             "objective.tokens: the plain view, whose tokens are compared, is not encoded where objective.intra = \"none\" and \
              objective.inter = \"augmented-pair\" (help: another of both, or objective.tokens = \"none\")"
+        );
+        ensure!(
+            !self.hide_vector || self.intra == Intra::Equivariant,
+            "objective.hide_vector: nothing is predicted within a modality (help: objective.intra = \"equivariant\")"
         );
         // Which terms there are is the method's affair: see `Method::term_names`.
         for (name, weight) in &self.weights {

@@ -35,8 +35,10 @@ pub struct Said {
     pub complaints: String,
     /// Which of its parts complained, such as `h264` or `in#0/matroska,webm`.
     pub sources: BTreeSet<String>,
+    /// How many lines those of its parts that decode complained in.
+    pub decoder_lines: usize,
     /// Between which presentation times, in seconds, a decoder of pictures complained, where FFmpeg was
-    /// asked to tell the times of what it decodes, by `-debug_ts`, on one thread.
+    /// asked to tell the times of what it decodes, by `-debug_ts`.
     pub places: Vec<[f64; 2]>,
     /// The first lines of what else it told, in their order, where it was asked to.
     pub told: Vec<String>,
@@ -53,7 +55,7 @@ pub fn one_complaint(errors: impl Read) -> String {
 /// are sorted, each is taken once, and the first few stand for all.
 pub(super) fn said(errors: impl Read) -> Said {
     let (mut lines, mut told, mut sources) = (BTreeSet::new(), Vec::new(), BTreeSet::new());
-    let mut places = Places::default();
+    let (mut places, mut decoder_lines) = (Places::default(), 0);
     let mut errors = BufReader::new(errors);
     let (mut line, mut cut) = (Vec::new(), false);
     while errors.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line).is_ok_and(|read| read > 0)
@@ -71,6 +73,7 @@ pub(super) fn said(errors: impl Read) -> Said {
                 // Where a line of another thread stands among those of the decoder differs from run to run.
                 if is_of_decoder(source) {
                     places.complain();
+                    decoder_lines += 1;
                 }
                 if sources.len() < SOURCES {
                     sources.insert(source.to_owned());
@@ -92,7 +95,8 @@ pub(super) fn said(errors: impl Read) -> Said {
         }
         line.clear();
     }
-    Said { complaints: Vec::from_iter(lines).join("; "), sources, places: places.end(), told }
+    let complaints = Vec::from_iter(lines).join("; ");
+    Said { complaints, sources, decoder_lines, places: places.end(), told }
 }
 
 /// The part of FFmpeg that begins a line: `h264` of `[h264] bad`.

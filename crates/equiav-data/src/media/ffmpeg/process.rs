@@ -35,8 +35,26 @@ pub struct Limits {
     pub whole: Duration,
     /// Address space, in MiB.
     pub memory_mb: u64,
-    /// Threads that decode, at least 1.
-    pub threads: usize,
+}
+
+/// How much FFmpeg says while it works.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Detail {
+    /// What it complains of, whole: a line of a complaint is written at once.
+    Complaints,
+    /// What the streams are too, and what is asked for by options such as `-debug_ts`. Such lines are written in parts, and a
+    /// complaint of another thread that comes between two parts loses its level and is not known for one.
+    Streams,
+}
+
+impl Detail {
+    /// As FFmpeg's option `-v` has it.
+    fn level(self) -> &'static str {
+        match self {
+            Detail::Complaints => "repeat+level+warning",
+            Detail::Streams => "repeat+level+info",
+        }
+    }
 }
 
 /// What is to be started: FFmpeg on a file, with the arguments that say what is to be made of it.
@@ -48,6 +66,8 @@ pub struct Task<'a> {
     pub limits: Limits,
     /// The file.
     pub file: &'a Path,
+    /// How much it says.
+    pub detail: Detail,
     /// The arguments before the file, about how it is read.
     pub input: Vec<String>,
     /// The arguments behind the file; the output itself goes to a pipe.
@@ -106,7 +126,8 @@ impl Task<'_> {
         }
         let (ffmpeg, limits, file) = (self.ffmpeg.clone(), self.limits, self.file.to_owned());
         let asked = Asked { ffmpeg, limits, file };
-        let spawned = self.command("repeat+level+info").spawn();
+        let level = self.detail.level();
+        let spawned = self.command(level).spawn();
         let mut child = spawned.map_err(|error| not_started(&error.to_string()))?;
         let pipes = child.stdout.take().zip(child.stderr.take());
         let (output, errors) = pipes.expect("both are piped");
@@ -150,18 +171,17 @@ impl Task<'_> {
 
     /// The command, which speaks at the `level` of detail.
     pub(super) fn command(self, level: &str) -> Command {
-        let seconds = self.limits.whole.as_secs().saturating_mul(self.limits.threads as u64);
         let mut command = Command::new("sh");
         command.args(["-c", SCRIPT, "sh"]);
         command.arg((self.limits.memory_mb * 1024).to_string());
         // A child that outlives a killed parent ends by this one, if not by its broken pipe.
-        command.arg(seconds.saturating_add(60).to_string());
+        command.arg(self.limits.whole.as_secs().saturating_add(60).to_string());
         command.arg(&self.ffmpeg.program);
         // Raw time stamps: FFmpeg's own shift depends on which streams are asked for, and would put
         // sound and picture on two clocks.
-        command.args(["-hide_banner", "-nostdin", "-nostats", "-v", level, "-copyts", "-threads"]);
-        command.arg(self.limits.threads.max(1).to_string());
-        command.args(["-filter_threads", "1", "-max_pixels", "67108864"]);
+        command.args(["-hide_banner", "-nostdin", "-nostats", "-v", level, "-copyts"]);
+        // What several threads make of a damaged picture, and how often they complain, differs from run to run.
+        command.args(["-threads", "1", "-filter_threads", "1", "-max_pixels", "67108864"]);
         // Nothing but this file is opened: what names others is not let through.
         command.args(["-format_whitelist", content::FORMATS, "-protocol_whitelist", "file"]);
         command.args(self.input).arg("-i");
@@ -313,13 +333,14 @@ mod tests {
 
     fn limits(silence: f64) -> Limits {
         let silence = Duration::from_secs_f64(silence);
-        Limits { silence, whole: Duration::from_secs(600), memory_mb: 512, threads: 1 }
+        Limits { silence, whole: Duration::from_secs(600), memory_mb: 512 }
     }
 
     fn start_on(script: &str, silence: f64, file: &Path) -> (tempfile::TempDir, Running) {
         let (folder, ffmpeg) = in_place_of_ffmpeg(script);
         let limits = limits(silence);
-        let task = Task { ffmpeg: &ffmpeg, limits, file, input: Vec::new(), output: Vec::new() };
+        let (detail, input, output) = (Detail::Complaints, Vec::new(), Vec::new());
+        let task = Task { ffmpeg: &ffmpeg, limits, file, detail, input, output };
         let running = task.start().unwrap();
         (folder, running)
     }
@@ -409,6 +430,7 @@ mod tests {
             ffmpeg: &ffmpeg,
             limits: limits(60.0),
             file,
+            detail: Detail::Complaints,
             input: Vec::new(),
             output: Vec::new(),
         };
@@ -437,8 +459,14 @@ mod tests {
         fs::write(&file, "ffconcat version 1.0\nfile private.mp4\n").unwrap();
         let (_program, ffmpeg) = in_place_of_ffmpeg("echo it was opened");
         let (ffmpeg, file) = (&ffmpeg, file.as_path());
-        let task =
-            Task { ffmpeg, limits: limits(60.0), file, input: Vec::new(), output: Vec::new() };
+        let task = Task {
+            ffmpeg,
+            limits: limits(60.0),
+            file,
+            detail: Detail::Complaints,
+            input: Vec::new(),
+            output: Vec::new(),
+        };
         let error = task.start().unwrap_err();
         assert!(
             matches!(&error, FfmpegError::Content(why) if why.contains("concatenate")),

@@ -9,7 +9,7 @@ use rustix::process::{Resource, getrlimit};
 
 use super::complaints::{Said, said};
 use super::content;
-use super::process::{Asked, Task};
+use super::process::{Asked, Detail, Task};
 use crate::error::is_fault_of_machine;
 use crate::media::ffmpeg::FfmpegError;
 
@@ -98,7 +98,8 @@ fn fault_of_machine(asked: &Asked, status: ExitStatus, complaints: &str) -> Opti
 /// What the format of the file is called, by FFmpeg asked once more.
 fn format(asked: &Asked) -> String {
     let Asked { ffmpeg, limits, file } = asked;
-    let task = Task { ffmpeg, limits: *limits, file, input: Vec::new(), output: Vec::new() };
+    let (detail, input, output) = (Detail::Streams, Vec::new(), Vec::new());
+    let task = Task { ffmpeg, limits: *limits, file, detail, input, output };
     let mut command = task.command("level+debug");
     let output = command.stdout(Stdio::null()).output();
     let told = output.map(|output| said(&*output.stderr)).unwrap_or_default().told;

@@ -21,17 +21,13 @@ use super::refusal::Refusal;
 use super::track::check_rate;
 use crate::error::MediaError;
 use crate::io::cache_folder::cache_folder;
-use crate::media::ffmpeg::process::{Limits, Running, Task};
+use crate::media::ffmpeg::process::{Detail, Limits, Running, Task};
 use crate::media::ffmpeg::{ABSENT, Ffmpeg, FfmpegError};
 use equiav_frontend::Waveform;
 
 /// How long it may take. A sound that is longer than any that is used is not decoded to its end.
-const LIMITS: Limits = Limits {
-    silence: Duration::from_secs(60),
-    whole: Duration::from_secs(600),
-    memory_mb: 2_048,
-    threads: 1,
-};
+const LIMITS: Limits =
+    Limits { silence: Duration::from_secs(60), whole: Duration::from_secs(600), memory_mb: 2_048 };
 /// What FFmpeg is asked to make.
 const OUTPUT: &str = "-vn -sn -dn -af pan=mono|c0=c0,asetpts=N/SR/TB -c:a pcm_f32be -f au";
 /// How many bytes of samples are taken at once.
@@ -108,6 +104,7 @@ fn read_by(
         ffmpeg,
         limits: LIMITS,
         file: &file.path,
+        detail: Detail::Complaints,
         // Checksums are checked, which FFmpeg does not do of itself.
         input: ["-err_detect", "crccheck+explode", "-f", *demuxer].map(str::to_owned).into(),
         // The default track, which FFmpeg chooses by itself, not the first. Time stamps that start anew in
