@@ -4,7 +4,7 @@ use std::path::Path;
 
 use equiav_augment::Image;
 use equiav_data::ffmpeg::Ffmpeg;
-use equiav_data::ffmpeg::process::Limits;
+use equiav_data::ffmpeg::task::Limits;
 use equiav_frontend::Waveform;
 use ndarray::Array3;
 

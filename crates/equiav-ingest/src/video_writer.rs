@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::thread::{self, JoinHandle};
 use std::{env, fs};
 
-use equiav_data::ffmpeg::process::local;
+use equiav_data::ffmpeg::task::local;
 use equiav_data::ffmpeg::{Ffmpeg, one_complaint};
 use equiav_frontend::Waveform;
 use image::RgbImage;

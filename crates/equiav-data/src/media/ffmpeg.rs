@@ -4,6 +4,7 @@
 mod complaints;
 pub mod content;
 pub mod process;
+pub mod task;
 mod verdict;
 
 use std::env;

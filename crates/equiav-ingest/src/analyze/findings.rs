@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use equiav_data::ffmpeg::Ffmpeg;
-use equiav_data::ffmpeg::process::Limits;
+use equiav_data::ffmpeg::task::Limits;
 
 use crate::decode::windows::Window;
 use crate::{Action, Fault, FileReport, Finding, IngestError, IngestSettings, Reason};

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use equiav_data::ffmpeg::process::{Detail, Task};
+use equiav_data::ffmpeg::task::{Detail, Task};
 use equiav_data::ffmpeg::{Said, is_of_container, is_of_decoder};
 
 use crate::Fault;

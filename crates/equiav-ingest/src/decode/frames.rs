@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use equiav_data::ffmpeg::process::{Detail, Running, Task};
+use equiav_data::ffmpeg::process::Running;
+use equiav_data::ffmpeg::task::{Detail, Task};
 use equiav_data::read_picture;
 use image::RgbImage;
 use image::imageops::{self, FilterType};

@@ -3,7 +3,7 @@
 use std::io::BufRead;
 use std::path::Path;
 
-use equiav_data::ffmpeg::process::{Detail, Limits, Task};
+use equiav_data::ffmpeg::task::{Detail, Limits, Task};
 use equiav_data::ffmpeg::{Ffmpeg, FfmpegError, Said};
 
 use crate::decode::damage::Heard;
@@ -115,15 +115,14 @@ fn listed(
     file: &Path,
     tracks: Tracks,
 ) -> Result<(Streams, Said), Fault> {
-    // FrameSource are only listed, sound is decoded: what its decoder skips at the start is known then.
+    // Pictures are only listed, sound is decoded: what its decoder skips at the start is known then.
     let (video, sound) = (format!("{}?", tracks.video()), format!("{}?", tracks.sound()));
     let output = ["-map", &video, "-map", &sound, "-c:v", "copy", "-c:a", "pcm_s16le"];
     let output = output.into_iter().chain(["-f", "framecrc"]).map(str::to_owned).collect();
     let input = REINIT.map(str::to_owned).into();
-    let mut running =
-        Task { ffmpeg, limits, file, detail: Detail::Streams, input, output }.start()?;
-    let mut streams = Streams::default();
-    let mut line = String::new();
+    let detail = Detail::Streams;
+    let mut running = Task { ffmpeg, limits, file, detail, input, output }.start()?;
+    let (mut streams, mut line) = (Streams::default(), String::new());
     loop {
         line.clear();
         match running.read_line(&mut line) {

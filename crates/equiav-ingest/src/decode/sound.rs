@@ -4,7 +4,8 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use equiav_data::ffmpeg::Ffmpeg;
-use equiav_data::ffmpeg::process::{Detail, Limits, Running, Task};
+use equiav_data::ffmpeg::process::Running;
+use equiav_data::ffmpeg::task::{Detail, Limits, Task};
 
 use crate::Fault;
 use crate::decode::damage::Heard;

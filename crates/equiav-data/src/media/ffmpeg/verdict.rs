@@ -9,7 +9,8 @@ use rustix::process::{Resource, getrlimit};
 
 use super::complaints::{Said, said};
 use super::content;
-use super::process::{Asked, Detail, Task};
+use super::process::Asked;
+use super::task::{Detail, Task};
 use crate::error::is_fault_of_machine;
 use crate::media::ffmpeg::FfmpegError;
 

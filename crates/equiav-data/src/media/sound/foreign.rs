@@ -21,7 +21,8 @@ use super::refusal::Refusal;
 use super::track::check_rate;
 use crate::error::MediaError;
 use crate::io::cache_folder::cache_folder;
-use crate::media::ffmpeg::process::{Detail, Limits, Running, Task};
+use crate::media::ffmpeg::process::Running;
+use crate::media::ffmpeg::task::{Detail, Limits, Task};
 use crate::media::ffmpeg::{ABSENT, Ffmpeg, FfmpegError};
 use equiav_frontend::Waveform;
 
