@@ -35,6 +35,8 @@ pub enum Purpose {
     Mask(Modality),
     /// Whether a sound of nothing stands beside a training clip, and which.
     Quiet,
+    /// Where clusters start.
+    Clusters,
 }
 
 impl Purpose {
@@ -49,6 +51,7 @@ impl Purpose {
             Self::Mix => 4,
             Self::Split => 5,
             Self::Quiet => 6,
+            Self::Clusters => 7,
             Self::Augmentation(modality) => 0x100 + number(modality),
             Self::Centroid(modality) => 0x200 + number(modality),
             Self::Retrieval(modality) => 0x300 + number(modality),
@@ -162,6 +165,7 @@ mod tests {
             Purpose::Mix,
             Purpose::Split,
             Purpose::Quiet,
+            Purpose::Clusters,
         ];
         let others = ["context", "text"].map(|name| Modality::new(name).expect("a name"));
         let purposes = plain.into_iter().chain(others.map(Purpose::Frame));

@@ -1,4 +1,6 @@
-//! Agreement of clusters and classes: normalized mutual information.
+//! Agreement of clusters and classes: normalized mutual information, and accuracy under the best pairing.
+
+pub(crate) mod assignment;
 
 use std::collections::BTreeMap;
 

@@ -26,6 +26,7 @@ pub use classification::precision::{
     ClassIntervals, ClassMetrics, Classification, ClassificationIntervals, average_precision,
     classification, classification_intervals, d_prime, roc_auc,
 };
+pub use clustering::assignment::{best_assignment, clustering_accuracy};
 pub use clustering::{normalized_mutual_information, normalized_mutual_information_interval};
 pub use knn::{knn_votes, multilabel_knn_votes};
 pub use retrieval::coverage::Coverage;

@@ -1,6 +1,7 @@
 //! The command line of EquiAV: each command is its arguments and one call into a library.
 
 mod args;
+mod cca;
 mod data;
 mod doctor;
 mod files;
@@ -33,6 +34,7 @@ enum Command {
     Index(files::index::Index),
     Search(Box<files::search::Search>),
     Localize(files::localize::Localize),
+    Cca(cca::CcaCommand),
     Runs(runs::Runs),
     Report(report::Report),
     Import(train::import::Import),
@@ -72,6 +74,7 @@ fn main() -> ExitCode {
         Command::Index(command) => command.run(),
         Command::Search(command) => command.run(),
         Command::Localize(command) => command.run(),
+        Command::Cca(command) => command.run(),
         Command::Runs(command) => command.run(),
         Command::Report(command) => command.run(),
         Command::Import(command) => command.run(),
