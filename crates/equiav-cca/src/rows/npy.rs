@@ -37,7 +37,6 @@ pub(super) fn array(bytes: &[u8]) -> anyhow::Result<Tensor> {
 }
 
 /// What the header says: `{'descr': '<f4', 'fortran_order': False, 'shape': (1000, 512), }`.
-#[derive(Debug, PartialEq)]
 struct Header {
     kind: Kind,
     fortran: bool,
@@ -73,30 +72,5 @@ impl Header {
         let sizes = sizes.split(',').map(str::trim).filter(|size| !size.is_empty());
         let shape = sizes.map(str::parse).collect::<Result<Vec<usize>, _>>();
         Ok(Self { kind, fortran, shape: shape.context("has a header whose shape is no tuple")? })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_header_is_read_as_numpy_writes_it() {
-        let text = "{'descr': '<f8', 'fortran_order': True, 'shape': (3, 2), }      \n";
-        let header = Header { kind: Kind::Double, fortran: true, shape: vec![3, 2] };
-        assert_eq!(Header::parse(text).expect("a header"), header);
-        let one = "{'descr': '<f2', 'fortran_order': False, 'shape': (7,), }\n";
-        assert_eq!(Header::parse(one).expect("a header").shape, [7]);
-        for (wrong, says) in [
-            ("{'descr': '>f4', 'fortran_order': False, 'shape': (1, 1)}", "astype"),
-            ("{'descr': [('x', '<f4')], 'fortran_order': False, 'shape': (1,)}", "structured"),
-            ("{'descr': '<f4', 'fortran_order': Maybe, 'shape': (1,)}", "neither"),
-            ("{'descr': '<f4', 'fortran_order': False, 'shape': (-1, 2)}", "no tuple"),
-            ("{'descr': '<f4', 'fortran_order': False}", "without 'shape'"),
-            ("", "without 'descr'"),
-        ] {
-            let message = format!("{:#}", Header::parse(wrong).expect_err(wrong));
-            assert!(message.contains(says), "{message}");
-        }
     }
 }

@@ -5,6 +5,7 @@ mod linear;
 mod robust;
 mod rows;
 mod spectral;
+mod whitening;
 
 use equiav_augment::random::unit;
 use equiav_augment::{Purpose, stream};

@@ -84,7 +84,9 @@ fn files_that_cannot_be_used_are_told_in_one_line() {
     let whole = npy("<f8", false, "(2, 2)", &four);
     let huge = "(4611686018427387904, 8)";
     let wrong = doubles(&[1.0, 2.0, f64::NAN, f64::INFINITY]);
-    let cases: [(&[u8], &str); 16] = [
+    let header =
+        |text: &str| [b"\x93NUMPY\x01\x00", &[text.len() as u8, 0][..], text.as_bytes()].concat();
+    let cases: [(&[u8], &str); 21] = [
         (b"", "is empty; help"),
         (b"PK\x03\x04rest", "is a zip archive, such as .npz or .pt; help"),
         (b"row,column\n", "is neither a sound .npy nor a sound .safetensors file; help"),
