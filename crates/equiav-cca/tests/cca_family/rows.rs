@@ -101,6 +101,11 @@ fn files_that_cannot_be_used_are_told_in_one_line() {
         (&npy("<f8", false, "(1, 2, 2)", &four), "has shape [1, 2, 2]: expected rows"),
         (&npy("<f8", false, "()", &four[..8]), "has shape []: expected rows"),
         (&npy("<f8", false, "(0, 5)", b""), "has 0 rows of 5 columns; help"),
+        (&npy(">f4", false, "(2, 2)", &four), "save x.astype('<f4') instead"),
+        (&npy("<f8", false, "(-1, 2)", &four), "has a header whose shape is no tuple"),
+        (&header("{'descr': [('x', '<f4')], 'shape': (1,)}"), "holds a structured array; help"),
+        (&header("{'descr': '<f4', 'fortran_order': Maybe}"), "is neither True nor False"),
+        (&header("{'descr': '<f4', 'fortran_order': False}"), "has a header without 'shape'"),
         (&npy("<i8", false, "(2, 2)", &four), "holds `<i8`: expected <f2, <f4 or <f8; help"),
         (
             &npy("<f8", false, "(2, 2)", &wrong),
