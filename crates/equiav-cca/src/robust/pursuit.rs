@@ -6,8 +6,8 @@ use tch::{Kind, Tensor};
 use super::shrinkage::{shrink, shrink_singular_values};
 use crate::sizes;
 
-/// How the penalty grows from step to step, and by how much at most. With the usual 1.5, which takes a third of the
-/// steps, singular values of the size of 1 % of the largest are left that are none of the low-rank part's.
+/// How the penalty grows from step to step, and by how much at most. With the usual 1.5 there are fewer steps, and
+/// singular values of up to 1 % of the largest are left that are none of the low-rank part's; with 1.1 half of that.
 const GROWTH: f64 = 1.1;
 const LARGEST: f64 = 1e7;
 
@@ -24,7 +24,7 @@ pub struct Pursuit {
 }
 
 impl Pursuit {
-    /// The proven lambda, a share of 1e-7, and 1,000 steps; 150 or so are usual.
+    /// The proven lambda, a share of 1e-7, and 1,000 steps at most.
     pub fn usual() -> Self {
         Self { lambda: None, tolerance: 1e-7, max_steps: 1000 }
     }
