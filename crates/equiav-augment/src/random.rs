@@ -37,6 +37,8 @@ pub enum Purpose {
     Quiet,
     /// Where clusters start.
     Clusters,
+    /// Whether the parameter vector of a view is hidden from the predictor.
+    VectorDropout(Modality),
 }
 
 impl Purpose {
@@ -58,6 +60,7 @@ impl Purpose {
             Self::DropPath(modality) => 0x400 + number(modality),
             Self::Frame(modality) => 0x500 + number(modality),
             Self::Mask(modality) => 0x600 + number(modality),
+            Self::VectorDropout(modality) => 0x700 + number(modality),
         }
     }
 }
@@ -171,8 +174,14 @@ mod tests {
         let purposes = plain.into_iter().chain(others.map(Purpose::Frame));
         let modalities = Modality::AUDIO_VISUAL.into_iter().chain(others);
         let purposes = purposes.chain(modalities.flat_map(|modality| {
-            [Purpose::Augmentation, Purpose::Centroid, Purpose::Retrieval, Purpose::DropPath]
-                .map(|purpose| purpose(modality))
+            [
+                Purpose::Augmentation,
+                Purpose::Centroid,
+                Purpose::Retrieval,
+                Purpose::DropPath,
+                Purpose::VectorDropout,
+            ]
+            .map(|purpose| purpose(modality))
         }));
         let mut keys: Vec<_> = purposes.map(|purpose| (1, 2, 3, purpose)).collect();
         keys.extend([

@@ -16,7 +16,7 @@ fn mean(tokens: &Tensor) -> Tensor {
     tokens.mean_dim([1i64].as_slice(), false, None)
 }
 
-fn compared() -> ForwardOptions {
+fn compared() -> ForwardOptions<'static> {
     ForwardOptions::new(PUBLISHED.0, PUBLISHED.1)
 }
 
@@ -73,19 +73,23 @@ fn a_hidden_vector_hides_what_was_done_and_nothing_else() {
         centroid: told.centroid.shallow_clone(),
         material: None,
     };
-    let hidden = ForwardOptions { hide_vector: true, ..compared() };
-    let predicted = |views, options: &ForwardOptions| {
+    let told_of_one = Tensor::from_slice(&[0f32, 1.0, 0.0]).unsqueeze(1);
+    let hidden = ForwardOptions { told: Some(&told_of_one), ..compared() };
+    let predicted = |views, options: &ForwardOptions<'_>| {
         let embeddings = branch.compare(views, options);
         (embeddings.intra.expect("a pair").predicted, embeddings.inter)
     };
-    let (own, inter) = predicted(&told, &hidden);
-    assert_close(&own, &predicted(&told_otherwise, &hidden).0);
-    assert_close(&inter, &predicted(&told, &compared()).1);
-    let apart = |options| {
-        let [a, b] = [&told, &told_otherwise].map(|views| predicted(views, options).0);
-        (a - b).abs().max().double_value(&[])
+    let ((own, inter), (otherwise, _)) =
+        (predicted(&told, &hidden), predicted(&told_otherwise, &hidden));
+    let (known, published) = predicted(&told, &compared());
+    assert_close(&inter, &published);
+    let apart = |a: &Tensor, b: &Tensor, row| {
+        (a.select(0, row) - b.select(0, row)).abs().max().double_value(&[])
     };
-    assert!(apart(&compared()) > 1e-4);
+    for row in [0, 2] {
+        assert!(apart(&own, &otherwise, row) < 1e-5 && apart(&own, &known, row) > 1e-4, "{row}");
+    }
+    assert!(apart(&own, &otherwise, 1) > 1e-4 && apart(&own, &known, 1) < 1e-5);
 }
 
 #[test]

@@ -168,12 +168,12 @@ fn steps() -> Result<(), Failure> {
     let (rank, size) = (world.group.rank(), world.size());
     let variants: [&[&str]; 11] = [
         &["objective.inter=centroid", "objective.learn_temperature=true"],
-        &["objective.inter=clean-pair"],
+        &["objective.inter=clean-pair", "objective.vector_dropout=0.5"],
         &["objective.inter=augmented-pair"],
         &["objective.inter=single-prediction"],
         &["objective.intra=invariant"],
         &["objective.intra=none"],
-        &["run.micro_batch=1", "objective.learn_temperature=true"],
+        &["run.micro_batch=1", "objective.learn_temperature=true", "objective.vector_dropout=0.5"],
         &["compute.recompute_blocks=true"],
         &["objective.rows=1", "objective.intra=invariant", "objective.inter=clean-pair"],
         &["objective.tokens=max", "objective.silent_negatives=4"],

@@ -57,6 +57,9 @@ pub(super) struct Regime {
     /// Fresh seeds, on which alone a claim is judged.
     #[serde(default)]
     pub(super) confirm: Vec<u64>,
+    /// The lists whose queries count, each of which has its own gallery; the first alone if not given.
+    #[serde(default)]
+    pub(super) lists: Vec<String>,
     /// Whether a linear probe is fitted as well, on how many clips of each class.
     pub(super) probe: Option<usize>,
     /// Whether every run is fine-tuned as well, with few labels.

@@ -90,9 +90,12 @@ impl<'a> Results<'a> {
         let finished = self.cells.iter().filter(|cell| self.records.of(cell).is_some()).count();
         let machines = self.machines.iter().zip('A'..);
         let machines = machines.map(|(machine, letter)| format!("{letter} is {machine}"));
-        let machines = machines.collect::<Vec<_>>().join("; ");
+        let machines = match machines.collect::<Vec<_>>().join("; ") {
+            none if none.is_empty() => none,
+            some => format!(" Machines: {some}."),
+        };
         let mut text = format!(
-            "`cargo xtask claims`: {finished} of {} runs are finished. Machines: {machines}.\n\n\
+            "`cargo xtask claims`: {finished} of {} runs are finished.{machines}\n\n\
              Differences are in points of R@1, the mean of both ways, paired by seed and clip; brackets hold 95 %, over \
              seeds and clips both. Regimes and variants were chosen on the choosing seeds, the best of several too; a \
              verdict is by the confirming seeds alone. A claim holds if its interval is above 0 on at least {SEEDS} of \

@@ -43,7 +43,7 @@ impl Branch {
     /// If the sizes differ from those the branch was made for, or sampled vectors are needed and
     /// there are none.
     #[track_caller]
-    pub fn compare(&self, views: &BranchInput, compared: &ForwardOptions) -> Embeddings {
+    pub fn compare(&self, views: &BranchInput, compared: &ForwardOptions<'_>) -> Embeddings {
         let ForwardOptions { intra, inter, centroid_share, .. } = *compared;
         let counted = self.counted(views);
         let tokens = self.tokens(views, compared, &counted);
@@ -112,7 +112,7 @@ impl Branch {
     fn tokens(
         &self,
         views: &BranchInput,
-        &ForwardOptions { intra, inter, intra_block, .. }: &ForwardOptions,
+        &ForwardOptions { intra, inter, intra_block, .. }: &ForwardOptions<'_>,
         counted: &[Option<Tensor>; 2],
     ) -> Tokens {
         let needs_plain = intra.needs_views() || inter.needs_plain();
@@ -148,7 +148,7 @@ impl Branch {
         &self,
         tokens: &Tokens,
         views: &BranchInput,
-        &ForwardOptions { intra, inter, detach_tokens, hide_vector, .. }: &ForwardOptions,
+        &ForwardOptions { intra, inter, detach_tokens, told, .. }: &ForwardOptions<'_>,
         counted: Option<&Tensor>,
     ) -> Predictions {
         let own = i64::from(intra == Intra::Equivariant);
@@ -158,7 +158,8 @@ impl Branch {
         let (Some(plain), true) = (&tokens.plain, own + sampled > 0) else {
             return Predictions { own: None, sampled: None };
         };
-        let vector = if hide_vector { &views.vectors.zeros_like() } else { &views.vectors };
+        let vector =
+            told.map_or_else(|| views.vectors.shallow_clone(), |told| &views.vectors * told);
         let queries = [vector.unsqueeze(1).narrow(1, 0, own), views.centroid.narrow(1, 0, sampled)];
         let [below, _] = &tokens.below;
         if detach_tokens || below.is_some() {

@@ -1,6 +1,7 @@
 //! The variants of the paper's ablation (its table 4): which embeddings the losses compare.
 
 use serde::{Deserialize, Serialize};
+use tch::Tensor;
 
 /// What pulls the two views of one modality together.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
@@ -30,7 +31,7 @@ pub enum Inter {
 
 /// What a step compares: the two variants, and how the centroid takes part.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ForwardOptions {
+pub struct ForwardOptions<'a> {
     /// What pulls the two views of one modality together.
     pub intra: Intra,
     /// Which embeddings the modalities are compared by.
@@ -45,12 +46,12 @@ pub struct ForwardOptions {
     /// Whether the sampled predictions see the tokens as constants, so that the inter-modal loss trains predictors and
     /// heads and no encoder.
     pub detach_tokens: bool,
-    /// Whether the prediction of the augmented view is made from a vector of zeros in the place of the view's own: a
-    /// predictor that is not told what was done, which leaves invariance alone to be learned.
-    pub hide_vector: bool,
+    /// Which clips' predictions of the augmented view are told its vector, `[b, 1]` of 1 and 0; the others see zeros in its
+    /// place, which leaves invariance alone to be learned. None for all.
+    pub told: Option<&'a Tensor>,
 }
 
-impl ForwardOptions {
+impl ForwardOptions<'_> {
     /// The two variants as published.
     pub fn new(intra: Intra, inter: Inter) -> Self {
         Self {
@@ -59,7 +60,7 @@ impl ForwardOptions {
             centroid_share: 1.0,
             intra_block: None,
             detach_tokens: false,
-            hide_vector: false,
+            told: None,
         }
     }
 }

@@ -13,6 +13,7 @@
 mod positives;
 mod quiet;
 mod tokens;
+mod told;
 
 use equiav_augment::{Modality, Profile};
 use equiav_loss::{Temperature, info_nce, nt_xent};
@@ -20,6 +21,7 @@ use equiav_models::{ForwardOptions, Intra, is_encoder, is_predictor};
 use tch::{Device, nn};
 
 use self::quiet::QuietSounds;
+use self::told::told;
 use crate::callback::Callback;
 use crate::clips::{DeviceBatch, EvaluationLists, HeldOut};
 use crate::engine::{
@@ -92,6 +94,8 @@ impl Method for EquiAv {
         let mut rows = Named::new();
         for (modality, branch) in &self.network.branches {
             let views = batch.inputs[modality].to_branch()?;
+            let told = told(&self.recipe, *modality, batch);
+            let compared = ForwardOptions { told: told.as_ref(), ..compared };
             let z = branch.compare(&views, &compared);
             if let Some(pair) = z.intra {
                 rows.insert(format!("predicted_{modality}"), pair.predicted); // ẑ
@@ -108,7 +112,10 @@ impl Method for EquiAv {
                 (Modality::AUDIO, Some(quiet)) => {
                     rows.extend(quiet.rows(batch, branch, |views| {
                         branch
-                            .compare(views, &ForwardOptions { intra: Intra::None, ..compared })
+                            .compare(
+                                views,
+                                &ForwardOptions { intra: Intra::None, told: None, ..compared },
+                            )
                             .inter
                     })?)
                 }

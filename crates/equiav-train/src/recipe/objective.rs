@@ -97,10 +97,10 @@ pub struct Objective {
     /// heads and no encoder: to find out what the encoder learns from it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub detach_centroid: bool,
-    /// Whether the loss within a modality hides from the predictor what was done to the view (its vector is zeros), so
-    /// that a predictor is trained to invariance: to tell what knowing it does from what a predictor does.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub hide_vector: bool,
+    /// For how many of the clips, in [0, 1], the loss within a modality hides from the predictor what was done to the view (its vector
+    /// is zeros there), so that what the vector would give away has to be learned; 1 trains a predictor to invariance.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub vector_dropout: f64,
     /// The temperature of every loss.
     pub temperature: f64,
     /// Whether the temperature is learned, starting from that value.
@@ -116,7 +116,7 @@ pub struct Objective {
 
 impl Objective {
     /// What a step of `epoch`, counted from 0, compares.
-    pub(crate) fn compared(&self, epoch: u64) -> ForwardOptions {
+    pub(crate) fn compared(&self, epoch: u64) -> ForwardOptions<'static> {
         let share = match self.centroid_warmup_epochs {
             Some(epochs) if epoch < epochs => epoch as f64 / epochs as f64,
             _ => 1.0,
@@ -125,7 +125,6 @@ impl Objective {
             centroid_share: share,
             intra_block: self.intra_block,
             detach_tokens: self.detach_centroid,
-            hide_vector: self.hide_vector,
             ..ForwardOptions::new(self.intra, self.inter)
         }
     }
@@ -152,9 +151,14 @@ impl Objective {
             "objective.tokens: the plain view, whose tokens are compared, is not encoded where objective.intra = \"none\" and \
              objective.inter = \"augmented-pair\" (help: another of both, or objective.tokens = \"none\")"
         );
+        let dropout = self.vector_dropout;
         ensure!(
-            !self.hide_vector || self.intra == Intra::Equivariant,
-            "objective.hide_vector: nothing is predicted within a modality (help: objective.intra = \"equivariant\")"
+            (0.0..=1.0).contains(&dropout),
+            "objective.vector_dropout = {dropout}: expected 0 to 1"
+        );
+        ensure!(
+            dropout == 0.0 || self.intra == Intra::Equivariant,
+            "objective.vector_dropout = {dropout}: nothing is predicted within a modality (help: objective.intra = \"equivariant\")"
         );
         // Which terms there are is the method's affair: see `Method::term_names`.
         for (name, weight) in &self.weights {
@@ -162,6 +166,10 @@ impl Objective {
         }
         Ok(())
     }
+}
+
+fn is_none(share: &f64) -> bool {
+    *share == 0.0
 }
 
 fn is_zero(count: &usize) -> bool {

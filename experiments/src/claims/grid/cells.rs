@@ -21,6 +21,7 @@ pub(in crate::claims) struct Cell {
     pub(in crate::claims) recipe: String,
     pub(in crate::claims) set: Vec<String>,
     pub(in crate::claims) start: Option<(String, Vec<String>)>,
+    pub(in crate::claims) lists: Vec<String>,
     pub(in crate::claims) probe: Option<usize>,
     pub(in crate::claims) tuning: Option<Tuning>,
     /// Of the recipe's text and all changes of it: a run with another digest is another run.
@@ -78,6 +79,7 @@ impl Grid {
             recipe: regime.recipe.clone(),
             set,
             start,
+            lists: regime.lists.clone(),
             probe: regime.probe,
             tuning: regime.finetune.as_ref().map(|settings| texts.tuning(settings, seed)),
             digest,
