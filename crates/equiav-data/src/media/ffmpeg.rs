@@ -37,7 +37,7 @@ pub enum FfmpegError {
     /// someone else, a pipe broke, or the system refuses the file's bytes. Other files would fare the same.
     #[error("{0}")]
     Machine(String),
-    /// The file's fault: it gave nothing for longer than its [`Limits`](process::Limits) allow.
+    /// The file's fault: it gave nothing for longer than its [`Limits`](task::Limits) allow.
     #[error("{0}")]
     TimeLimit(String),
     /// The file's fault: its content, which is named, is none of the formats that are read.
