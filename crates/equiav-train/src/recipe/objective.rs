@@ -99,7 +99,7 @@ pub struct Objective {
     pub detach_centroid: bool,
     /// For how many of the clips, in [0, 1], the loss within a modality hides from the predictor what was done to the view (its vector
     /// is zeros there), so that what the vector would give away has to be learned; 1 trains a predictor to invariance.
-    #[serde(default, skip_serializing_if = "is_none")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub vector_dropout: f64,
     /// The temperature of every loss.
     pub temperature: f64,
@@ -168,10 +168,6 @@ impl Objective {
     }
 }
 
-fn is_none(share: &f64) -> bool {
-    *share == 0.0
-}
-
-fn is_zero(count: &usize) -> bool {
-    *count == 0
+fn is_zero<T: Default + PartialEq>(number: &T) -> bool {
+    *number == T::default()
 }
