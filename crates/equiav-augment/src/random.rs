@@ -109,6 +109,13 @@ pub fn below(count: usize, rng: &mut impl Rng) -> usize {
     (product >> 64) as usize
 }
 
+/// Brings `items` into an order of which each is as likely, by Fisher and Yates.
+pub fn shuffle<T>(items: &mut [T], rng: &mut impl Rng) {
+    for last in (1..items.len()).rev() {
+        items.swap(last, below(last + 1, rng));
+    }
+}
+
 /// A number in `(0, 1)` of the beta distribution with both parameters `alpha`: symmetric about a
 /// half, the closer to it the larger `alpha`.
 ///

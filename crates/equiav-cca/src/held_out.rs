@@ -1,7 +1,7 @@
 //! Correlations of rows that a model was not fitted on, with intervals.
 
 use anyhow::ensure;
-use equiav_augment::random::below;
+use equiav_augment::random::shuffle;
 use equiav_augment::{Purpose, stream};
 use equiav_eval::{Bootstrap, ConfidenceInterval, intervals};
 use tch::{Kind, Tensor};
@@ -36,9 +36,7 @@ pub fn split_rows(rows: usize, share: f64, seed: u64) -> [Vec<i64>; 2] {
     assert!((0.0..=1.0).contains(&share), "split_rows: {share} is no share");
     let mut rng = stream(seed, 0, 0, Purpose::Split);
     let mut order: Vec<i64> = (0..rows as i64).collect();
-    for index in (1..rows).rev() {
-        order.swap(index, below(index + 1, &mut rng));
-    }
+    shuffle(&mut order, &mut rng);
     let mut fit = order.split_off((rows as f64 * share).round() as usize);
     fit.sort_unstable();
     order.sort_unstable();

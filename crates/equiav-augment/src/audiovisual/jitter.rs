@@ -63,9 +63,7 @@ impl Operation {
     /// The four in random order.
     fn shuffled(rng: &mut impl Rng) -> [Self; 4] {
         let mut order = Self::ALL;
-        for place in (1..order.len()).rev() {
-            order.swap(place, random::below(place + 1, rng));
-        }
+        random::shuffle(&mut order, rng);
         order
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::PoisonError;
 
-use equiav_augment::random::below;
+use equiav_augment::random::{below, shuffle};
 use equiav_augment::{Purpose, stream};
 use rand::Rng;
 
@@ -140,13 +140,6 @@ impl<R: Rng> Iterator for Substitutes<'_, R> {
             self.left = Some(self.all_left());
         }
         self.left.as_mut()?.pop()
-    }
-}
-
-/// Brings `clips` into an order drawn from `rng`.
-fn shuffle(clips: &mut [usize], rng: &mut impl Rng) {
-    for last in (1..clips.len()).rev() {
-        clips.swap(last, below(last + 1, rng));
     }
 }
 

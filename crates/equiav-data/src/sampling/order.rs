@@ -1,6 +1,6 @@
 //! Orders of clips: all shuffled, or shard by shard through a buffer; sources mixed by weight.
 
-use equiav_augment::random::below;
+use equiav_augment::random::{below, shuffle};
 use equiav_augment::{Purpose, stream};
 use rand::Rng;
 
@@ -106,12 +106,10 @@ fn merged(parts: Vec<Vec<usize>>, rng: &mut impl Rng) -> Vec<usize> {
     order
 }
 
-/// All of 0 to `len`, by Fisher and Yates.
+/// All of 0 to `len` in a random order.
 pub(crate) fn permutation(len: usize, rng: &mut impl Rng) -> Vec<usize> {
     let mut order: Vec<usize> = (0..len).collect();
-    for last in (1..len).rev() {
-        order.swap(last, below(last + 1, rng));
-    }
+    shuffle(&mut order, rng);
     order
 }
 

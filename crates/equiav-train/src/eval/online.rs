@@ -2,7 +2,7 @@
 //! tell of classes, and how they lie. Each evaluation measures those that retrieval has made anyway; between two of them,
 //! every so many steps, those of a few held-out clips.
 
-use equiav_augment::random::below;
+use equiav_augment::random::shuffle;
 use equiav_augment::{Modality, Purpose, stream};
 use equiav_data::Clips;
 use ndarray::Array2;
@@ -183,9 +183,7 @@ fn linear(
     // In no order: lists often have their classes in turn, and every other clip would be of every other class.
     let mut order: Vec<i64> = (0..n).collect();
     let mut rng = stream(0, 0, 0, Purpose::Split);
-    for place in (1..order.len()).rev() {
-        order.swap(place, below(place + 1, &mut rng));
-    }
+    shuffle(&mut order, &mut rng);
     let fold = Tensor::from_slice(&order).remainder(FOLDS);
     let mut sum = 0.0;
     for part in 0..FOLDS {
