@@ -23,7 +23,7 @@ fn attention() -> PredictorConfig {
 }
 
 fn branch(store: &nn::VarStore, suffix: &str, input: InputConfig) -> Branch {
-    let head = HeadConfig { hidden: 512, out: 128 };
+    let head = HeadConfig::projector(512, 128);
     let config = BranchConfig {
         suffix: suffix.to_owned(),
         input,
@@ -43,6 +43,7 @@ fn branch(store: &nn::VarStore, suffix: &str, input: InputConfig) -> Branch {
         augmented_positives: AugmentedPositives::None,
         aggregate: PoolConfig::Mean,
         zero_init_predictor: false,
+        readout: None,
     };
     config.build(&store.root())
 }

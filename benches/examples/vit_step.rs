@@ -97,7 +97,7 @@ fn loss([heard, seen]: &[Embeddings; 2]) -> Tensor {
 }
 
 fn config(suffix: &str, input: InputConfig) -> BranchConfig {
-    let head = HeadConfig { hidden: 2048, out: 512 };
+    let head = HeadConfig::projector(2048, 512);
     BranchConfig {
         suffix: suffix.to_owned(),
         input,
@@ -117,6 +117,7 @@ fn config(suffix: &str, input: InputConfig) -> BranchConfig {
         augmented_positives: AugmentedPositives::None,
         aggregate: PoolConfig::Mean,
         zero_init_predictor: false,
+        readout: None,
     }
 }
 

@@ -72,7 +72,25 @@ impl LinearCca {
     /// If the numbers of rows differ, there are less than 2, or `ridge` is negative.
     #[track_caller]
     pub fn fit(a: &Tensor, b: &Tensor, ridge: f64) -> anyhow::Result<Self> {
-        let covariances = Covariances::of_rows(a, b);
+        Self::of_covariances(&Covariances::of_rows(a, b), (a, b), ridge)
+    }
+
+    /// As [`fit`](Self::fit) of `a` and `b`, by covariances that the caller has estimated, as of
+    /// [`Covariances::mixed`].
+    ///
+    /// # Errors
+    ///
+    /// As [`fit`](Self::fit).
+    ///
+    /// # Panics
+    ///
+    /// As [`fit`](Self::fit), or if the covariances are those of rows of other widths.
+    #[track_caller]
+    pub fn of_covariances(
+        covariances: &Covariances,
+        (a, b): (&Tensor, &Tensor),
+        ridge: f64,
+    ) -> anyhow::Result<Self> {
         let [whiten_a, whiten_b] = [(&covariances.aa, "first"), (&covariances.bb, "second")]
             .map(|(covariance, which)| whiten(covariance, ridge).context(which));
         let (whiten_a, whiten_b) = (whiten_a?, whiten_b?);
@@ -119,6 +137,12 @@ impl LinearCca {
         }
         self.fitted = self.fitted.narrow(0, 0, components).contiguous();
         self
+    }
+
+    /// What is done to rows of the first and of the second kind, `(row - mean) weights`: mean `[1, d]` and weights `[d, k]`, in
+    /// 64 bits. A robust model cleans rows before that.
+    pub fn maps(&self) -> [(&Tensor, &Tensor); 2] {
+        [0, 1].map(|side| (&self.sides[side].mean, &self.sides[side].weights))
     }
 
     /// The correlations of the rows that were fitted, `k` numbers: biased, see [`FEW_ROWS`].

@@ -2,11 +2,13 @@
 
 mod forward;
 pub(crate) mod parts;
+pub(crate) mod readout;
 pub(crate) mod variant;
 pub(crate) mod views;
 
 use tch::{Tensor, nn};
 
+use crate::branch::readout::Readout;
 use crate::config::BranchConfig;
 use crate::encoder::checkpoint::Checkpoint;
 use crate::encoder::encode::{Encode, EncodeOptions, Features, ViewKind};
@@ -23,6 +25,7 @@ pub struct Branch {
     intra_head: Box<dyn nn::Module>,
     inter_head: Box<dyn nn::Module>,
     aggregate: Box<dyn Pool>,
+    readout: Option<Readout>,
     conditioner: Option<Box<dyn Predict>>,
     pools_by_mean: bool,
 }
@@ -162,7 +165,21 @@ impl Branch {
     /// - `points`: `[.., width]`
     /// - returns: `[.., out]`, of any length
     pub fn project(&self, points: &Tensor) -> Tensor {
+        let embeddings = self.head(points);
+        match &self.readout {
+            Some(readout) => readout.forward(&embeddings),
+            None => embeddings,
+        }
+    }
+
+    /// As [`project`](Self::project), without the readout: what a method trains that fits one.
+    pub fn head(&self, points: &Tensor) -> Tensor {
         self.inter_head.forward(points)
+    }
+
+    /// The map that stands behind the head, where the branch has one.
+    pub fn readout(&self) -> Option<&Readout> {
+        self.readout.as_ref()
     }
 
     /// The predictions for `vectors` from the plain view's `tokens`, one per vector.

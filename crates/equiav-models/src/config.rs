@@ -54,6 +54,10 @@ pub struct BranchConfig {
     /// Whether every prediction of a fresh predictor is the mean of the tokens: its last layers start at zero.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub zero_init_predictor: bool,
+    /// How many numbers a fitted linear map makes of the inter-modal head's, see [`Readout`](crate::Readout); absent,
+    /// there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub readout: Option<i64>,
 }
 
 /// The shape of a model, as `config.json` holds it.
@@ -83,8 +87,12 @@ impl BranchConfig {
         self.predictor.check().context("in the predictor")?;
         self.aggregate.check(self.encoder.width).context("in the aggregate")?;
         for (head, config) in [("intra_head", &self.intra_head), ("inter_head", &self.inter_head)] {
-            size(&format!("{head}.hidden"), config.hidden)?;
-            size(&format!("{head}.out"), config.out)?;
+            config.check(head)?;
+        }
+        if let Some(components) = self.readout {
+            size("readout", components)?;
+            let out = self.inter_head.outputs(self.encoder.width);
+            ensure!(components <= out, "readout = {components}: at most inter_head.out = {out}");
         }
         Ok(())
     }
@@ -118,7 +126,7 @@ impl PredictorConfig {
                 size("head_width", head_width)?;
                 mlp.check()
             }
-            Self::Linear => Ok(()),
+            Self::Linear | Self::Mean => Ok(()),
             Self::Hypernetwork { hidden, rank } => size("hidden", hidden).and(size("rank", rank)),
         }
     }

@@ -3,6 +3,7 @@
 pub(crate) mod block;
 pub(crate) mod checkpoint;
 pub(crate) mod encode;
+pub(crate) mod features;
 pub(crate) mod patch;
 pub(crate) mod position;
 

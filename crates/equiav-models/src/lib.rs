@@ -27,11 +27,12 @@
 //!         pool: PoolConfig::Mean,
 //!     },
 //!     predictor: PredictorConfig::Attention { hidden: 16, heads: 8, head_width: 64, mlp },
-//!     intra_head: HeadConfig { hidden: 64, out: 32 },
-//!     inter_head: HeadConfig { hidden: 64, out: 32 },
+//!     intra_head: HeadConfig::projector(64, 32),
+//!     inter_head: HeadConfig::projector(64, 32),
 //!     augmented_positives: AugmentedPositives::None,
 //!     aggregate: PoolConfig::Mean,
 //!     zero_init_predictor: false,
+//!     readout: None,
 //! };
 //! let store = nn::VarStore::new(Device::Cpu);
 //! let branch = config.build(&store.root());
@@ -62,15 +63,17 @@ mod weights;
 
 pub use branch::Branch;
 pub use branch::parts::{BranchBuilder, is_encoder};
+pub use branch::readout::Readout;
 pub use branch::variant::{AugmentedPositives, ForwardOptions, Inter, Intra};
 pub use branch::views::{BranchInput, Embeddings, IntraPair, MaterialMasks};
 pub use classifier::{Classifier, ClassifierConfig, TrunkConfig, is_head};
 pub use config::{BranchConfig, InputConfig, ModelConfig};
 pub use encoder::checkpoint::{Checkpoint, Segment};
 pub use encoder::encode::{Encode, EncodeOptions, Features, ViewKind};
+pub use encoder::features::{Activation, FeatureEncoder, FeatureEncoderConfig};
 pub use encoder::position::sine_cosine_table;
 pub use encoder::{Encoder, EncoderConfig};
-pub use head::{Head, HeadConfig};
+pub use head::{Head, HeadConfig, HeadKind, Projector};
 pub use layers::mlp::{Mlp, MlpConfig};
 pub use masked::{DecoderConfig, MaskedAutoencoder, Reconstruction};
 pub use pool::{AttentionPool, FirstToken, MeanPool, Pool, PoolConfig, PoolOutput};

@@ -54,9 +54,11 @@ pub enum PredictorConfig {
         /// Rank of the generated matrix, at least 1; the larger, the more a vector can do.
         rank: i64,
     },
+    /// The mean of the tokens, whatever the vector: no predictor, without parameters.
+    Mean,
 }
 
-/// A predictor of one of the three kinds.
+/// A predictor of one of these kinds.
 #[derive(Debug)]
 pub enum Predictor {
     /// See [`PredictorConfig::Attention`].
@@ -65,6 +67,8 @@ pub enum Predictor {
     Linear(LinearPredictor),
     /// See [`PredictorConfig::Hypernetwork`].
     Hypernetwork(Hypernetwork),
+    /// See [`PredictorConfig::Mean`].
+    Mean,
 }
 
 /// Cross-attention from encoded parameter vectors to the tokens (section 3.3 of the paper).
@@ -129,6 +133,7 @@ impl PredictorConfig {
                 encoder: encoder(hidden),
                 generate: init::linear(named("hyper_pred"), hidden, (2 * rank + 1) * width),
             }),
+            Self::Mean => Predictor::Mean,
         }
     }
 }
@@ -162,6 +167,7 @@ impl Predictor {
                         .collect(),
                 );
             }
+            Self::Mean => {}
         }
     }
 }
@@ -178,6 +184,7 @@ impl Predict for Predictor {
             Self::Attention(predictor) => predictor.predict(tokens, vectors, counted),
             Self::Linear(predictor) => predictor.predict(tokens, vectors, counted),
             Self::Hypernetwork(predictor) => predictor.predict(tokens, vectors, counted),
+            Self::Mean => mean_token(tokens, counted).expand([-1, vectors.size()[1], -1], false),
         }
     }
 }

@@ -68,6 +68,13 @@ impl Weights {
         &self.tensors
     }
 
+    /// The tensors whose names do not begin with `prefix`.
+    #[must_use]
+    pub fn without(mut self, prefix: &str) -> Self {
+        self.tensors.retain(|name, _| !name.starts_with(prefix));
+        self
+    }
+
     fn read(path: &Path) -> anyhow::Result<Self> {
         let named = match format_of(path)? {
             Format::Safetensors => safetensor::read(path)?,

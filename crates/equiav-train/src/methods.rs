@@ -1,8 +1,14 @@
 //! The methods of training, one folder each.
 
+pub mod cca;
+mod classes;
 pub mod classification;
 pub mod equiav;
 pub mod mae;
+mod named;
 mod pretrain;
+mod towers;
 
+pub use named::{MethodRecipe, MethodSection};
 pub use pretrain::{PretrainRecipe, PretrainSummary, pretrain, pretrain_with};
+pub use towers::Towers;

@@ -6,7 +6,6 @@ mod tiny;
 use std::fs;
 use std::path::Path;
 
-use equiav_train::methods::mae::Mae;
 use equiav_train::{
     Callback, Event, LoadedModel, NoOp, Override, PretrainRecipe, PretrainSummary, RunOptions,
     StopSignal, World,
@@ -93,8 +92,9 @@ fn a_run_resumes_and_its_encoders_start_another() {
         assert!(record.get("online/alignment").is_none(), "modalities lie in spaces of their own");
     }
 
-    let PretrainRecipe::Mae(of_run) = &recipe else { panic!("another method") };
-    assert_eq!(Mae::export(of_run, &place("straight"), &place("export")).expect("a folder"), 3);
+    let PretrainRecipe::Method(of_run) = &recipe else { panic!("another method") };
+    let exported = of_run.export_start(&place("straight"), &place("export"));
+    assert_eq!(exported.expect("a folder"), Some(3));
     let exported = Tensor::read_safetensors(place("export/model.safetensors")).expect("tensors");
     assert!(exported.iter().all(|(name, _)| !name.contains("decoder")));
     let trained = Tensor::read_safetensors(straight.checkpoint.join("model.safetensors"));

@@ -5,6 +5,7 @@ use std::fmt;
 use tch::nn;
 
 use crate::branch::Branch;
+use crate::branch::readout::Readout;
 use crate::branch::variant::AugmentedPositives;
 use crate::config::BranchConfig;
 use crate::encoder::encode::Encode;
@@ -152,6 +153,9 @@ impl<'a> BranchBuilder<'a> {
         let intra_head = head(self.intra_head, "intra");
         let inter_head = head(self.inter_head, "inter");
         let aggregate = config.aggregate.build(&path("aggregate"), width);
+        let readout = config.readout.map(|components| {
+            Readout::new(&path("readout"), config.inter_head.outputs(width), components)
+        });
         let conditioned = config.augmented_positives == AugmentedPositives::Conditioned;
         let conditioner = conditioned.then(|| -> Box<dyn Predict> {
             let path = root / "conditioner";
@@ -165,6 +169,7 @@ impl<'a> BranchBuilder<'a> {
             intra_head,
             inter_head,
             aggregate,
+            readout,
             conditioner,
             pools_by_mean,
         }

@@ -31,11 +31,12 @@ pub(crate) fn branch(suffix: &str, predictor: PredictorConfig) -> BranchConfig {
             pool: PoolConfig::Mean,
         },
         predictor,
-        intra_head: HeadConfig { hidden: 9, out: 5 },
-        inter_head: HeadConfig { hidden: 10, out: 4 },
+        intra_head: HeadConfig::projector(9, 5),
+        inter_head: HeadConfig::projector(10, 4),
         augmented_positives: AugmentedPositives::None,
         aggregate: PoolConfig::Mean,
         zero_init_predictor: false,
+        readout: None,
     }
 }
 

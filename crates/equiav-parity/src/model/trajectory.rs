@@ -72,11 +72,12 @@ impl Model {
     pub(crate) fn branch(&self, suffix: &str, input: InputConfig, vector: i64) -> BranchConfig {
         let mlp = MlpConfig::Gelu { ratio: 4 };
         let hidden = self.aug_emb_dim;
-        let head = |out| HeadConfig { hidden: self.proj_hidden_dim, out };
+        let head = |out| HeadConfig::projector(self.proj_hidden_dim, out);
         BranchConfig {
             augmented_positives: AugmentedPositives::None,
             aggregate: PoolConfig::Mean,
             zero_init_predictor: false,
+            readout: None,
             suffix: suffix.to_owned(),
             input,
             vector,

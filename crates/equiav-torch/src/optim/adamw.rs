@@ -215,6 +215,23 @@ impl AdamW {
         state::restore(self.state(), state)
     }
 
+    /// Forgets the moments and the steps of the parameters of `names`, as if they had just been made.
+    ///
+    /// # Panics
+    ///
+    /// If there is no parameter of a name.
+    #[track_caller]
+    pub fn reset(&mut self, names: &[String]) {
+        for name in names {
+            let Ok(place) = self.names.binary_search(name) else {
+                panic!("AdamW: there is no parameter `{name}`")
+            };
+            for (_, tensor) in self.parts(place) {
+                let _ = tensor.shallow_clone().zero_();
+            }
+        }
+    }
+
     fn parts(&self, place: usize) -> [(&'static str, &Tensor); 3] {
         [
             ("exp_avg", &self.exp_avgs[place]),

@@ -113,6 +113,11 @@ impl DeviceBatch {
         self.visits.len() as i64
     }
 
+    /// Where it is.
+    pub fn device(&self) -> Device {
+        self.inputs.values().next().map_or(Device::Cpu, |input| input.plain.values.device())
+    }
+
     /// The positions of its clips in the training list.
     pub fn clips(&self) -> Vec<usize> {
         self.visits.iter().map(|visit| visit.clip).collect()

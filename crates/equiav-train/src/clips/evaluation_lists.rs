@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use anyhow::ensure;
+use anyhow::{bail, ensure};
 use equiav_augment::Modality;
 use equiav_data::{Dataset, EvaluationLoader, LoaderOptions, PlainBatch, Visit};
 use ndarray::{Array2, Array4, ArrayD, ArrayView2, Axis, concatenate};
@@ -52,6 +52,41 @@ impl EvaluationLists<'_> {
     }
 }
 
+impl EvaluationLists<'_> {
+    /// What `embed` makes of the plain views of the clips that are trained on, or of `most` of them spread over the list; as
+    /// [`embed`](Self::embed), with positions in the training list.
+    ///
+    /// # Errors
+    ///
+    /// As [`embed`](Self::embed).
+    pub fn embed_train(
+        &self,
+        most: Option<usize>,
+        device: Device,
+        embed: impl Fn(&DeviceBatch) -> anyhow::Result<BTreeMap<String, Tensor>>,
+    ) -> anyhow::Result<ShardedRows> {
+        let count = self.train.len();
+        let taken = most.unwrap_or(count).clamp(1, count);
+        let place = |number: usize| number * count / taken;
+        let mine = own_positions(taken, self.batch, self.world).into_iter().map(place).collect();
+        let own = match self.train {
+            TrainClips::Unlabeled { dataset, .. } => embed_batches(
+                EvaluationLoader::new(dataset.clone(), mine, self.batch, self.options)?,
+                device,
+                embed,
+            )?,
+            TrainClips::Labeled { .. } => bail!("labeled clips are not embedded for training"),
+            TrainClips::Arrays(clips) => {
+                let batches = mine.chunks(self.batch.max(1)).map(|rows| clips.rows(rows));
+                embed_each(batches.map(|rows| Ok(rows.to_device(device))), embed)?
+            }
+        };
+        let all = own.gather(self.world)?;
+        ensure!(!all.clips.is_empty(), "no clip can be read");
+        Ok(all)
+    }
+}
+
 /// What `embed` makes of the plain views of every readable clip of `batches`, by name, in their order.
 ///
 /// # Errors
@@ -62,25 +97,34 @@ pub(crate) fn embed_batches(
     device: Device,
     embed: impl Fn(&DeviceBatch) -> anyhow::Result<BTreeMap<String, Tensor>>,
 ) -> anyhow::Result<ShardedRows> {
+    let plain_views = batches.by_ref().map(|batch| Ok(plain(&batch?, device)));
+    let all = embed_each(plain_views, embed)?;
+    let skipped = batches.skipped().iter().map(|error| (error.clip, error.to_string())).collect();
+    Ok(ShardedRows { skipped, ..all })
+}
+
+/// What `embed` makes of every batch, by name, in their order.
+fn embed_each(
+    batches: impl Iterator<Item = anyhow::Result<DeviceBatch>>,
+    embed: impl Fn(&DeviceBatch) -> anyhow::Result<BTreeMap<String, Tensor>>,
+) -> anyhow::Result<ShardedRows> {
     let mut clips = Vec::new();
     let mut blocks: BTreeMap<String, Vec<Array2<f32>>> = BTreeMap::new();
-    for batch in batches.by_ref() {
+    for batch in batches {
         let batch = batch?;
-        let rows = tch::no_grad(|| embed(&plain(&batch, device)))?;
-        for (name, rows) in rows {
+        for (name, rows) in tch::no_grad(|| embed(&batch))? {
             let rows: ArrayD<f32> =
                 (&rows.to_kind(Kind::Float).to_device(Device::Cpu)).try_into()?;
             blocks.entry(name).or_default().push(rows.into_dimensionality()?);
         }
-        clips.extend(batch.clips);
+        clips.extend(batch.clips());
     }
     let stack = |(name, blocks): (String, Vec<Array2<f32>>)| {
         let views: Vec<ArrayView2<'_, f32>> = blocks.iter().map(Array2::view).collect();
         Ok((name, concatenate(Axis(0), &views)?))
     };
     let rows = blocks.into_iter().map(stack).collect::<anyhow::Result<_>>()?;
-    let skipped = batches.skipped().iter().map(|error| (error.clip, error.to_string())).collect();
-    Ok(ShardedRows { clips, skipped, rows })
+    Ok(ShardedRows { clips, skipped: BTreeMap::new(), rows })
 }
 
 /// The plain views of `batch` on `device`.

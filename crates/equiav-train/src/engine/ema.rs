@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, ensure};
 use tch::{Tensor, nn};
 
-/// The exponential moving average of every variable of a store.
+/// The exponential moving average of every variable of a store that is trained; what is fitted or frozen is as it is.
 ///
 /// ```text
 /// average ← decay · average + (1 − decay) · weight        after every update
@@ -26,8 +26,8 @@ impl Ema {
 
     /// Begins again with the present weights of `store`.
     pub fn restart(&mut self, store: &nn::VarStore) {
-        let copied = |(name, tensor): (String, Tensor)| (name, tensor.detach().copy());
-        self.tensors = store.variables().into_iter().map(copied).collect();
+        let trained = store.variables().into_iter().filter(|(_, tensor)| tensor.requires_grad());
+        self.tensors = trained.map(|(name, tensor)| (name, tensor.detach().copy())).collect();
     }
 
     /// Takes the present weights of `store` in.
@@ -38,6 +38,16 @@ impl Ema {
                 let _ = average.lerp_(&weights[name], 1.0 - self.decay);
             }
         });
+    }
+
+    /// Has those of `names` begin again with their present weights in `store`.
+    pub(super) fn restart_of(&mut self, names: &[String], store: &nn::VarStore) {
+        let weights = store.variables();
+        for name in names {
+            if let Some(average) = self.tensors.get_mut(name) {
+                *average = weights[name].detach().copy();
+            }
+        }
     }
 
     /// The averaged weights, by name.
@@ -63,7 +73,7 @@ impl Ema {
     pub fn instead<T>(&self, store: &nn::VarStore, work: impl FnOnce() -> T) -> T {
         let weights = store.variables();
         let own: Vec<(&String, Tensor)> =
-            weights.iter().map(|(name, tensor)| (name, tensor.detach().copy())).collect();
+            self.tensors.keys().map(|name| (name, weights[name].detach().copy())).collect();
         let put = |name: &String, value: &Tensor| {
             let mut weight = weights[name].shallow_clone();
             tch::no_grad(|| weight.copy_(value));

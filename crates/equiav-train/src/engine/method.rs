@@ -188,6 +188,17 @@ pub trait Method {
         Ok(())
     }
 
+    /// Called before a batch is embedded, once a step, with the whole batch of this rank: for what is drawn for all of it,
+    /// by a stream that epoch and step key.
+    ///
+    /// # Errors
+    ///
+    /// If libtorch fails.
+    fn step_start(&mut self, step: &StepContext<'_>) -> anyhow::Result<()> {
+        let _ = step;
+        Ok(())
+    }
+
     /// Called after each update that was made.
     ///
     /// # Errors
@@ -242,4 +253,6 @@ pub struct Epoch<'a> {
     pub used: usize,
     /// The lists that are measured, and the clips that are trained on.
     pub lists: EvaluationLists<'a>,
+    /// To be filled: the names of variables that begin anew with this epoch, whose moments the optimizer is to forget.
+    pub restarted: Vec<String>,
 }

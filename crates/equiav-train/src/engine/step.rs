@@ -50,6 +50,7 @@ pub fn step<M: Method>(
     let batch = batch.to_device(position.epoch, device);
     drop(feeding);
     let context = StepContext { epoch: position.epoch, step: position.step, batch: &batch };
+    state.method.step_start(&context)?;
     let terms = backward_pass(state, &context, recipe)?;
     let clip_norm = recipe.optimizer.clip_norm;
     let updating = profiler::span(Phase::Update, device);

@@ -90,6 +90,14 @@ impl<M: Method> TrainState<M> {
         }
     }
 
+    /// Has the optimizer and the EMA forget the variables of `names`, which have begun anew.
+    pub(super) fn restart(&mut self, names: &[String]) {
+        self.optimizer.reset(names);
+        if let Some(ema) = &mut self.ema {
+            ema.restart_of(names, self.method.variables());
+        }
+    }
+
     /// Gives every rank what rank 0 has: weights, moments, scale, EMA, the method's state.
     ///
     /// # Errors
@@ -161,10 +169,19 @@ impl<M: Method> TrainState<M> {
 
     /// The tensors of a checkpoint.
     pub fn files(&self) -> Files {
-        let weights = self.method.variables().variables().into_iter().collect();
+        let weights: BTreeMap<String, Tensor> =
+            self.method.variables().variables().into_iter().collect();
+        let shared = |(name, tensor): (&String, &Tensor)| (name.clone(), tensor.shallow_clone());
+        let averaged = |ema: &Ema| {
+            // A whole model: what is not averaged stands in it as it is.
+            let mut all: BTreeMap<String, Tensor> = weights.iter().map(shared).collect();
+            all.extend(ema.tensors());
+            (EMA, all)
+        };
+        let averaged = self.ema.as_ref().map(averaged);
         let mut files = Files::from([(MODEL, weights), (OPTIMIZER, self.optimizer.state())]);
         files.extend(self.scaler.iter().map(|scaler| (SCALER, scaler.state())));
-        files.extend(self.ema.iter().map(|ema| (EMA, ema.tensors())));
+        files.extend(averaged);
         let state = self.method.state();
         if !state.is_empty() {
             files.insert(METHOD, state);

@@ -123,7 +123,7 @@ pub fn retrieve(
     retrieve_as(Variant::of(recipe), list, dataset, network, recipe)
 }
 
-/// As [`retrieve`], each rank having embedded its share, with what is measured of the same embeddings beside; every
+/// As [`retrieve`], each rank having embedded its share, with what is measured of the same embeddings, `beside` included; every
 /// clip counts once.
 ///
 /// # Errors
@@ -132,13 +132,13 @@ pub fn retrieve(
 pub(crate) fn retrieve_sharded(
     list: &str,
     dataset: &Arc<Dataset>,
-    network: &Network,
-    recipe: &Settings,
+    (network, recipe): (&Network, &Settings),
     world: &World,
+    beside: &dyn Fn(&Embedded) -> anyhow::Result<Vec<Metric>>,
 ) -> anyhow::Result<ListMetrics> {
     let embedded = embed_sharded(dataset.clone(), network, recipe, world)?;
     world.rank0_then_broadcast("retrieval", || {
-        let online = online::metrics(&embedded, dataset.clips())?;
+        let online = [online::metrics(&embedded, dataset.clips())?, beside(&embedded)?].concat();
         let variant = Some(Variant::of(recipe));
         let figures = figures(variant, list, dataset, embedded, &recipe.evaluation)?;
         let mut metrics = ListMetrics::from(&figures);

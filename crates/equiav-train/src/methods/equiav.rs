@@ -194,7 +194,8 @@ impl Method for EquiAv {
 
     fn evaluate(&self, lists: &EvaluationLists<'_>) -> anyhow::Result<Metrics> {
         let one = |(name, list): &(String, _)| {
-            retrieval::retrieve_sharded(name, list, &self.network, &self.recipe, lists.world)
+            let model = (&self.network, &self.recipe);
+            retrieval::retrieve_sharded(name, list, model, lists.world, &|_| Ok(Vec::new()))
         };
         Ok(Metrics { lists: lists.lists.iter().map(one).collect::<anyhow::Result<_>>()? })
     }

@@ -15,22 +15,23 @@ use equiav_frontend::InputKind;
 use equiav_models::{MaskedAutoencoder, ModelConfig, Weights, export, import_encoders, model_card};
 use tch::{Device, Kind, Tensor, nn};
 
-use crate::clips::{DeviceBatch, EvaluationLists, HeldOut};
-use crate::engine::{Gathered, Method, Named, Needs, StepContext, Term, narrowed, seeded};
+use super::named::MethodSection;
+use crate::clips::{DeviceBatch, EvaluationLists, HeldOut, RunClips};
+use crate::engine::{Gather, Gathered, Method, Named, Needs, StepContext, Term, narrowed, seeded};
 use crate::eval::online;
 use crate::metrics::{ListMetrics, Metric, Metrics};
 use crate::model;
-use crate::recipe::{input_size, inputs, suffix};
+use crate::recipe::{MethodSettings, input_size, inputs, suffix};
 use crate::run_dir::checkpoint;
 use crate::run_dir::lock::CHECKPOINTS;
-pub use settings::{MaeRecipe, MaeSettings};
+pub use settings::MaeSettings;
 
 /// An autoencoder for each modality.
 #[derive(Debug)]
 pub struct Mae {
     store: nn::VarStore,
     autoencoders: BTreeMap<Modality, MaskedAutoencoder>,
-    recipe: MaeRecipe,
+    recipe: MethodSettings<MaeSettings>,
 }
 
 impl Mae {
@@ -39,8 +40,7 @@ impl Mae {
     /// # Errors
     ///
     /// If sizes do not fit together.
-    pub fn fresh(recipe: &MaeRecipe, device: Device) -> anyhow::Result<Self> {
-        recipe.method.check()?;
+    pub fn fresh(recipe: &MethodSettings<MaeSettings>, device: Device) -> anyhow::Result<Self> {
         let store = nn::VarStore::new(device);
         let MaeSettings { encoder, decoder, normalize_patches, .. } = &recipe.method;
         let one = |(modality, kind): (Modality, InputKind)| {
@@ -70,7 +70,11 @@ impl Mae {
     /// # Errors
     ///
     /// If the run has no whole checkpoint, or the folder cannot be written.
-    pub fn export(recipe: &MaeRecipe, folder: &Path, out: &Path) -> anyhow::Result<u64> {
+    fn export(
+        recipe: &MethodSettings<MaeSettings>,
+        folder: &Path,
+        out: &Path,
+    ) -> anyhow::Result<u64> {
         let trained = Self::fresh(recipe, Device::Cpu)?;
         let newest = checkpoint::latest(&folder.join(CHECKPOINTS), &mut |_| {})?;
         let missing = || format!("{} has no checkpoint yet", folder.display());
@@ -116,6 +120,27 @@ impl Mae {
     }
 }
 
+impl MethodSection for MaeSettings {
+    const NAME: &'static str = "mae";
+    type Method = Mae;
+
+    fn check(recipe: &MethodSettings<Self>) -> anyhow::Result<()> {
+        recipe.method.check()
+    }
+
+    fn build(recipe: &MethodSettings<Self>, device: Device, _: &RunClips) -> anyhow::Result<Mae> {
+        Mae::fresh(recipe, device)
+    }
+
+    fn export_start(
+        recipe: &MethodSettings<Self>,
+        run: &Path,
+        out: &Path,
+    ) -> anyhow::Result<Option<u64>> {
+        Mae::export(recipe, run, out).map(Some)
+    }
+}
+
 impl Method for Mae {
     fn needs(&self) -> Needs {
         Needs { modalities: self.autoencoders.keys().copied().collect(), ..Needs::default() }
@@ -127,6 +152,10 @@ impl Method for Mae {
 
     fn rows_are_independent(&self) -> bool {
         true
+    }
+
+    fn gather(&self, _: &str) -> Gather {
+        Gather::Own
     }
 
     /// The error of every clip, `[b]`.

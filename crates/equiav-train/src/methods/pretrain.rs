@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 
 use super::equiav::EquiAv;
-use super::mae::{Mae, MaeRecipe};
+use super::named::{self, MethodRecipe};
 use crate::callback::Callback;
 use crate::engine::{RunOptions, TrainedRun, train};
 use crate::metrics::Metrics;
@@ -66,12 +66,12 @@ pub fn pretrain_with(
 }
 
 /// The recipe of any method of pre-training: `[method]` names it, and without that section it is EquiAV.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum PretrainRecipe {
     /// Of [`EquiAv`].
     EquiAv(Box<Recipe>),
-    /// Of [`Mae`].
-    Mae(Box<MaeRecipe>),
+    /// Of another method.
+    Method(Box<dyn MethodRecipe>),
 }
 
 impl PretrainRecipe {
@@ -82,14 +82,9 @@ impl PretrainRecipe {
     /// As [`Recipe::load`], or if there is no method of the name that it gives.
     pub fn load(path: &Path, overrides: &[Override]) -> anyhow::Result<Self> {
         let text = recipe::text(path, &[&BUILT_IN[..], &BUILT_IN_METHODS].concat())?;
-        let parsed = match method_name(&text).as_deref() {
+        let parsed = match method_name(&text) {
             None => Recipe::parse(&text, overrides).map(|recipe| Self::EquiAv(Box::new(recipe))),
-            Some("mae") => {
-                MaeRecipe::parse(&text, overrides).map(|recipe| Self::Mae(Box::new(recipe)))
-            }
-            Some(other) => Err(anyhow!(
-                "method.name = \"{other}\": expected mae (help: without [method], EquiAV is trained)"
-            )),
+            Some(name) => named::read(&name, &text, overrides).map(Self::Method),
         };
         parsed.with_context(|| format!("in recipe {}", path.display()))
     }
@@ -98,7 +93,7 @@ impl PretrainRecipe {
     pub fn name(&self) -> &str {
         match self {
             Self::EquiAv(recipe) => &recipe.name,
-            Self::Mae(recipe) => &recipe.name,
+            Self::Method(recipe) => recipe.name(),
         }
     }
 
@@ -112,16 +107,9 @@ impl PretrainRecipe {
         options: RunOptions<'_>,
         callback: &mut dyn Callback,
     ) -> anyhow::Result<PretrainSummary> {
-        let world = options.world;
         match self {
             Self::EquiAv(recipe) => pretrain(recipe, options, callback),
-            Self::Mae(recipe) => {
-                let run = train(recipe, options, callback, |device, callback| {
-                    let clips = recipe.unlabeled().prepare(world, callback)?;
-                    Ok((Mae::fresh(recipe, device)?, clips))
-                })?;
-                Ok(run.into())
-            }
+            Self::Method(recipe) => recipe.pretrain(options, callback),
         }
     }
 }

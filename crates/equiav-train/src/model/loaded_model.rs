@@ -14,10 +14,21 @@ use crate::model::Network;
 use crate::model::exported;
 use crate::model::import;
 use crate::recipe::DeviceName;
-use crate::recipe::{Recipe, method_name};
+use crate::recipe::{Checked, MethodSettings, Recipe, method_name};
 use crate::run_dir::checkpoint;
 use crate::run_dir::environment;
 use crate::run_dir::lock;
+
+/// The recipe by which a run embeds whose recipe is `text`: of EquiAV itself, of another method that of its towers.
+fn recipe_of(text: &str, run: &Path) -> anyhow::Result<Recipe> {
+    let Some(method) = method_name(text) else { return Recipe::parse(text, &[]) };
+    let recipe = Checked::<MethodSettings<toml::Table>>::parse(text, &[])?;
+    let embedding = recipe.embedding().with_context(|| {
+        let run = run.display();
+        format!("the method `{method}` embeds nothing (help: model.start={run} in a recipe)")
+    })?;
+    Recipe::from_settings(embedding)
+}
 
 /// What describes an exported model.
 const EXPORTED: &str = "config.json";
@@ -64,14 +75,8 @@ impl LoadedModel {
             let (path, recipe) = (path.display(), lock::RECIPE);
             format!("{path} is no run folder and no exported model: no {recipe}, no {EXPORTED}")
         })?;
-        if let Some(method) = method_name(&text) {
-            let (file, path) = (file.display(), path.display());
-            bail!(
-                "{file} is of the method `{method}`, which embeds nothing (help: model.start={path} in a recipe)"
-            );
-        }
         let recipe =
-            Recipe::parse(&text, &[]).with_context(|| format!("in recipe {}", file.display()))?;
+            recipe_of(&text, path).with_context(|| format!("in recipe {}", file.display()))?;
         let network = Network::new(&recipe, device.open(&recipe.compute)?)?;
         let mut warn = |message| callback.on_event(&Event::Warning(message));
         let on_processor = device == DeviceChoice::Auto && network.store.device() == Device::Cpu;

@@ -88,6 +88,12 @@ impl Network {
         Ok(Self { store, branches, patch_head, log_temperature })
     }
 
+    /// The network of `branches` that the caller has made with variables of `store`: over features of another model, say,
+    /// which no recipe describes.
+    pub fn of_branches(store: nn::VarStore, branches: BTreeMap<Modality, Branch>) -> Self {
+        Self { store, branches, patch_head: None, log_temperature: None }
+    }
+
     /// Starts both encoders from the weights that `recipe` names, if it names any. Only a run's first step
     /// needs them: what is trained further is in its checkpoints.
     ///

@@ -1,17 +1,19 @@
 //! The recipe of any method: the sections that all share, and one of its own.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use anyhow::ensure;
 use equiav_augment::{Modality, Profile};
 use equiav_frontend::FrontEnd;
+use equiav_models::{EncoderConfig, HeadConfig, PoolConfig, PredictorConfig};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::modality::{self, ModalitySettings};
 use super::{
-    Augment, Compute, Data, Evaluation, Families, OnlineSchedule, Optimizer, RunConfig, Sections,
-    Shared,
+    Augment, Compute, Data, Evaluation, Families, Model, Objective, OnlineSchedule, Optimizer,
+    RunConfig, Sections, Settings, Shared,
 };
 
 /// Everything that decides a run of a method that has the section `[method]` to itself.
@@ -35,6 +37,9 @@ pub struct MethodSettings<S> {
     /// What each modality is made of, by name; `audio` and `visual` are there without a table.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub modality: BTreeMap<Modality, ModalitySettings>,
+    /// The networks of a method that embeds each modality by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<Towers>,
     /// The method's own.
     pub method: S,
     /// The weights of its terms.
@@ -46,6 +51,23 @@ pub struct MethodSettings<S> {
     pub run: RunConfig,
     /// What is measured on held-out clips.
     pub evaluation: Evaluation,
+}
+
+/// Networks that embed each modality by itself, the same sizes for all. A run that has them is opened by every command
+/// that opens a model.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Towers {
+    /// The vision transformers, with their pools.
+    pub encoder: EncoderConfig,
+    /// What makes embeddings of pooled tokens.
+    pub head: HeadConfig,
+    /// How many numbers a linear map makes of these that the method fits; absent, there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub readout: Option<i64>,
+    /// What the encoders start from, as `model.start` of EquiAV.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<PathBuf>,
 }
 
 /// Everything that decides a run of a method with arrays for clips: no files are read.
@@ -96,6 +118,7 @@ impl<S: Clone + DeserializeOwned + Serialize> Sections for MethodSettings<S> {
         self.objective.check()?;
         self.data.check()?;
         self.evaluation.check()?;
+        self.embedding().map_or(Ok(()), |recipe| recipe.check())?;
         self.shared().check()
     }
 
@@ -116,6 +139,37 @@ impl<S: Clone + DeserializeOwned + Serialize> Sections for MethodSettings<S> {
     fn resolve(&mut self, families: &Families) -> anyhow::Result<()> {
         modality::check(&self.modality)?;
         self.augment.resolve(&self.modality, families)
+    }
+}
+
+impl<S> MethodSettings<S> {
+    /// The pre-training recipe by which the [`Towers`] of this one embed; none where it has none.
+    pub fn embedding(&self) -> Option<Settings> {
+        let Towers { encoder, head, readout, start } = self.model.clone()?;
+        Some(Settings {
+            name: self.name.clone(),
+            seed: self.seed,
+            profile: self.profile,
+            compute: self.compute.clone(),
+            data: self.data.clone(),
+            front_end: self.front_end.clone(),
+            augment: self.augment.clone(),
+            modality: self.modality.clone(),
+            model: Model {
+                encoder,
+                predictor: PredictorConfig::Mean,
+                intra_head: HeadConfig::NONE,
+                inter_head: head,
+                aggregate: PoolConfig::Mean,
+                zero_init_predictor: false,
+                start,
+                readout,
+            },
+            objective: Objective::clean_pair(),
+            optimizer: self.optimizer.clone(),
+            run: self.run.clone(),
+            evaluation: self.evaluation.clone(),
+        })
     }
 }
 

@@ -115,6 +115,27 @@ pub struct Objective {
 }
 
 impl Objective {
+    /// That of a network that compares plain views alone, in whichever way it was trained.
+    pub(super) fn clean_pair() -> Self {
+        Self {
+            intra: Intra::None,
+            inter: Inter::CleanPair,
+            augmented_positives: AugmentedPositives::None,
+            tokens: Tokens::None,
+            token_source: TokenSource::Encoded,
+            silent_negatives: 0,
+            centroid_samples: 1,
+            centroid_warmup_epochs: None,
+            intra_block: None,
+            detach_centroid: false,
+            vector_dropout: 0.0,
+            temperature: 1.0,
+            learn_temperature: false,
+            weights: BTreeMap::new(),
+            loss_chunk_size: None,
+        }
+    }
+
     /// What a step of `epoch`, counted from 0, compares.
     pub(crate) fn compared(&self, epoch: u64) -> ForwardOptions<'static> {
         let share = match self.centroid_warmup_epochs {

@@ -89,6 +89,9 @@ pub struct Model {
     /// of a public masked autoencoder, which serves all modalities.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<PathBuf>,
+    /// How many numbers a fitted linear map makes of the inter-modal heads'; methods that fit one have it, EquiAV has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub readout: Option<i64>,
 }
 
 /// What is measured on held-out clips.
@@ -170,6 +173,7 @@ impl Settings {
             augmented_positives: self.objective.augmented_positives,
             aggregate: self.model.aggregate,
             zero_init_predictor: self.model.zero_init_predictor,
+            readout: self.model.readout,
         }
     }
 

@@ -166,13 +166,17 @@ pub fn tensors(path: &Path, file: &str) -> anyhow::Result<BTreeMap<String, Tenso
     Ok(read.into_iter().collect())
 }
 
-/// Puts those weights of the checkpoint at `path` into `store` that are to be used: their EMA where there is one.
+/// What the names of variables begin with that a method trains beside the network which embeds: decoders, classifiers.
+pub const METHOD_ONLY: &str = "method.";
+
+/// Puts those weights of the checkpoint at `path` into `store` that are to be used: their EMA where there is one. What
+/// only a method needs is left behind, see [`METHOD_ONLY`].
 ///
 /// # Errors
 ///
 /// If they have other names or shapes than the variables of `store`.
 pub fn load_for_use(path: &Path, store: &nn::VarStore) -> anyhow::Result<()> {
-    let weights = read_weights(&weights_for_use(path))?;
+    let weights = read_weights(&weights_for_use(path))?.without(METHOD_ONLY);
     restore(store, &weights).with_context(|| format!("checkpoint {}", path.display()))
 }
 

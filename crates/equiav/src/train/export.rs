@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use equiav_train::methods::mae::Mae;
 use equiav_train::{LoadedModel, PretrainRecipe};
 
 use crate::args::device::OnDevice;
@@ -29,8 +28,9 @@ pub(crate) struct Export {
 impl Export {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let recipe = self.run.join("recipe.toml");
-        if let Ok(PretrainRecipe::Mae(recipe)) = PretrainRecipe::load(&recipe, &[]) {
-            let epochs = Mae::export(&recipe, &self.run, &self.out)?;
+        if let Ok(PretrainRecipe::Method(recipe)) = PretrainRecipe::load(&recipe, &[])
+            && let Some(epochs) = recipe.export_start(&self.run, &self.out)?
+        {
             remark!("{}, encoders alone, {epochs} finished epochs", self.out.display());
             return Ok(ExitCode::SUCCESS);
         }

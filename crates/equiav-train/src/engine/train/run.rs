@@ -125,7 +125,9 @@ impl<'a, M: Method> Run<'a, M> {
         let world = self.state.world.clone();
         let State { epoch: number, used, .. } = self.progress;
         let lists = self.clips.evaluation(&world, self.recipe.compute.precision);
-        self.state.method.epoch_start(&mut Epoch { number, used, lists })?;
+        let mut starting = Epoch { number, used, lists, restarted: Vec::new() };
+        self.state.method.epoch_start(&mut starting)?;
+        self.state.restart(&starting.restarted);
         let pass = self.sampler.pass(number, world.share(used));
         let mut batches = self.clips.train.batches(pass)?;
         loop {

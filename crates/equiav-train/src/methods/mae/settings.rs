@@ -4,17 +4,12 @@ use anyhow::ensure;
 use equiav_models::{DecoderConfig, EncoderConfig};
 use serde::{Deserialize, Serialize};
 
-use crate::recipe::{Checked, MethodSettings};
-
-/// The recipe of a run of masked autoencoding.
-pub type MaeRecipe = Checked<MethodSettings<MaeSettings>>;
-
 /// Masks and networks.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct MaeSettings {
-    /// The method.
-    pub name: MaeName,
+    /// `mae`.
+    pub name: String,
     /// The encoders; those of the recipe that will start from them.
     pub encoder: EncoderConfig,
     /// The decoders, which are dropped after training.
@@ -23,14 +18,6 @@ pub struct MaeSettings {
     pub mask_ratio: f64,
     /// Whether patches are drawn with mean 0 and variance 1 each, as published.
     pub normalize_patches: bool,
-}
-
-/// The method's name in a recipe.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub enum MaeName {
-    /// Masked autoencoding.
-    #[serde(rename = "mae")]
-    Mae,
 }
 
 impl MaeSettings {

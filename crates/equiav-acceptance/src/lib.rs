@@ -1,0 +1,25 @@
+//! What tells that a method works: it is trained by the real engine on made worlds whose answers are known, and what comes
+//! out stands beside a bar.
+//!
+//! `cargo xtask acceptance [METHOD]` runs all of it and writes the table of docs/methods.md; what is exact or takes seconds is an
+//! ordinary test as well.
+
+pub mod cca;
+mod figure;
+pub mod measures;
+pub mod table;
+mod training;
+pub mod world;
+
+pub use figure::{Bar, Figure};
+
+/// The tests of one method.
+pub struct Acceptance {
+    /// What `method.name` is in a recipe.
+    pub method: &'static str,
+    /// What becomes of the method for these seeds.
+    pub run: fn(&[u64]) -> anyhow::Result<Vec<Figure>>,
+}
+
+/// Every method that has tests, in the order of the table.
+pub const ALL: [Acceptance; 1] = [Acceptance { method: "cca", run: cca::figures }];
