@@ -17,6 +17,13 @@ Sets libtorch up, builds with optimisation, trains the grid of experiments/claim
 and writes docs/claims.md. `cargo xtask claims --help` says more about the options.
 ";
 
+pub(crate) const ACCEPTANCE: &str = "\
+usage: cargo xtask acceptance [METHOD ...] [--seeds N]
+
+Sets libtorch up, builds, trains every method, or those named, on made worlds whose answers are known, prints each figure
+beside its bar, and writes the table of docs/methods.md. Fails where a figure misses its bar. Seeds are 0, 1 and 2 if not said.
+";
+
 pub(crate) const EVALUATE: &str = "\
 usage: cargo xtask evaluate [--run DIR] [--out DIR]
 
@@ -74,6 +81,15 @@ pub(crate) fn has_own_help(command: &str, arguments: &[String]) -> bool {
 /// `cargo xtask claims`.
 pub(crate) fn claims(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     measure(workspace, "claims", arguments)
+}
+
+/// `cargo xtask acceptance`.
+pub(crate) fn acceptance(workspace: &Workspace, arguments: &[String]) -> Result<()> {
+    setup::ensure(workspace)?;
+    let mut cargo = workspace.cargo();
+    cargo.args(["run", "--quiet", "--package", "equiav-acceptance", "--"]).args(arguments);
+    let page = workspace.root().join("docs/methods.md");
+    process::run(cargo.arg("--page").arg(page))
 }
 
 /// `cargo xtask evaluate`.

@@ -38,6 +38,7 @@ const COMMANDS: &[Command] = &[
     command("doctor", "check the environment and suggest fixes", doctor::HELP, doctor::command),
     command("train", "set up, build and pre-train the quick recipe", train::HELP, train::command),
     command("claims", "train a grid of variants and seeds, and write what comes of the claims", experiments::CLAIMS, experiments::claims),
+    command("acceptance", "train every method on made worlds, and compare with bars", experiments::ACCEPTANCE, experiments::acceptance),
     command("evaluate", "fine-tune and probe what `train` left, and write the figures", experiments::EVALUATE, experiments::evaluate),
     command("test", "set up and run every test, the examples included", test::HELP, test::command),
     command("bench", "run the criterion benches, or compare with peers", experiments::BENCH, experiments::bench),

@@ -6,6 +6,7 @@ use equiav_augment::{Modality, Purpose, stream};
 use equiav_cca::LinearCca;
 use equiav_models::{Activation, HeadConfig};
 use equiav_train::clips::{ArrayClips, Values};
+use equiav_train::engine::seeded;
 use equiav_train::methods::cca::{Agreement, Cca, CcaSettings, CodeDecoder, Sum};
 use ndarray::{Array2, Axis};
 use tch::{Kind, Tensor};
@@ -97,7 +98,7 @@ fn shape(input: usize, layers: &[i64], out: i64) -> Shape {
 fn method(seed: u64, settings: CcaSettings, shape: &Shape) -> anyhow::Result<Cca> {
     let towers = towers(seed, &[(A, shape.clone()), (V, shape.clone())]);
     let width = shape.input as i64;
-    Cca::new(towers, settings, &[(A, width), (V, width)])
+    seeded(seed + 1, || Cca::new(towers, settings, &[(A, width), (V, width)]))
 }
 
 /// Rows of two modalities as clips.

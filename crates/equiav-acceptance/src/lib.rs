@@ -9,7 +9,9 @@ mod figure;
 pub mod measures;
 pub mod table;
 mod training;
+pub mod vae_cca;
 pub mod world;
+pub mod xdc;
 
 pub use figure::{Bar, Figure};
 
@@ -22,4 +24,9 @@ pub struct Acceptance {
 }
 
 /// Every method that has tests, in the order of the table.
-pub const ALL: [Acceptance; 1] = [Acceptance { method: "cca", run: cca::figures }];
+#[rustfmt::skip]
+pub const ALL: [Acceptance; 3] = [
+    Acceptance { method: "cca", run: cca::figures },
+    Acceptance { method: "vae-cca", run: vae_cca::figures },
+    Acceptance { method: "xdc", run: xdc::figures },
+];

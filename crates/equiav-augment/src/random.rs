@@ -39,6 +39,10 @@ pub enum Purpose {
     Clusters,
     /// Whether the parameter vector of a view is hidden from the predictor.
     VectorDropout(Modality),
+    /// Whose clusters a clip of several other modalities learns.
+    PseudoLabel(Modality),
+    /// The noise of a stochastic embedding.
+    Latent(Modality),
 }
 
 impl Purpose {
@@ -61,6 +65,8 @@ impl Purpose {
             Self::Frame(modality) => 0x500 + number(modality),
             Self::Mask(modality) => 0x600 + number(modality),
             Self::VectorDropout(modality) => 0x700 + number(modality),
+            Self::PseudoLabel(modality) => 0x800 + number(modality),
+            Self::Latent(modality) => 0x900 + number(modality),
         }
     }
 }
@@ -187,6 +193,8 @@ mod tests {
                 Purpose::Retrieval,
                 Purpose::DropPath,
                 Purpose::VectorDropout,
+                Purpose::PseudoLabel,
+                Purpose::Latent,
             ]
             .map(|purpose| purpose(modality))
         }));

@@ -21,6 +21,9 @@ pub struct HeadConfig {
     /// Channels of an embedding, at least 1; 512 as published. None of a head that is not there, which leaves the width.
     #[serde(default, skip_serializing_if = "is_none")]
     pub out: i64,
+    /// Whether all modalities have the very same head, so that their encoders must learn one space to begin with.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shared: bool,
 }
 
 /// What a head is made of.
@@ -30,6 +33,8 @@ pub enum HeadKind {
     /// Three linear maps, each with a norm, and ReLU between them: the published one.
     #[default]
     Projector,
+    /// Two linear maps with ReLU between them.
+    Perceptron,
     /// One linear map.
     Linear,
     /// Nothing: the point itself.
@@ -41,6 +46,8 @@ pub enum HeadKind {
 pub enum Head {
     /// See [`HeadKind::Projector`].
     Projector(Box<Projector>),
+    /// See [`HeadKind::Perceptron`].
+    Perceptron(nn::Linear, nn::Linear),
     /// See [`HeadKind::Linear`].
     Linear(nn::Linear),
     /// See [`HeadKind::None`].
@@ -68,20 +75,29 @@ impl HeadKind {
 impl HeadConfig {
     /// The published head.
     pub const fn projector(hidden: i64, out: i64) -> Self {
-        Self { kind: HeadKind::Projector, hidden, out }
+        Self { kind: HeadKind::Projector, hidden, out, shared: false }
+    }
+
+    /// Two linear maps with ReLU between them.
+    pub const fn perceptron(hidden: i64, out: i64) -> Self {
+        Self { kind: HeadKind::Perceptron, hidden, out, shared: false }
     }
 
     /// One linear map.
     pub const fn linear(out: i64) -> Self {
-        Self { kind: HeadKind::Linear, hidden: 0, out }
+        Self { kind: HeadKind::Linear, hidden: 0, out, shared: false }
     }
 
     /// No head.
-    pub const NONE: Self = Self { kind: HeadKind::None, hidden: 0, out: 0 };
+    pub const NONE: Self = Self { kind: HeadKind::None, hidden: 0, out: 0, shared: false };
 
-    /// Makes the head for `width` channels; its parameters go under `path`.
+    /// Makes the head for `width` channels; its parameters go under `path`. Another call with the path of a shared head gives
+    /// the same parameters.
     pub fn build(&self, path: &nn::Path, width: i64) -> Head {
-        let linear = |name: &str, from, to| init::linear(path / name, from, to);
+        let linear = |name: &str, from, to| match self.shared {
+            true => init::shared_linear(path / name, from, to),
+            false => init::linear(path / name, from, to),
+        };
         let norm = |name: &str, width| init::norm(path / name, width);
         match self.kind {
             HeadKind::Projector => Head::Projector(Box::new(Projector {
@@ -92,6 +108,10 @@ impl HeadConfig {
                 fc3: linear("fc3", self.hidden, self.out),
                 norm3: norm("norm3", self.out),
             })),
+            HeadKind::Perceptron => Head::Perceptron(
+                linear("fc1", width, self.hidden),
+                linear("fc2", self.hidden, self.out),
+            ),
             HeadKind::Linear => Head::Linear(linear("fc", width, self.out)),
             HeadKind::None => Head::None,
         }
@@ -108,9 +128,13 @@ impl HeadConfig {
     ///
     /// If a size is missing, or given where there is nothing of that size.
     pub(crate) fn check(&self, name: &str) -> anyhow::Result<()> {
+        ensure!(
+            !self.shared || matches!(self.kind, HeadKind::Perceptron | HeadKind::Linear),
+            "{name}.shared: only heads of kind perceptron or linear can be shared"
+        );
         let sizes = [("hidden", self.hidden), ("out", self.out)];
         let present = match self.kind {
-            HeadKind::Projector => [true, true],
+            HeadKind::Projector | HeadKind::Perceptron => [true, true],
             HeadKind::Linear => [false, true],
             HeadKind::None => [false, false],
         };
@@ -129,6 +153,7 @@ impl nn::Module for Head {
     fn forward(&self, x: &Tensor) -> Tensor {
         match self {
             Self::Projector(projector) => projector.forward(x),
+            Self::Perceptron(first, second) => x.apply(first).relu().apply(second),
             Self::Linear(linear) => x.apply(linear),
             Self::None => x.shallow_clone(),
         }

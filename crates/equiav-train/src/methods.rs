@@ -8,6 +8,8 @@ pub mod mae;
 mod named;
 mod pretrain;
 mod towers;
+pub mod vae_cca;
+pub mod xdc;
 
 pub use named::{MethodRecipe, MethodSection};
 pub use pretrain::{PretrainRecipe, PretrainSummary, pretrain, pretrain_with};

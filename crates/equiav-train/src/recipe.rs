@@ -48,8 +48,13 @@ pub const BUILT_IN: [(&str, &str); 4] = [
 ];
 
 /// The recipes of other methods that travel inside the program, by name.
-pub const BUILT_IN_METHODS: [(&str, &str); 1] =
-    [("mae-quick", include_str!("../../../recipes/mae-quick.toml"))];
+pub const BUILT_IN_METHODS: [(&str, &str); 5] = [
+    ("mae-quick", include_str!("../../../recipes/mae-quick.toml")),
+    ("cca-quick", include_str!("../../../recipes/cca-quick.toml")),
+    ("sdcca-quick", include_str!("../../../recipes/sdcca-quick.toml")),
+    ("vae-cca-quick", include_str!("../../../recipes/vae-cca-quick.toml")),
+    ("xdc-quick", include_str!("../../../recipes/xdc-quick.toml")),
+];
 
 /// The recipes for fine-tuning that travel inside the program, by name.
 pub const BUILT_IN_FINETUNE: [(&str, &str); 3] = [

@@ -34,6 +34,9 @@ pub(super) struct Grid {
 pub(super) struct Variant {
     pub(super) name: String,
     pub(super) about: String,
+    /// The recipe in the place of the regime's, of another method.
+    #[serde(default)]
+    pub(super) recipe: Option<String>,
     #[serde(default)]
     pub(super) set: Vec<String>,
 }
@@ -91,6 +94,13 @@ pub(super) struct FinetuneSettings {
 
 fn multimodal() -> Vec<String> {
     vec!["multimodal".to_owned()]
+}
+
+impl Variant {
+    /// The recipe that it trains by in `regime`.
+    fn recipe_in<'a>(&'a self, regime: &'a Regime) -> &'a str {
+        self.recipe.as_ref().unwrap_or(&regime.recipe)
+    }
 }
 
 impl Regime {
@@ -193,6 +203,20 @@ mod tests {
         assert_eq!(grid.cells(folder.path()).unwrap(), cells);
         fs::write(&recipe, "a = 2").unwrap();
         assert_ne!(grid.cells(folder.path()).unwrap()[0].digest, cells[0].digest);
+    }
+
+    #[test]
+    fn a_variant_may_have_a_recipe_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("recipes")).unwrap();
+        for recipe in ["quick", "other"] {
+            fs::write(folder.path().join(format!("recipes/{recipe}.toml")), "a = 1").unwrap();
+        }
+        let own =
+            GRID.replace("about = \"EquiAV\"", "about = \"another method\", recipe = \"other\"");
+        let cells = grid(&own).unwrap().cells(folder.path()).unwrap();
+        let recipes: Vec<_> = cells.iter().take(2).map(|cell| cell.recipe.as_str()).collect();
+        assert_eq!(recipes, ["quick", "other"]);
     }
 
     #[test]

@@ -146,8 +146,11 @@ impl<'a> BranchBuilder<'a> {
             }
         };
         let head = |make: Option<Make<'a, dyn nn::Module>>, kind: &str| {
-            let path = root / format!("pred_{suffix}_{kind}");
             let configured = if kind == "intra" { &config.intra_head } else { &config.inter_head };
+            let path = match configured.shared {
+                true => root / format!("pred_shared_{kind}"),
+                false => root / format!("pred_{suffix}_{kind}"),
+            };
             make.map_or_else(|| Box::new(configured.build(&path, width)) as _, |make| make(&path))
         };
         let intra_head = head(self.intra_head, "intra");

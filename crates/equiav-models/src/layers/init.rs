@@ -9,6 +9,14 @@ pub(crate) fn linear(path: nn::Path, from: i64, to: i64) -> nn::Linear {
     nn::linear(path, from, to, linear_config(from, to, true))
 }
 
+/// As [`linear`], with the variables that are at `path` already where there are any.
+pub(crate) fn shared_linear(path: nn::Path, from: i64, to: i64) -> nn::Linear {
+    nn::Linear {
+        ws: path.entry("weight").or_var(&[to, from], xavier_uniform(from, to)),
+        bs: Some(path.entry("bias").or_zeros(&[to])),
+    }
+}
+
 /// A linear map from `from` to `to` channels, without bias.
 pub(crate) fn linear_without_bias(path: nn::Path, from: i64, to: i64) -> nn::Linear {
     nn::linear(path, from, to, linear_config(from, to, false))

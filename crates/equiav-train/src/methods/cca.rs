@@ -22,7 +22,7 @@ use super::named::MethodSection;
 use super::towers::Towers;
 use crate::callback::Callback;
 use crate::clips::{DeviceBatch, EvaluationLists, HeldOut, RunClips};
-use crate::engine::{Gather, Gathered, Method, Named, Needs, StepContext, Term};
+use crate::engine::{Gather, Gathered, Method, Named, Needs, StepContext, Term, seeded};
 use crate::eval::embeddings::Embedded;
 use crate::metrics::{Metric, Metrics};
 use crate::recipe::MethodSettings;
@@ -156,7 +156,10 @@ impl MethodSection for CcaSettings {
         };
         let inputs: Vec<_> =
             crate::recipe::inputs(&recipe.modality).into_iter().map(numbers).collect();
-        let mut cca = Cca::new(Towers::of(recipe, device)?, recipe.method.clone(), &inputs)?;
+        let towers = Towers::of(recipe, device)?;
+        // Decoders have a stream of their own, so that towers begin alike with and without them.
+        let seed = recipe.seed.wrapping_add(1);
+        let mut cca = seeded(seed, || Cca::new(towers, recipe.method.clone(), &inputs))?;
         if recipe.method.needs_labels() {
             cca.classes = Classes::of(clips)?;
         }
@@ -257,7 +260,7 @@ impl Method for Cca {
     /// Retrieval by the readouts, and `canonical_correlation`, the sum of the correlations of their outputs.
     fn evaluate(&self, lists: &EvaluationLists<'_>) -> anyhow::Result<Metrics> {
         tch::no_grad(|| self.fit(lists))?;
-        self.towers.evaluate(lists, |embedded| Ok(correlation(embedded).into_iter().collect()))
+        self.towers.evaluate(lists, |embedded, _| Ok(correlation(embedded).into_iter().collect()))
     }
 
     fn online_cost(&self) -> Option<f64> {

@@ -39,6 +39,11 @@ impl Classes {
         Ok(Self { of_clip, names: names.into_iter().collect() })
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.names.len()
+    }
+
     fn rows(&self, batch: &DeviceBatch) -> Tensor {
         let (rows, columns) = (batch.visits.len(), self.names.len());
         let mut shares = vec![0f32; rows * columns];

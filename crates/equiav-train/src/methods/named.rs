@@ -106,8 +106,13 @@ impl<S: MethodSection> MethodRecipe for Checked<MethodSettings<S>> {
 type Parse = fn(&str, &[Override]) -> anyhow::Result<Box<dyn MethodRecipe>>;
 
 /// Every method that a recipe may name.
-const METHODS: [(&str, Parse); 2] =
-    [entry::<super::mae::MaeSettings>(), entry::<super::cca::CcaSettings>()];
+#[rustfmt::skip]
+const METHODS: [(&str, Parse); 4] = [
+    entry::<super::mae::MaeSettings>(),
+    entry::<super::cca::CcaSettings>(),
+    entry::<super::vae_cca::VaeCcaSettings>(),
+    entry::<super::xdc::XdcSettings>(),
+];
 
 const fn entry<S: MethodSection>() -> (&'static str, Parse) {
     (S::NAME, parse::<S>)

@@ -2,10 +2,12 @@
 //! measured.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use anyhow::Context;
 use equiav_augment::Modality;
-use equiav_models::Features;
+use equiav_data::{Clips, Dataset};
+use equiav_models::{Branch, Features};
 use tch::{Device, Tensor, nn};
 
 use crate::clips::{DeviceBatch, EvaluationLists, HeldOut, InputView};
@@ -69,7 +71,7 @@ impl Towers {
 
     /// What the pools make of the plain views of `batch`, `[b, width]` each.
     pub fn pooled(&self, batch: &DeviceBatch) -> BTreeMap<Modality, Tensor> {
-        let pooled = |(modality, branch): (&Modality, &equiav_models::Branch)| {
+        let pooled = |(modality, branch): (&Modality, &Branch)| {
             let InputView { values, material } = &batch.inputs[modality].plain;
             (*modality, branch.pooled(values, material.as_ref()))
         };
@@ -109,11 +111,12 @@ impl Towers {
     pub fn evaluate(
         &self,
         lists: &EvaluationLists<'_>,
-        beside: impl Fn(&Embedded) -> anyhow::Result<Vec<Metric>>,
+        beside: impl Fn(&Embedded, &Clips) -> anyhow::Result<Vec<Metric>>,
     ) -> anyhow::Result<Metrics> {
         let Some(recipe) = &self.recipe else { return Ok(Metrics::default()) };
-        let one = |(name, list): &(String, _)| {
+        let one = |(name, list): &(String, Arc<Dataset>)| {
             let (network, world) = (&self.network, lists.world);
+            let beside = |embedded: &Embedded| beside(embedded, list.clips());
             retrieval::retrieve_sharded(name, list, (network, recipe), world, &beside)
         };
         Ok(Metrics { lists: lists.lists.iter().map(one).collect::<anyhow::Result<_>>()? })

@@ -54,10 +54,12 @@ impl Grid {
     pub(in crate::claims) fn cells(&self, root: &Path) -> Result<Vec<Cell>> {
         let mut cells = Vec::new();
         for regime in &self.regimes {
-            let texts = Texts::read(root, regime)?;
+            let with_texts = |variant| Ok((variant, Texts::read(root, regime, variant)?));
+            let variants: Vec<(&Variant, Texts)> =
+                self.variants_of(regime).map(with_texts).collect::<Result<_>>()?;
             for seed in regime.seeds() {
-                for variant in self.variants_of(regime) {
-                    cells.push(self.cell(regime, variant, seed, &texts));
+                for (variant, texts) in &variants {
+                    cells.push(self.cell(regime, variant, seed, texts));
                 }
             }
         }
@@ -76,7 +78,7 @@ impl Grid {
             regime: regime.name.clone(),
             variant: variant.name.clone(),
             seed,
-            recipe: regime.recipe.clone(),
+            recipe: variant.recipe_in(regime).to_owned(),
             set,
             start,
             lists: regime.lists.clone(),
@@ -95,7 +97,7 @@ struct Texts {
 }
 
 impl Texts {
-    fn read(root: &Path, regime: &Regime) -> Result<Self> {
+    fn read(root: &Path, regime: &Regime, variant: &Variant) -> Result<Self> {
         let read = |name: &str| {
             let path = match name.ends_with(".toml") {
                 true => root.join(name),
@@ -109,7 +111,7 @@ impl Texts {
         };
         let start = regime.start.as_ref().map(|start| read(&start.recipe)).transpose()?;
         let finetune = regime.finetune.as_ref().map(|one| read(&one.recipe)).transpose()?;
-        Ok(Self { own: read(&regime.recipe)?, start, finetune })
+        Ok(Self { own: read(variant.recipe_in(regime))?, start, finetune })
     }
 
     fn digest(&self, set: &[String], start: Option<&[String]>) -> String {
