@@ -11,10 +11,10 @@ use equiav_train::methods::cca::{Agreement, Cca, CcaSettings, CodeDecoder, Sum};
 use ndarray::{Array2, Axis};
 use tch::{Kind, Tensor};
 
-use crate::figure::{Bar, Figure};
+use crate::criterion::{Bar, Criterion};
 use crate::measures::{class_map, correlations, largest_off_diagonal};
 use crate::training::{Schedule, Shape, embedded, tensor, towers, trained};
-use crate::world::{World, normal};
+use crate::world::{MadeWorld, normal};
 
 const A: Modality = Modality::AUDIO;
 const V: Modality = Modality::VISUAL;
@@ -26,7 +26,7 @@ const RHO: [f32; 4] = [0.95, 0.8, 0.6, 0.3];
 /// # Errors
 ///
 /// If libtorch or the disk fails.
-pub fn figures(seeds: &[u64]) -> anyhow::Result<Vec<Figure>> {
+pub(crate) fn figures(seeds: &[u64]) -> anyhow::Result<Vec<Criterion>> {
     let each = |measure: fn(u64) -> anyhow::Result<f64>| -> anyhow::Result<Vec<f64>> {
         seeds.iter().map(|seed| measure(*seed)).collect()
     };
@@ -35,44 +35,44 @@ pub fn figures(seeds: &[u64]) -> anyhow::Result<Vec<Figure>> {
         [0, 1].map(|at: usize| by_class.iter().map(|found| found[at]).collect::<Vec<f64>>());
     let ratios = by_class.iter().map(|[pairs, mixed]| mixed / pairs).collect();
     Ok(vec![
-        Figure::new(
+        Criterion::new(
             "analytic world (correlations 0.95, 0.8, 0.6, 0.3; sum 2.65), linear encoders: held-out sum over that of linear CCA",
             each(analytic)?,
             Bar::AtLeast(2.64 / 2.649),
         ),
-        Figure::new(
+        Criterion::new(
             "angle and twice the angle, linear CCA: largest held-out correlation",
             each(angles_linear)?,
             Bar::AtMost(0.05),
         ),
-        Figure::new(
+        Criterion::new(
             "angle and twice the angle, DCCA: mean of two held-out correlations",
             each(angles)?,
             Bar::AtLeast(0.98),
         ),
-        Figure::new(
+        Criterion::new(
             "independent data, DCCA of 10 numbers: mean held-out correlation, without sign",
             each(independent)?,
             Bar::AtMost(0.1),
         ),
-        Figure::new(
+        Criterion::new(
             "DCCAE with weight 0 of reconstruction against DCCA: largest difference of codes",
             each(dccae_without_reconstruction)?,
             Bar::AtMost(1e-12),
         ),
-        Figure::new(
+        Criterion::new(
             "CorrAE, two numbers of one strong latent: correlation of these two",
             each(corrae_off_diagonal)?,
             Bar::AtLeast(0.9),
         ),
-        Figure::new(
+        Criterion::new(
             "DCCA, the same: correlation of its two outputs",
             each(dcca_off_diagonal)?,
             Bar::AtMost(0.1),
         ),
-        Figure::new("DCCA, strong instances and weak classes: MAP by class", pairs, Bar::Shown),
-        Figure::new("S-DCCA (0.2 of pairs), the same: MAP by class", mixed, Bar::Shown),
-        Figure::new("S-DCCA over DCCA", ratios, Bar::AtLeast(2.0)),
+        Criterion::new("DCCA, strong instances and weak classes: MAP by class", pairs, Bar::Shown),
+        Criterion::new("S-DCCA (0.2 of pairs), the same: MAP by class", mixed, Bar::Shown),
+        Criterion::new("S-DCCA over DCCA", ratios, Bar::AtLeast(2.0)),
     ])
 }
 
@@ -251,12 +251,12 @@ fn dcca_off_diagonal(seed: u64) -> anyhow::Result<f64> {
 
 /// MAP by class of DCCA and of S-DCCA, in a world of strong instances and weak classes.
 fn by_class(seed: u64) -> anyhow::Result<[f64; 2]> {
-    let world = World {
+    let world = MadeWorld {
         class_energy: 0.35,
         instance: 10,
         instance_energy: 1.0,
         nuisance_energy: 0.0,
-        ..World::default()
+        ..MadeWorld::default()
     };
     let (train, test) =
         (world.clips(seed, 0, 4_000, &[A, V]), world.clips(seed, 1, 1_000, &[A, V]));
@@ -272,4 +272,20 @@ fn by_class(seed: u64) -> anyhow::Result<[f64; 2]> {
         *map = class_map(&rows[&A], &rows[&V], [&test.classes, &test.classes]);
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reconstruction_that_weighs_nothing_changes_nothing() {
+        assert!(dccae_without_reconstruction(3).expect("two runs") <= 1e-12);
+    }
+
+    #[test]
+    fn what_has_nothing_in_common_correlates_nowhere() {
+        let found = independent(3).expect("a run");
+        assert!(found < 0.1, "{found}");
+    }
 }

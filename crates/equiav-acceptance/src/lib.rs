@@ -4,29 +4,31 @@
 //! `cargo xtask acceptance [METHOD]` runs all of it and writes the table of docs/methods.md; what is exact or takes seconds is an
 //! ordinary test as well.
 
-pub mod cca;
-mod figure;
+mod cca;
+mod criterion;
 pub mod measures;
+mod robust;
 pub mod table;
 mod training;
-pub mod vae_cca;
+mod vae_cca;
 pub mod world;
-pub mod xdc;
+mod xdc;
 
-pub use figure::{Bar, Figure};
+pub use criterion::{Bar, Criterion};
 
 /// The tests of one method.
 pub struct Acceptance {
-    /// What `method.name` is in a recipe.
+    /// What `method.name` is in a recipe, or what a readout is called.
     pub method: &'static str,
     /// What becomes of the method for these seeds.
-    pub run: fn(&[u64]) -> anyhow::Result<Vec<Figure>>,
+    pub run: fn(&[u64]) -> anyhow::Result<Vec<Criterion>>,
 }
 
 /// Every method that has tests, in the order of the table.
 #[rustfmt::skip]
-pub const ALL: [Acceptance; 3] = [
+pub const ALL: [Acceptance; 4] = [
     Acceptance { method: "cca", run: cca::figures },
+    Acceptance { method: "robust-cca", run: robust::figures },
     Acceptance { method: "vae-cca", run: vae_cca::figures },
     Acceptance { method: "xdc", run: xdc::figures },
 ];

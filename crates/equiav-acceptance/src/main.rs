@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use anyhow::ensure;
 use clap::Parser;
-use equiav_acceptance::{ALL, Figure, table};
+use equiav_acceptance::{ALL, Criterion, table};
 
 /// Train methods on made worlds whose answers are known, and compare with bars
 #[derive(Parser)]
@@ -57,7 +57,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         let figures = (one.run)(&seeds)?;
         print!("{}", table::rows(one.method, &figures));
         eprintln!("{}: {:.0} s", one.method, started.elapsed().as_secs_f64());
-        all_hold &= figures.iter().all(Figure::holds);
+        all_hold &= figures.iter().all(Criterion::holds);
         if let Some(page) = page {
             table::write(page, one.method, &figures)?;
         }

@@ -4,16 +4,16 @@ use std::path::Path;
 
 use anyhow::{Context, ensure};
 
-use crate::figure::{Bar, Figure, number};
+use crate::criterion::{Bar, Criterion, number};
 
 /// What begins and ends the table in docs/methods.md.
 const MARKS: [&str; 2] =
     ["<!-- written by `cargo xtask acceptance` -->", "<!-- end of what is written -->"];
 
 /// The rows of one method, in Markdown.
-pub fn rows(method: &str, figures: &[Figure]) -> String {
-    let row = |figure: &Figure| {
-        let Figure { name, values, bar } = figure;
+pub fn rows(method: &str, figures: &[Criterion]) -> String {
+    let row = |figure: &Criterion| {
+        let Criterion { name, values, bar } = figure;
         let (least, most) = figure.range();
         let spread = if values.len() > 1 {
             format!("{} to {}, {} seeds", number(least), number(most), values.len())
@@ -38,7 +38,7 @@ pub const HEAD: &str = "| method | what | mean | spread | bar | holds |\n|--|--|
 /// # Errors
 ///
 /// If the file cannot be read or written, or has no table.
-pub fn write(page: &Path, method: &str, figures: &[Figure]) -> anyhow::Result<()> {
+pub fn write(page: &Path, method: &str, figures: &[Criterion]) -> anyhow::Result<()> {
     let shown = page.display();
     let text = std::fs::read_to_string(page).with_context(|| format!("cannot read {shown}"))?;
     let [begin, end] = MARKS.map(|mark| text.find(mark));
@@ -78,7 +78,7 @@ mod tests {
             format!("before\n{begin}\n\n{HEAD}{other}| cca | old | 1 |\n\n{end}\nafter\n"),
         )
         .expect("a page");
-        let figures = [Figure::new("new", vec![0.5, 0.7], Bar::AtLeast(0.65))];
+        let figures = [Criterion::new("new", vec![0.5, 0.7], Bar::AtLeast(0.65))];
         write(&page, "cca", &figures).expect("a table");
         let text = std::fs::read_to_string(&page).expect("the page");
         assert!(text.starts_with("before\n") && text.ends_with("after\n"), "{text}");

@@ -6,16 +6,16 @@ use equiav_models::{Activation, HeadConfig};
 use equiav_train::engine::seeded;
 use equiav_train::methods::vae_cca::{Centers, VaeCca, VaeCcaSettings};
 
-use crate::figure::{Bar, Figure};
+use crate::criterion::{Bar, Criterion};
 use crate::measures::class_map;
 use crate::training::{Schedule, Shape, embedded, tensor, towers, trained};
-use crate::world::World;
+use crate::world::MadeWorld;
 
 const A: Modality = Modality::AUDIO;
 const V: Modality = Modality::VISUAL;
 
 /// Classes beside an instance of every clip's own, and something private.
-const WORLD: World = World {
+const WORLD: MadeWorld = MadeWorld {
     width: 48,
     classes: 10,
     class_energy: 0.5,
@@ -42,7 +42,7 @@ const WEIGHTS: [(&str, f64); 5] = [
 /// # Errors
 ///
 /// If libtorch or the disk fails.
-pub fn figures(seeds: &[u64]) -> anyhow::Result<Vec<Figure>> {
+pub(crate) fn figures(seeds: &[u64]) -> anyhow::Result<Vec<Criterion>> {
     let each = |measure: &dyn Fn(u64) -> anyhow::Result<f64>| -> anyhow::Result<Vec<f64>> {
         seeds.iter().map(|seed| measure(*seed)).collect()
     };
@@ -57,20 +57,20 @@ pub fn figures(seeds: &[u64]) -> anyhow::Result<Vec<Figure>> {
     let stored = of(Centers::Stored, &WEIGHTS)?;
     let ahead = stored.iter().zip(&cca).map(|(vae, cca)| vae - cca).collect();
     Ok(vec![
-        Figure::new("linear CCA: MAP by class", cca, Bar::Shown),
-        Figure::new("VAE-CCA, published weights: MAP by class", stored, Bar::Shown),
-        Figure::new("VAE-CCA ahead of linear CCA", ahead, Bar::AtLeast(0.15)),
-        Figure::new(
+        Criterion::new("linear CCA: MAP by class", cca, Bar::Shown),
+        Criterion::new("VAE-CCA, published weights: MAP by class", stored, Bar::Shown),
+        Criterion::new("VAE-CCA ahead of linear CCA", ahead, Bar::AtLeast(0.15)),
+        Criterion::new(
             "centers drawn anew at every step, as published: MAP by class",
             of(Centers::Redrawn, &WEIGHTS)?,
             Bar::Shown,
         ),
-        Figure::new(
+        Criterion::new(
             "without the term of distance: MAP by class",
             of(Centers::Stored, &without("distance"))?,
             Bar::Shown,
         ),
-        Figure::new(
+        Criterion::new(
             "without the discriminative term: MAP by class",
             of(Centers::Stored, &without("discriminative"))?,
             Bar::Shown,

@@ -20,7 +20,7 @@ const CODE: usize = 8;
 
 /// What there is in a world.
 #[derive(Clone, Copy, Debug)]
-pub struct World {
+pub struct MadeWorld {
     /// Numbers of a clip in each modality.
     pub width: usize,
     /// Classes that all modalities share.
@@ -43,7 +43,7 @@ pub struct World {
     pub unrelated: f64,
 }
 
-impl Default for World {
+impl Default for MadeWorld {
     fn default() -> Self {
         Self {
             width: 32,
@@ -60,9 +60,9 @@ impl Default for World {
     }
 }
 
-/// Clips of a world.
+/// MadeClips of a world.
 #[derive(Clone, Debug)]
-pub struct Clips {
+pub struct MadeClips {
     /// What each modality sees, `[n, width]`.
     pub features: BTreeMap<Modality, Array2<f32>>,
     /// The class of each.
@@ -71,11 +71,11 @@ pub struct Clips {
     pub nuisances: BTreeMap<Modality, Vec<usize>>,
 }
 
-impl World {
+impl MadeWorld {
     /// `count` clips of the world of `seed`, which `modalities` see; `part` tells training clips and held-out ones apart.
     ///
     /// The map of a modality depends on the seed alone, so that all parts are of one world.
-    pub fn clips(&self, seed: u64, part: u64, count: usize, modalities: &[Modality]) -> Clips {
+    pub fn clips(&self, seed: u64, part: u64, count: usize, modalities: &[Modality]) -> MadeClips {
         let mut rng = stream(seed, part, 1, Purpose::Synthesis);
         let classes: Vec<usize> = (0..count).map(|_| self.class(&mut rng)).collect();
         let mut instances = normal((count, self.instance.max(1)), &mut rng);
@@ -111,7 +111,7 @@ impl World {
             features.insert(*modality, seen + noise);
             nuisances.insert(*modality, values);
         }
-        Clips { features, classes, nuisances }
+        MadeClips { features, classes, nuisances }
     }
 
     fn class(&self, rng: &mut impl Rng) -> usize {
@@ -128,7 +128,7 @@ impl World {
     }
 }
 
-impl Clips {
+impl MadeClips {
     /// The same for the trainer, with labels.
     ///
     /// # Panics

@@ -21,7 +21,7 @@ pub use classification::{
 pub use compute::{Compute, DeviceName, Precision};
 pub use keys::overrides::Override;
 use keys::{aliases, suggest};
-pub use method::{ArraySettings, EvaluationSchedule, MethodSettings, TermWeights, Towers};
+pub use method::{ArraySettings, EvaluationSchedule, MethodSettings, TermWeights, TowersConfig};
 pub use modality::{Modalities, ModalitySettings, inputs, suffix};
 pub(crate) use objective::pairs;
 pub use objective::{Objective, TokenSource, Tokens};

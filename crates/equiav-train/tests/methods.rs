@@ -8,6 +8,7 @@ mod launch;
 mod tiny;
 
 use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use equiav_torch::Timeouts;
@@ -118,6 +119,11 @@ fn every_recipe_resumes_to_the_same_bytes_and_can_be_opened() {
         let stop = StopSignal::never();
         let stopped = train(&recipe, &place("stopped"), &stop, &mut StopAt(6, &stop));
         assert_eq!((stopped.stopped, stopped.steps), (Some(15), 6), "{name}");
+        // Killed between two checkpoints: the steps since the last are made again.
+        let killed = AssertUnwindSafe(|| {
+            train(&recipe, &place("stopped"), &StopSignal::never(), &mut tiny::CrashAt(10))
+        });
+        assert!(catch_unwind(killed).is_err(), "{name}: the run was ended");
         let resumed = train(&recipe, &place("stopped"), &StopSignal::never(), &mut NoOp);
         for file in ["model.safetensors", "optimizer.safetensors", "method.safetensors"] {
             let [a, b] = [&straight, &resumed].map(|run| fs::read(run.checkpoint.join(file)).ok());

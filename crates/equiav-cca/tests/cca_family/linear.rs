@@ -132,3 +132,71 @@ fn rows_are_split_by_the_seed_alone() {
     assert_ne!(split_rows(1000, 0.2, 8)[1], held);
     assert!(held.iter().any(|row| *row < 500) && held.iter().any(|row| *row >= 500));
 }
+
+/// `n` rows of sines with a noise that is a function of row, side and column alone, so that any program can make them.
+fn sines(n: i64) -> [Tensor; 2] {
+    let row = |i: i64| {
+        let i = i as f64;
+        let source =
+            [(0.37 * i).sin(), (0.011 * i.powf(1.5)).sin(), (1.7 * i + 0.3 * i.sin()).cos()];
+        let noise = |side: f64, column: f64| {
+            let wave = 12.9898 * (i + 1.0) * (side + 1.0) + 78.233 * (column + 1.0);
+            let value = wave.sin() * 43_758.545_3;
+            value - value.floor() - 0.5
+        };
+        let [s0, s1, s2] = source;
+        let a = [
+            s0 + 0.5 * noise(0.0, 0.0),
+            s1 + 0.8 * s0 + 1.5 * noise(0.0, 1.0),
+            0.3 * s2 + noise(0.0, 2.0),
+            noise(0.0, 3.0) + 0.2 * s1,
+        ];
+        let b = [
+            s0 - s1 + 0.7 * noise(1.0, 0.0),
+            s1 + 1.2 * noise(1.0, 1.0),
+            0.4 * s2 - 0.1 * s0 + 0.9 * noise(1.0, 2.0),
+        ];
+        (a, b)
+    };
+    let rows: Vec<_> = (0..n).map(row).collect();
+    let a: Vec<f64> = rows.iter().flat_map(|(a, _)| *a).collect();
+    let b: Vec<f64> = rows.iter().flat_map(|(_, b)| *b).collect();
+    [Tensor::from_slice(&a).view([n, 4]), Tensor::from_slice(&b).view([n, 3])]
+}
+
+#[test]
+fn correlations_equal_those_of_scikit_learn() {
+    let [a, b] = sines(400);
+    let found = LinearCca::fit(&a, &b, 0.0).expect("a model").fitted_correlations();
+    // scikit-learn 1.9, CCA(n_components=3, scale=False, tol=1e-14), correlations of what it makes of these rows.
+    let expected = [0.911_915_395_865_773_5, 0.741_867_151_758_312_2, 0.439_393_974_563_457_3];
+    for (found, expected) in found.iter().zip(expected) {
+        assert!((found - expected).abs() < 1e-6, "{found} {expected}");
+    }
+}
+
+#[test]
+fn rows_of_a_class_belong_together_as_the_double_sum_says() {
+    let (a, b) = (normal(6, 3, 7), normal(6, 2, 8));
+    let class = [0usize, 1, 1, 0, 1, 2];
+    let mut shares = [0.0f64; 18];
+    class.iter().enumerate().for_each(|(row, class)| shares[row * 3 + class] = 1.0);
+    let classes = Tensor::from_slice(&shares).view([6, 3]);
+    let plain = Covariances::of_rows(&a, &b);
+    let mixed = |share| Covariances::of_rows(&a, &b).mixed((&a, &b), &classes, share);
+    assert!(mixed(1.0).ab.equal(&plain.ab), "with pairs alone, classes change nothing");
+    let centered = |rows: &Tensor| rows - rows.mean_dim([0i64].as_slice(), true, Kind::Double);
+    let (x, y) = (centered(&a), centered(&b));
+    let (mut sum, mut pairs) = (Tensor::zeros_like(&plain.ab), 0.0);
+    for (i, of_i) in class.iter().enumerate() {
+        for (j, of_j) in class.iter().enumerate() {
+            if of_i == of_j {
+                sum += x.get(i as i64).outer(&y.get(j as i64));
+                pairs += 1.0;
+            }
+        }
+    }
+    let expected = &plain.ab * 0.2 + sum / pairs * 0.8;
+    assert!(largest_difference(&mixed(0.2).ab, &expected) < 1e-12);
+    assert!(mixed(0.2).aa.equal(&plain.aa));
+}

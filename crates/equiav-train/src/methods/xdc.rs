@@ -4,20 +4,21 @@
 //! At an epoch's start the features of all training clips are put into clusters, classifiers begin anew, and the cluster of a clip
 //! is its label until the next clustering. docs/methods/xdc.md tells what of it is published.
 
+mod clusters;
 mod settings;
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use equiav_augment::random::below;
 use equiav_augment::{Modality, Purpose, stream};
-use equiav_cca::{ClusterDistance, ClusterStart, k_means, nearest_centroids};
+use equiav_cca::ClusterDistance;
 use equiav_data::{Clips, Visit};
 use equiav_loss::cross_entropy;
-use ndarray::Array2;
 use tch::nn::Module;
-use tch::{Device, Kind, Tensor, nn};
+use tch::{Device, Tensor, nn};
 
+use self::clusters::{Clustering, Clusters, information, one_hot, tensor};
 pub use self::settings::{PseudoLabels, XdcSettings};
 use super::named::MethodSection;
 use super::towers::Towers;
@@ -28,8 +29,6 @@ use crate::eval::embeddings::Embedded;
 use crate::metrics::{Metric, Metrics};
 use crate::recipe::MethodSettings;
 
-/// Steps of k-means at most; it mostly rests before.
-const MOST_STEPS: usize = 100;
 /// What stands for the features of all modalities side by side.
 const JOINT: &str = "joint";
 
@@ -42,9 +41,7 @@ pub struct Xdc {
     seed: u64,
     /// By term, what tells the clusters apart.
     classifiers: BTreeMap<String, Classifier>,
-    /// By what was put into clusters: each training clip's, and -1 where it could not be read, `[n]`; and the centroids.
-    labels: Named,
-    centroids: Named,
+    clusters: Clusters,
 }
 
 #[derive(Debug)]
@@ -76,16 +73,7 @@ impl Xdc {
                 classifiers.insert(term, Classifier { of, own, linear });
             }
         }
-        let (labels, centroids) = (Named::new(), Named::new());
-        Ok(Self { towers, settings, seed, classifiers, labels, centroids })
-    }
-
-    /// What is put into clusters together: a modality, or all of them.
-    fn spaces(&self) -> Vec<String> {
-        match self.settings.labels {
-            PseudoLabels::Joint => vec![JOINT.to_owned()],
-            _ => self.towers.modalities().iter().map(Modality::to_string).collect(),
-        }
+        Ok(Self { towers, settings, seed, classifiers, clusters: Clusters::default() })
     }
 
     /// The features of each space, `[b, width]`.
@@ -105,31 +93,16 @@ impl Xdc {
     }
 
     /// Puts the features of all training clips into clusters; the same on all ranks.
-    fn cluster(&mut self, epoch: &Epoch<'_>) -> anyhow::Result<()> {
-        let device = self.towers.network.store.device();
-        let (clips, lists) = (epoch.lists.train.len(), &epoch.lists);
+    fn cluster(&self, epoch: &Epoch<'_>) -> anyhow::Result<Clusters> {
+        let (device, lists) = (self.towers.network.store.device(), &epoch.lists);
         let all = lists.embed_train(None, device, |batch| Ok(self.features(batch)))?;
-        for (place, space) in self.spaces().into_iter().enumerate() {
-            let rows = &all.rows[&space];
-            let fit = || {
-                let (count, k) = (rows.nrows(), self.settings.clusters);
-                ensure!(count >= k, "method.clusters = {k}: there are {count} training clips");
-                let mut rng = stream(self.seed, epoch.number, place as u64, Purpose::Clusters);
-                let start = ClusterStart::PlusPlus(k);
-                let fit = k_means(&tensor(rows), self.distance(), start, MOST_STEPS, &mut rng);
-                let labels: Vec<i64> = Vec::try_from(&fit.labels)?;
-                let centroids: Vec<f64> = Vec::try_from(fit.centroids.flatten(0, -1))?;
-                Ok((labels, centroids))
-            };
-            let (found, centroids) = lists.world.rank0_then_broadcast("clusters", fit)?;
-            let mut labels = vec![-1i64; clips];
-            all.clips.iter().zip(found).for_each(|(clip, label)| labels[*clip] = label);
-            let centroids =
-                Tensor::from_slice(&centroids).view([self.settings.clusters as i64, -1]);
-            self.labels.insert(space.clone(), Tensor::from_slice(&labels));
-            self.centroids.insert(space, centroids);
-        }
-        Ok(())
+        let how = Clustering {
+            clusters: self.settings.clusters,
+            distance: self.distance(),
+            seed: self.seed,
+            epoch: epoch.number,
+        };
+        Clusters::fit(&all, lists.train.len(), how, lists.world)
     }
 
     /// Draws the classifiers anew, and gives the names of their variables.
@@ -174,25 +147,30 @@ impl Xdc {
 
     /// The labels of the clips of a batch as shares of clusters, `[b, clusters]`; zeros of a clip that has none.
     fn targets(&self, classifier: &Classifier, batch: &DeviceBatch) -> anyhow::Result<Tensor> {
-        let (rows, columns) = (batch.visits.len(), self.settings.clusters);
-        let mut targets = vec![0f32; rows * columns];
-        for (row, visit) in batch.visits.iter().enumerate() {
-            let labels = self.labels.get(&self.space(classifier, visit));
-            let labels = labels.context("there are no clusters before the first epoch's start")?;
-            let label = labels.int64_value(&[visit.clip as i64]);
-            if label >= 0 {
-                targets[row * columns + label as usize] = 1.0;
-            }
-        }
-        let targets = Tensor::from_slice(&targets).view([rows as i64, columns as i64]);
-        Ok(targets.to_device(batch.device()))
+        let label = |visit: &Visit| self.clusters.label(&self.space(classifier, visit), visit.clip);
+        let labels = batch.visits.iter().map(label).collect::<anyhow::Result<Vec<_>>>()?;
+        Ok(one_hot(&labels, self.settings.clusters).to_device(batch.device()))
     }
 
     /// The cluster of each row of `features` of `modality`, `[n]`, by the centroids of the last clustering; none where
-    /// clusters are not of one modality.
+    /// clusters are not of one modality, or of features of another width.
     pub fn assigned(&self, modality: Modality, features: &Tensor) -> Option<Tensor> {
-        let centroids = self.centroids.get(modality.name())?;
-        Some(nearest_centroids(features, centroids, self.distance()))
+        self.clusters.nearest(modality.name(), features, self.distance())
+    }
+
+    /// How much the clusters of a list's clips tell of their labels.
+    fn information(&self, embedded: &Embedded, clips: &Clips) -> anyhow::Result<Vec<Metric>> {
+        let label = |clip: &usize| match clips.labels(*clip)[..] {
+            [label] => Some(label.to_owned()),
+            _ => None,
+        };
+        let mut metrics = Vec::new();
+        for (modality, rows) in &embedded.rows {
+            let Some(clusters) = self.assigned(*modality, &tensor(rows)) else { continue };
+            let found = information(embedded.clips.iter().map(label), &clusters)?;
+            metrics.extend(found.map(|nmi| Metric::new(format!("{modality}/nmi"), nmi)));
+        }
+        Ok(metrics)
     }
 }
 
@@ -266,35 +244,17 @@ impl Method for Xdc {
     }
 
     fn state(&self) -> Named {
-        let named = |kind: &'static str, all: &Named| {
-            let named = all
-                .iter()
-                .map(move |(space, rows)| (format!("{kind}.{space}"), rows.shallow_clone()));
-            named.collect::<Vec<_>>()
-        };
-        named("labels", &self.labels)
-            .into_iter()
-            .chain(named("centroids", &self.centroids))
-            .collect()
+        self.clusters.state()
     }
 
     fn load(&mut self, state: Named) -> anyhow::Result<()> {
-        (self.labels, self.centroids) = (Named::new(), Named::new());
-        for (name, rows) in state {
-            let (kind, space) = name.split_once('.').context("the state of another method")?;
-            let into = match kind {
-                "labels" => &mut self.labels,
-                "centroids" => &mut self.centroids,
-                _ => anyhow::bail!("`{name}` is of another method"),
-            };
-            into.insert(space.to_owned(), rows.to_device(Device::Cpu));
-        }
+        self.clusters = Clusters::load(state)?;
         Ok(())
     }
 
     fn epoch_start(&mut self, epoch: &mut Epoch<'_>) -> anyhow::Result<()> {
         if epoch.used == 0 && epoch.number.is_multiple_of(self.settings.every) {
-            tch::no_grad(|| self.cluster(epoch))?;
+            self.clusters = tch::no_grad(|| self.cluster(epoch))?;
             epoch.restarted = self.restart_classifiers(epoch.number);
         }
         Ok(())
@@ -312,38 +272,4 @@ impl Method for Xdc {
     fn evaluate_online(&self, held_out: &HeldOut<'_>) -> anyhow::Result<Vec<Metric>> {
         self.towers.evaluate_online(held_out)
     }
-}
-
-impl Xdc {
-    /// The normalized mutual information of clusters and labels; nothing where features are not what is embedded.
-    fn information(&self, embedded: &Embedded, clips: &Clips) -> anyhow::Result<Vec<Metric>> {
-        let mut names: Vec<&str> = Vec::new();
-        let mut classes = Vec::with_capacity(embedded.clips.len());
-        for clip in &embedded.clips {
-            let [label] = clips.labels(*clip)[..] else { return Ok(Vec::new()) };
-            let place = names.iter().position(|name| *name == label).unwrap_or_else(|| {
-                names.push(label);
-                names.len() - 1
-            });
-            classes.push(place);
-        }
-        let mut metrics = Vec::new();
-        for (modality, rows) in &embedded.rows {
-            let Some(centroids) = self.centroids.get(modality.name()) else { continue };
-            if centroids.size()[1] != rows.ncols() as i64 {
-                continue;
-            }
-            let clusters = nearest_centroids(&tensor(rows), centroids, self.distance());
-            let clusters: Vec<i64> = Vec::try_from(&clusters)?;
-            let clusters: Vec<usize> =
-                clusters.into_iter().map(|cluster| cluster as usize).collect();
-            let nmi = equiav_eval::normalized_mutual_information(&classes, &clusters)?;
-            metrics.push(Metric::new(format!("{modality}/nmi"), nmi));
-        }
-        Ok(metrics)
-    }
-}
-
-fn tensor(rows: &Array2<f32>) -> Tensor {
-    Tensor::try_from(rows).expect("rows in standard order").to_kind(Kind::Float)
 }

@@ -39,7 +39,7 @@ pub struct MethodSettings<S> {
     pub modality: BTreeMap<Modality, ModalitySettings>,
     /// The networks of a method that embeds each modality by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub model: Option<Towers>,
+    pub model: Option<TowersConfig>,
     /// The method's own.
     pub method: S,
     /// The weights of its terms.
@@ -57,7 +57,7 @@ pub struct MethodSettings<S> {
 /// that opens a model.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Towers {
+pub struct TowersConfig {
     /// The vision transformers, with their pools.
     pub encoder: EncoderConfig,
     /// What makes embeddings of pooled tokens.
@@ -143,9 +143,9 @@ impl<S: Clone + DeserializeOwned + Serialize> Sections for MethodSettings<S> {
 }
 
 impl<S> MethodSettings<S> {
-    /// The pre-training recipe by which the [`Towers`] of this one embed; none where it has none.
+    /// The pre-training recipe by which the [`TowersConfig`] of this one embed; none where it has none.
     pub fn embedding(&self) -> Option<Settings> {
-        let Towers { encoder, head, readout, start } = self.model.clone()?;
+        let TowersConfig { encoder, head, readout, start } = self.model.clone()?;
         Some(Settings {
             name: self.name.clone(),
             seed: self.seed,

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 /// What was measured with some seeds, and what it must be.
 #[derive(Clone, Debug, Serialize)]
-pub struct Figure {
+pub struct Criterion {
     /// What was measured.
     pub name: String,
     /// One number for each seed; a single one where nothing is drawn.
@@ -25,7 +25,7 @@ pub enum Bar {
     Shown,
 }
 
-impl Figure {
+impl Criterion {
     /// A figure with its bar.
     pub fn new(name: impl Into<String>, values: Vec<f64>, bar: Bar) -> Self {
         Self { name: name.into(), values, bar }
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn a_mean_that_is_no_number_clears_no_bar() {
-        let figure = |values: &[f64], bar| Figure::new("x", values.to_vec(), bar).holds();
+        let figure = |values: &[f64], bar| Criterion::new("x", values.to_vec(), bar).holds();
         assert!(figure(&[0.5, 0.7], Bar::AtLeast(0.6)) && !figure(&[0.5, 0.6], Bar::AtLeast(0.6)));
         assert!(figure(&[0.5, 0.7], Bar::AtMost(0.6)) && !figure(&[0.7], Bar::AtMost(0.6)));
         for bar in [Bar::AtLeast(-1.0), Bar::AtMost(1.0)] {
