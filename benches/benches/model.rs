@@ -36,6 +36,7 @@ fn branch(store: &nn::VarStore, suffix: &str, input: InputConfig) -> Branch {
             mlp: MLP,
             mask_padding: false,
             pool: PoolConfig::Mean,
+            shared_from: None,
         },
         predictor: attention(),
         intra_head: head.clone(),

@@ -110,6 +110,7 @@ fn config(suffix: &str, input: InputConfig) -> BranchConfig {
             mlp: MLP,
             mask_padding: false,
             pool: PoolConfig::Mean,
+            shared_from: None,
         },
         predictor: PredictorConfig::Attention { hidden: 256, heads: 8, head_width: 64, mlp: MLP },
         intra_head: head.clone(),

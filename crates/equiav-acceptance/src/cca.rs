@@ -4,7 +4,7 @@
 use equiav_augment::random::unit;
 use equiav_augment::{Modality, Purpose, stream};
 use equiav_cca::LinearCca;
-use equiav_models::{Activation, HeadConfig};
+use equiav_models::{Activation, HeadConfig, PoolConfig};
 use equiav_train::clips::{ArrayClips, Values};
 use equiav_train::engine::seeded;
 use equiav_train::methods::cca::{Agreement, Cca, CcaSettings, CodeDecoder, Sum};
@@ -91,6 +91,7 @@ fn shape(input: usize, layers: &[i64], out: i64) -> Shape {
         activation: Activation::Tanh,
         head: HeadConfig::linear(out),
         readout: Some(out),
+        pool: PoolConfig::Mean,
     }
 }
 

@@ -8,8 +8,10 @@ mod cca;
 mod criterion;
 pub mod measures;
 mod robust;
+mod stica;
 pub mod table;
 mod training;
+mod uavm;
 mod vae_cca;
 pub mod world;
 mod xdc;
@@ -26,9 +28,11 @@ pub struct Acceptance {
 
 /// Every method that has tests, in the order of the table.
 #[rustfmt::skip]
-pub const ALL: [Acceptance; 4] = [
+pub const ALL: [Acceptance; 6] = [
     Acceptance { method: "cca", run: cca::figures },
     Acceptance { method: "robust-cca", run: robust::figures },
+    Acceptance { method: "stica", run: stica::figures },
+    Acceptance { method: "uavm", run: uavm::figures },
     Acceptance { method: "vae-cca", run: vae_cca::figures },
     Acceptance { method: "xdc", run: xdc::figures },
 ];

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use equiav_augment::Modality;
 use equiav_models::{
-    Activation, AugmentedPositives, BranchConfig, EncoderConfig, FeatureEncoderConfig, HeadConfig,
-    InputConfig, MlpConfig, PoolConfig, PredictorConfig,
+    Activation, AugmentedPositives, BranchConfig, Encode, EncoderConfig, FeatureEncoderConfig,
+    HeadConfig, InputConfig, MlpConfig, PoolConfig, PredictorConfig,
 };
 use equiav_train::clips::{ArrayClips, RunClips};
 use equiav_train::engine::seeded;
@@ -28,20 +28,33 @@ pub(crate) struct Shape {
     pub(crate) activation: Activation,
     pub(crate) head: HeadConfig,
     pub(crate) readout: Option<i64>,
+    pub(crate) pool: PoolConfig,
 }
 
 /// Towers of those shapes with weights drawn from `seed`.
 pub(crate) fn towers(seed: u64, shapes: &[(Modality, Shape)]) -> Towers {
-    let store = nn::VarStore::new(Device::Cpu);
-    let root = store.root();
-    let branch = |(modality, shape): &(Modality, Shape)| {
-        let config = nominal(*modality, shape);
+    towers_of(seed, shapes, |shape, path, _| {
         let encoder = FeatureEncoderConfig {
             input: shape.input as i64,
             layers: shape.layers.clone(),
             activation: shape.activation,
         };
-        (*modality, config.builder(&root).encoder(|path| encoder.build(path)).build())
+        encoder.build(path)
+    })
+}
+
+/// As [`towers`], with encoders that `make` builds of a shape, under a path of their own and under the root of all.
+pub(crate) fn towers_of<E: Encode + 'static>(
+    seed: u64,
+    shapes: &[(Modality, Shape)],
+    make: impl Fn(&Shape, &nn::Path, &nn::Path) -> E,
+) -> Towers {
+    let store = nn::VarStore::new(Device::Cpu);
+    let root = store.root();
+    let branch = |(modality, shape): &(Modality, Shape)| {
+        let config = nominal(*modality, shape);
+        let encoder = |path: &nn::Path| make(shape, path, &root);
+        (*modality, config.builder(&root).encoder(encoder).build())
     };
     let branches: BTreeMap<_, _> = seeded(seed, || shapes.iter().map(branch).collect());
     Towers::over_arrays(Network::of_branches(store, branches))
@@ -61,7 +74,8 @@ fn nominal(modality: Modality, shape: &Shape) -> BranchConfig {
             patch: 1,
             mlp,
             mask_padding: false,
-            pool: PoolConfig::Mean,
+            pool: shape.pool,
+            shared_from: None,
         },
         predictor: PredictorConfig::Mean,
         intra_head: HeadConfig::NONE,

@@ -2,7 +2,7 @@
 
 use equiav_augment::Modality;
 use equiav_cca::LinearCca;
-use equiav_models::{Activation, HeadConfig};
+use equiav_models::{Activation, HeadConfig, PoolConfig};
 use equiav_train::engine::seeded;
 use equiav_train::methods::vae_cca::{Centers, VaeCca, VaeCcaSettings};
 
@@ -99,6 +99,7 @@ fn map(seed: u64, centers: Centers, weights: &[(&'static str, f64)]) -> anyhow::
         activation: Activation::Relu,
         head: HeadConfig { shared: true, ..HeadConfig::perceptron(64, 32) },
         readout: None,
+        pool: PoolConfig::Mean,
     };
     let schedule = Schedule { epochs: 40, batch: 128, lr: 1e-3, weights: weights.to_vec() };
     let settings =

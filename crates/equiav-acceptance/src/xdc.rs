@@ -4,7 +4,7 @@
 use equiav_augment::{Modality, Purpose, stream};
 use equiav_cca::{ClusterDistance, ClusterStart, k_means};
 use equiav_eval::normalized_mutual_information;
-use equiav_models::{Activation, HeadConfig};
+use equiav_models::{Activation, HeadConfig, PoolConfig};
 use equiav_train::engine::seeded;
 use equiav_train::methods::xdc::{PseudoLabels, Xdc, XdcSettings};
 use tch::Tensor;
@@ -88,6 +88,7 @@ fn found(seed: u64, labels: PseudoLabels, shuffled: bool) -> anyhow::Result<Foun
         activation: Activation::Relu,
         head: HeadConfig::NONE,
         readout: None,
+        pool: PoolConfig::Mean,
     };
     let schedule = Schedule { epochs: 60, batch: 100, lr: 2e-3, weights: vec![] };
     let method = trained(seed, &schedule, &train.arrays(WORLD.classes), || {

@@ -43,6 +43,10 @@ pub enum Purpose {
     PseudoLabel(Modality),
     /// The noise of a stochastic embedding.
     Latent(Modality),
+    /// Which modality a step sees where it sees one.
+    Coin,
+    /// Where crops of a view's tokens lie.
+    FeatureCrop(Modality),
 }
 
 impl Purpose {
@@ -58,6 +62,7 @@ impl Purpose {
             Self::Split => 5,
             Self::Quiet => 6,
             Self::Clusters => 7,
+            Self::Coin => 8,
             Self::Augmentation(modality) => 0x100 + number(modality),
             Self::Centroid(modality) => 0x200 + number(modality),
             Self::Retrieval(modality) => 0x300 + number(modality),
@@ -67,6 +72,7 @@ impl Purpose {
             Self::VectorDropout(modality) => 0x700 + number(modality),
             Self::PseudoLabel(modality) => 0x800 + number(modality),
             Self::Latent(modality) => 0x900 + number(modality),
+            Self::FeatureCrop(modality) => 0xa00 + number(modality),
         }
     }
 }
@@ -182,6 +188,7 @@ mod tests {
             Purpose::Split,
             Purpose::Quiet,
             Purpose::Clusters,
+            Purpose::Coin,
         ];
         let others = ["context", "text"].map(|name| Modality::new(name).expect("a name"));
         let purposes = plain.into_iter().chain(others.map(Purpose::Frame));
@@ -195,6 +202,7 @@ mod tests {
                 Purpose::VectorDropout,
                 Purpose::PseudoLabel,
                 Purpose::Latent,
+                Purpose::FeatureCrop,
             ]
             .map(|purpose| purpose(modality))
         }));

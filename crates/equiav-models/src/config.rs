@@ -100,7 +100,7 @@ impl BranchConfig {
 
 impl EncoderConfig {
     pub(crate) fn check(&self, input: InputConfig) -> anyhow::Result<()> {
-        let Self { width, depth, heads, patch, mlp, mask_padding: _, pool } = *self;
+        let Self { width, depth, heads, patch, mlp, mask_padding: _, pool, shared_from } = *self;
         size("width", width)?;
         size("depth", depth)?;
         size("heads", heads)?;
@@ -108,6 +108,12 @@ impl EncoderConfig {
         mlp.check()?;
         pool.check(width)?;
         ensure!(width % heads == 0, "heads = {heads} does not divide width = {width}");
+        if let Some(first) = shared_from {
+            ensure!(
+                (0..=depth).contains(&first),
+                "shared_from = {first}: expected 0 to depth = {depth}"
+            );
+        }
         ensure!(width % 4 == 0, "width = {width}: the position table needs a multiple of 4");
         for (key, length) in [("input.height", input.height), ("input.width", input.width)] {
             size(key, length)?;

@@ -44,6 +44,9 @@ pub struct EncoderConfig {
     /// What makes one point of the tokens; absent, their mean. No part of the encoder: who needs a point builds it.
     #[serde(default, skip_serializing_if = "PoolConfig::is_mean")]
     pub pool: PoolConfig,
+    /// The block, counted from 0, from which on all modalities have the very same blocks and norms; absent, none is shared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared_from: Option<i64>,
 }
 
 /// A vision transformer without class token (section 2 of the paper's appendix).
@@ -73,16 +76,25 @@ struct StackOptions<'a> {
 }
 
 impl EncoderConfig {
-    /// Makes the encoder of `input`s; its parameters go under `root` and carry `suffix`.
+    /// Makes the encoder of `input`s; its parameters go under `root` and carry `suffix`, those that are shared `shared`.
     ///
     /// # Panics
     ///
-    /// If the sizes do not fit together; [`BranchConfig::check`](crate::BranchConfig::check) tells.
+    /// If the sizes do not fit together, which [`BranchConfig::check`](crate::BranchConfig::check) tells, or `root` has an
+    /// encoder of this suffix already.
+    #[track_caller]
     pub fn build(&self, root: &nn::Path, suffix: &str, input: InputConfig) -> Encoder {
+        let taken = root.get(&format!("modality_{suffix}")).is_some();
+        assert!(!taken, "the store has an encoder `{suffix}` already");
         let named = |name: &str| root / format!("{name}_{suffix}");
+        let is_shared = |block| self.shared_from.is_some_and(|first| block >= first);
+        let last = if is_shared(self.depth) { "shared" } else { suffix };
         let patches = PatchEmbedding::new(&named("patch_embed"), self.patch, self.width);
         let (rows, columns) = (input.height / self.patch, input.width / self.patch);
-        let blocks = named("blocks");
+        let block = |block| {
+            let owner = if is_shared(block) { "shared" } else { suffix };
+            Block::new(&(root / format!("blocks_{owner}") / block), self)
+        };
         Encoder {
             input,
             patches,
@@ -92,10 +104,10 @@ impl EncoderConfig {
                 &[1, 1, self.width],
                 nn::Init::Randn { mean: 0.0, stdev: 0.02 },
             ),
-            blocks: (0..self.depth).map(|block| Block::new(&(&blocks / block), self)).collect(),
+            blocks: (0..self.depth).map(block).collect(),
             checkpoint: None,
-            norm: init::norm(named("norm"), self.width),
-            norm_augmented: init::norm(root / format!("norm_{suffix}_aug"), self.width),
+            norm: init::norm(root / format!("norm_{last}"), self.width),
+            norm_augmented: init::norm(root / format!("norm_{last}_aug"), self.width),
             patch: self.patch,
             mask_padding: self.mask_padding,
         }

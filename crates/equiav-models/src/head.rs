@@ -94,10 +94,7 @@ impl HeadConfig {
     /// Makes the head for `width` channels; its parameters go under `path`. Another call with the path of a shared head gives
     /// the same parameters.
     pub fn build(&self, path: &nn::Path, width: i64) -> Head {
-        let linear = |name: &str, from, to| match self.shared {
-            true => init::shared_linear(path / name, from, to),
-            false => init::linear(path / name, from, to),
-        };
+        let linear = |name: &str, from, to| init::linear(path / name, from, to);
         let norm = |name: &str, width| init::norm(path / name, width);
         match self.kind {
             HeadKind::Projector => Head::Projector(Box::new(Projector {

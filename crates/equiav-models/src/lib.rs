@@ -25,6 +25,7 @@
 //!         mlp,
 //!         mask_padding: false,
 //!         pool: PoolConfig::Mean,
+//!         shared_from: None,
 //!     },
 //!     predictor: PredictorConfig::Attention { hidden: 16, heads: 8, head_width: 64, mlp },
 //!     intra_head: HeadConfig::projector(64, 32),
@@ -76,7 +77,9 @@ pub use encoder::{Encoder, EncoderConfig};
 pub use head::{Head, HeadConfig, HeadKind, Projector};
 pub use layers::mlp::{Mlp, MlpConfig};
 pub use masked::{DecoderConfig, MaskedAutoencoder, Reconstruction};
-pub use pool::{AttentionPool, FirstToken, MeanPool, Pool, PoolConfig, PoolOutput};
+pub use pool::{
+    AttentionPool, FirstToken, MeanPool, Pool, PoolConfig, PoolOutput, TransformerPool,
+};
 pub use predictor::{Predict, Predictor, PredictorConfig, is_predictor};
 pub use pretrained::Pretrained;
 pub use weights::export::{Exported, export, model_card, read_export};

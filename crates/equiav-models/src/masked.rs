@@ -81,6 +81,7 @@ impl DecoderConfig {
             mlp: self.mlp,
             mask_padding: false,
             pool: PoolConfig::Mean,
+            shared_from: None,
         }
     }
 }

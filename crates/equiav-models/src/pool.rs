@@ -1,4 +1,5 @@
-//! From tokens to the one point that stands for a view: their mean, the first of them, or attention of a learned query.
+//! From tokens to the one point that stands for a view: their mean, the first of them, attention of a learned query, or a
+//! transformer's first token.
 
 use std::fmt::Debug;
 
@@ -7,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use tch::{Tensor, nn};
 
 use crate::config::size;
-use crate::layers::attention::{join_heads, split_heads};
+use crate::layers::attention::{SelfAttention, join_heads, split_heads};
 use crate::layers::init;
+use crate::layers::norm::Norm;
 
 /// What makes one point of tokens; a [`Branch`](crate::Branch) takes any.
 pub trait Pool: Debug + Send {
@@ -46,6 +48,14 @@ pub enum PoolConfig {
         /// Heads, each of which attends by itself; a divisor of the width.
         heads: i64,
     },
+    /// The first token of a small transformer over the tokens that count, which knows no place but the first
+    /// ([`TransformerPool`]).
+    Transformer {
+        /// Its layers, at least 1; 2 as published.
+        layers: i64,
+        /// Heads of each; a divisor of the width; 4 as published.
+        heads: i64,
+    },
 }
 
 /// The mean of the tokens that count.
@@ -70,6 +80,27 @@ pub struct AttentionPool {
     to_out: nn::Linear,
 }
 
+/// The first token that layers of self-attention make of the tokens (STiCA: Patrick et al., arXiv 2103.10211).
+///
+/// ```text
+/// x ← norm(x + attention(x))      x ← norm(x + W2 relu(W1 x))      point = x_0
+/// ```
+///
+/// No position is added: what tells tokens apart beside their content is which of them is the first.
+#[derive(Debug)]
+pub struct TransformerPool {
+    layers: Vec<PostNormLayer>,
+}
+
+#[derive(Debug)]
+struct PostNormLayer {
+    attention: SelfAttention,
+    norm1: Norm,
+    first: nn::Linear,
+    second: nn::Linear,
+    norm2: Norm,
+}
+
 impl PoolConfig {
     /// Makes the pool for tokens of `width`; its parameters, if it has any, go under `path`.
     ///
@@ -81,11 +112,21 @@ impl PoolConfig {
         match *self {
             Self::Mean => Box::new(MeanPool),
             Self::Attention { heads } => Box::new(AttentionPool::new(path, width, heads)),
+            Self::Transformer { layers, heads } => {
+                Box::new(TransformerPool::new(path, width, layers, heads))
+            }
         }
     }
 
     pub(crate) fn check(self, width: i64) -> anyhow::Result<()> {
-        let Self::Attention { heads } = self else { return Ok(()) };
+        let heads = match self {
+            Self::Mean => return Ok(()),
+            Self::Attention { heads } => heads,
+            Self::Transformer { layers, heads } => {
+                size("pool.layers", layers)?;
+                heads
+            }
+        };
         size("pool.heads", heads)?;
         ensure!(width % heads == 0, "pool.heads = {heads} does not divide width = {width}");
         Ok(())
@@ -113,6 +154,43 @@ impl AttentionPool {
             to_v: init::linear(path / "to_v", width, width),
             to_out: init::linear(path / "to_out", width, width),
         }
+    }
+}
+
+/// How much wider than its input the hidden layer of a [`TransformerPool`] is; 4 as published.
+const POOL_RATIO: i64 = 4;
+
+impl TransformerPool {
+    /// A pool of `layers` layers of `heads` heads for tokens of `width`; its parameters go under `path`.
+    ///
+    /// # Panics
+    ///
+    /// If `heads` does not divide `width`.
+    #[track_caller]
+    pub fn new(path: &nn::Path, width: i64, layers: i64, heads: i64) -> Self {
+        assert!(heads > 0 && width % heads == 0, "{heads} heads do not divide a width of {width}");
+        let layer = |number: i64| {
+            let path = path / number;
+            PostNormLayer {
+                attention: SelfAttention::new(&(&path / "attn"), width, heads),
+                norm1: init::norm(&path / "norm1", width),
+                first: init::linear(&path / "fc1", width, POOL_RATIO * width),
+                second: init::linear(&path / "fc2", POOL_RATIO * width, width),
+                norm2: init::norm(&path / "norm2", width),
+            }
+        };
+        Self { layers: (0..layers).map(layer).collect() }
+    }
+}
+
+impl Pool for TransformerPool {
+    fn pool(&self, tokens: &Tensor, counted: Option<&Tensor>) -> PoolOutput {
+        let layer = |x: Tensor, layer: &PostNormLayer| {
+            let x = (&x + layer.attention.forward(&x, counted)).apply(&layer.norm1);
+            (&x + x.apply(&layer.first).relu().apply(&layer.second)).apply(&layer.norm2)
+        };
+        let last = self.layers.iter().fold(tokens.shallow_clone(), layer);
+        PoolOutput { point: last.select(1, 0), attention: None }
     }
 }
 

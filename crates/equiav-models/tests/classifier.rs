@@ -20,6 +20,7 @@ fn encoder() -> EncoderConfig {
         mlp,
         mask_padding: false,
         pool: PoolConfig::Mean,
+        shared_from: None,
     }
 }
 

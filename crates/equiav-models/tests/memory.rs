@@ -23,6 +23,7 @@ fn checkpointed_blocks_remember_little_more_than_their_inputs() {
         mlp: small::MLP,
         mask_padding: false,
         pool: PoolConfig::Mean,
+        shared_from: None,
     };
     let store = nn::VarStore::new(Device::Cpu);
     let mut encoder = encoder.build(&store.root(), "a", InputConfig { height: 64, width: 64 });

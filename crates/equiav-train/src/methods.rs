@@ -7,7 +7,9 @@ pub mod equiav;
 pub mod mae;
 mod named;
 mod pretrain;
+pub mod stica;
 mod towers;
+pub mod uavm;
 pub mod vae_cca;
 pub mod xdc;
 

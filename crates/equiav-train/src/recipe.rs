@@ -48,10 +48,12 @@ pub const BUILT_IN: [(&str, &str); 4] = [
 ];
 
 /// The recipes of other methods that travel inside the program, by name.
-pub const BUILT_IN_METHODS: [(&str, &str); 5] = [
+pub const BUILT_IN_METHODS: [(&str, &str); 7] = [
     ("mae-quick", include_str!("../../../recipes/mae-quick.toml")),
     ("cca-quick", include_str!("../../../recipes/cca-quick.toml")),
     ("sdcca-quick", include_str!("../../../recipes/sdcca-quick.toml")),
+    ("stica-quick", include_str!("../../../recipes/stica-quick.toml")),
+    ("uavm-quick", include_str!("../../../recipes/uavm-quick.toml")),
     ("vae-cca-quick", include_str!("../../../recipes/vae-cca-quick.toml")),
     ("xdc-quick", include_str!("../../../recipes/xdc-quick.toml")),
 ];

@@ -24,9 +24,11 @@ const FOLDER: &str = "EQUIAV_TEST_FOLDER";
 const RECIPE: &str = "EQUIAV_TEST_RECIPE";
 
 /// Every built-in recipe of another method than EquiAV, with what makes it small beside what makes all of them small.
-const RECIPES: [(&str, &[&str]); 4] = [
+const RECIPES: [(&str, &[&str]); 6] = [
     ("cca-quick", &["model.head.out=4", "model.readout=3", "method.agreement.running=0.9"]),
     ("sdcca-quick", &["model.head.out=4", "model.readout=3"]),
+    ("stica-quick", &["model.head.hidden=8", "model.head.out=6", "model.encoder.pool.heads=2"]),
+    ("uavm-quick", &["model.encoder.depth=2"]),
     ("vae-cca-quick", &["model.head.hidden=8", "model.head.out=6", "method.hidden=8"]),
     ("xdc-quick", &["method.clusters=3"]),
 ];

@@ -4,22 +4,16 @@ use tch::{Tensor, nn};
 
 use crate::layers::norm::Norm;
 
-/// A linear map from `from` to `to` channels, with bias.
+/// A linear map from `from` to `to` channels, with bias. Where `path` has one already it is that one: a part that several networks
+/// share is built by each of them.
 pub(crate) fn linear(path: nn::Path, from: i64, to: i64) -> nn::Linear {
-    nn::linear(path, from, to, linear_config(from, to, true))
+    let bias = path.entry("bias").or_zeros(&[to]);
+    nn::Linear { bs: Some(bias), ..linear_without_bias(path, from, to) }
 }
 
-/// As [`linear`], with the variables that are at `path` already where there are any.
-pub(crate) fn shared_linear(path: nn::Path, from: i64, to: i64) -> nn::Linear {
-    nn::Linear {
-        ws: path.entry("weight").or_var(&[to, from], xavier_uniform(from, to)),
-        bs: Some(path.entry("bias").or_zeros(&[to])),
-    }
-}
-
-/// A linear map from `from` to `to` channels, without bias.
+/// As [`linear`], without bias.
 pub(crate) fn linear_without_bias(path: nn::Path, from: i64, to: i64) -> nn::Linear {
-    nn::linear(path, from, to, linear_config(from, to, false))
+    nn::Linear { ws: path.entry("weight").or_var(&[to, from], xavier_uniform(from, to)), bs: None }
 }
 
 /// A layer norm over `width` channels.
@@ -30,14 +24,6 @@ pub(crate) fn norm(path: nn::Path, width: i64) -> Norm {
 /// A variable of `shape` that starts as a Xavier uniform matrix from `from` to `to` channels.
 pub(crate) fn xavier(path: &nn::Path, name: &str, shape: &[i64], from: i64, to: i64) -> Tensor {
     path.var(name, shape, xavier_uniform(from, to))
-}
-
-fn linear_config(from: i64, to: i64, bias: bool) -> nn::LinearConfig {
-    nn::LinearConfig {
-        ws_init: xavier_uniform(from, to),
-        bs_init: Some(nn::Init::Const(0.0)),
-        bias,
-    }
 }
 
 /// Uniform within √(6 / (from + to)), as Glorot and Bengio (2010), equation 16.

@@ -18,11 +18,11 @@ pub(crate) struct Norm {
 }
 
 impl Norm {
-    /// The norm over `width` channels; its parameters `weight` and `bias` go under `path`.
+    /// The norm over `width` channels; its parameters `weight` and `bias` go under `path`, or are those that are there.
     pub(crate) fn new(path: &nn::Path, width: i64) -> Self {
         Self {
-            weight: path.var("weight", &[width], nn::Init::Const(1.0)),
-            bias: path.var("bias", &[width], nn::Init::Const(0.0)),
+            weight: path.entry("weight").or_ones(&[width]),
+            bias: path.entry("bias").or_zeros(&[width]),
         }
     }
 }

@@ -29,6 +29,7 @@ pub(crate) fn branch(suffix: &str, predictor: PredictorConfig) -> BranchConfig {
             mlp: MLP,
             mask_padding: false,
             pool: PoolConfig::Mean,
+            shared_from: None,
         },
         predictor,
         intra_head: HeadConfig::projector(9, 5),

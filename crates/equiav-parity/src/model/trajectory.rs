@@ -89,6 +89,7 @@ impl Model {
                 mlp,
                 mask_padding: false,
                 pool: PoolConfig::Mean,
+                shared_from: None,
             },
             predictor: PredictorConfig::Attention { hidden, heads: 8, head_width: 64, mlp },
             intra_head: head(self.intra_proj_out_dim),

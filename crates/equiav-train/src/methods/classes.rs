@@ -44,6 +44,15 @@ impl Classes {
         self.names.len()
     }
 
+    /// The class of each of `clips` of `list`; none where one is of none, of several, or of one that is not learned.
+    pub(crate) fn single(&self, list: &Clips, clips: &[usize]) -> Option<Vec<i64>> {
+        let class = |clip: &usize| match list.labels(*clip)[..] {
+            [label] => self.names.iter().position(|name| name == label).map(|place| place as i64),
+            _ => None,
+        };
+        clips.iter().map(class).collect()
+    }
+
     fn rows(&self, batch: &DeviceBatch) -> Tensor {
         let (rows, columns) = (batch.visits.len(), self.names.len());
         let mut shares = vec![0f32; rows * columns];

@@ -107,9 +107,11 @@ type Parse = fn(&str, &[Override]) -> anyhow::Result<Box<dyn MethodRecipe>>;
 
 /// Every method that a recipe may name.
 #[rustfmt::skip]
-const METHODS: [(&str, Parse); 4] = [
+const METHODS: [(&str, Parse); 6] = [
     entry::<super::mae::MaeSettings>(),
     entry::<super::cca::CcaSettings>(),
+    entry::<super::stica::SticaSettings>(),
+    entry::<super::uavm::UavmSettings>(),
     entry::<super::vae_cca::VaeCcaSettings>(),
     entry::<super::xdc::XdcSettings>(),
 ];

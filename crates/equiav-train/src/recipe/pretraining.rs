@@ -191,6 +191,7 @@ impl Settings {
             quiet <= batch,
             "objective.silent_negatives = {quiet}: at most one for each clip of run.batch = {batch}"
         );
+        shares_fit(&self.branches())?;
         for (modality, branch) in self.branches() {
             branch.check().with_context(|| format!("the {modality} network cannot be built"))?;
             let (block, blocks) = (self.objective.intra_block, branch.encoder.depth);
@@ -203,6 +204,21 @@ impl Settings {
         }
         Ok(())
     }
+}
+
+/// Refuses encoders that differ where they are to have the very same blocks.
+fn shares_fit(branches: &BTreeMap<Modality, BranchConfig>) -> anyhow::Result<()> {
+    let shape = |branch: &BranchConfig| {
+        let EncoderConfig { width, depth, heads, mlp, shared_from, .. } = branch.encoder.clone();
+        (width, depth, heads, mlp, shared_from)
+    };
+    let shapes: Vec<_> = branches.values().map(shape).collect();
+    let shares = shapes.iter().any(|shape| shape.4.is_some());
+    ensure!(
+        !shares || shapes.windows(2).all(|pair| pair[0] == pair[1]),
+        "encoder.shared_from: the encoders of all modalities need the same width, depth, heads, mlp and shared_from"
+    );
+    Ok(())
 }
 
 /// The metric of retrieval by which the best epoch is chosen unless the recipe says otherwise.
