@@ -4,17 +4,12 @@
 //! `cargo xtask acceptance [METHOD]` runs all of it and writes the table of docs/methods.md; what is exact or takes seconds is an
 //! ordinary test as well.
 
-mod cca;
 mod criterion;
 pub mod measures;
-mod robust;
-mod stica;
+mod methods;
 pub mod table;
 mod training;
-mod uavm;
-mod vae_cca;
 pub mod world;
-mod xdc;
 
 pub use criterion::{Bar, Criterion};
 
@@ -29,10 +24,10 @@ pub struct Acceptance {
 /// Every method that has tests, in the order of the table.
 #[rustfmt::skip]
 pub const ALL: [Acceptance; 6] = [
-    Acceptance { method: "cca", run: cca::figures },
-    Acceptance { method: "robust-cca", run: robust::figures },
-    Acceptance { method: "stica", run: stica::figures },
-    Acceptance { method: "uavm", run: uavm::figures },
-    Acceptance { method: "vae-cca", run: vae_cca::figures },
-    Acceptance { method: "xdc", run: xdc::figures },
+    Acceptance { method: "cca", run: methods::cca::figures },
+    Acceptance { method: "robust-cca", run: methods::robust::figures },
+    Acceptance { method: "stica", run: methods::stica::figures },
+    Acceptance { method: "uavm", run: methods::uavm::figures },
+    Acceptance { method: "vae-cca", run: methods::vae_cca::figures },
+    Acceptance { method: "xdc", run: methods::xdc::figures },
 ];

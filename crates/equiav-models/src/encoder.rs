@@ -13,11 +13,11 @@ use serde::{Deserialize, Serialize};
 use tch::{Tensor, nn};
 
 use crate::config::InputConfig;
-use crate::encoder::block::{Block, Pass};
+use crate::encoder::block::{Block, Pass, StackOptions};
 use crate::encoder::checkpoint::Checkpoint;
 use crate::encoder::encode::{Encode, EncodeOptions, Features, ViewKind};
 use crate::encoder::patch::PatchEmbedding;
-use crate::encoder::position::sine_cosine_table;
+use crate::encoder::position::position_variable;
 use crate::layers::init;
 use crate::layers::mlp::MlpConfig;
 use crate::layers::norm::Norm;
@@ -64,17 +64,6 @@ pub struct Encoder {
     mask_padding: bool,
 }
 
-/// What a pass of all blocks is told beside its input.
-#[derive(Clone, Copy, Debug, Default)]
-struct StackOptions<'a> {
-    /// What the residual branches of every block are multiplied by, `[depth, 2, b]`.
-    factors: Option<&'a Tensor>,
-    /// The tokens that are attended to, `[b, n]`; absent, all.
-    counted: Option<&'a Tensor>,
-    /// The blocks whose outputs are kept.
-    layers: &'a [usize],
-}
-
 impl EncoderConfig {
     /// Makes the encoder of `input`s; its parameters go under `root` and carry `suffix`, those that are shared `shared`.
     ///
@@ -98,7 +87,7 @@ impl EncoderConfig {
         Encoder {
             input,
             patches,
-            position: position(root, suffix, &sine_cosine_table(rows, columns, self.width)),
+            position: position_variable(root, suffix, [rows, columns], self.width),
             modality: root.var(
                 &format!("modality_{suffix}"),
                 &[1, 1, self.width],
@@ -303,11 +292,4 @@ impl Encode for Encoder {
         self.checkpoint_blocks(checkpoint);
         Ok(())
     }
-}
-
-/// The table as a variable that is saved and moved with the others but not trained.
-fn position(root: &nn::Path, suffix: &str, table: &Tensor) -> Tensor {
-    let mut position = root.zeros_no_train(&format!("pos_embed_{suffix}"), &table.size());
-    tch::no_grad(|| position.copy_(table));
-    position
 }

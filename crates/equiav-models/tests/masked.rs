@@ -11,8 +11,17 @@ const MLP: MlpConfig = MlpConfig::Gelu { ratio: 2 };
 const INPUT: InputConfig = InputConfig { height: 16, width: 24 };
 
 fn encoder() -> EncoderConfig {
-    let (mask_padding, pool) = (false, PoolConfig::Mean);
-    EncoderConfig { width: 32, depth: 2, heads: 2, patch: 4, mlp: MLP, mask_padding, pool }
+    let (mask_padding, pool, shared_from) = (false, PoolConfig::Mean, None);
+    EncoderConfig {
+        width: 32,
+        depth: 2,
+        heads: 2,
+        patch: 4,
+        mlp: MLP,
+        mask_padding,
+        pool,
+        shared_from,
+    }
 }
 
 fn autoencoder(store: &nn::VarStore, channels: i64, normalize: bool) -> MaskedAutoencoder {

@@ -40,9 +40,10 @@ use anyhow::{Context, ensure};
 use toml::{Table, Value};
 
 /// The recipes that travel inside the program, by name.
-pub const BUILT_IN: [(&str, &str); 4] = [
+pub const BUILT_IN: [(&str, &str); 5] = [
     ("quick", include_str!("../../../recipes/quick.toml")),
     ("stamps", include_str!("../../../recipes/stamps.toml")),
+    ("listen-quick", include_str!("../../../recipes/listen-quick.toml")),
     ("audioset2m", include_str!("../../../recipes/audioset2m.toml")),
     ("vggsound", include_str!("../../../recipes/vggsound.toml")),
 ];

@@ -39,6 +39,17 @@ pub(crate) struct Pass {
     pub(crate) counted: Option<Tensor>,
 }
 
+/// What a pass of all blocks is told beside its input.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct StackOptions<'a> {
+    /// What the residual branches of every block are multiplied by, `[depth, 2, b]`.
+    pub(crate) factors: Option<&'a Tensor>,
+    /// The tokens that are attended to, `[b, n]`; absent, all.
+    pub(crate) counted: Option<&'a Tensor>,
+    /// The blocks whose outputs are kept.
+    pub(crate) layers: &'a [usize],
+}
+
 impl Block {
     /// `[b, n, width]` to `[b, n, width]`.
     pub(crate) fn forward(&self, tokens: &Tensor, pass: &Pass) -> Tensor {

@@ -1,6 +1,6 @@
 //! The fixed table that tells an encoder where a patch lies.
 
-use tch::Tensor;
+use tch::{Tensor, nn};
 
 /// The two-dimensional sine-cosine table of the masked autoencoder (He et al., arXiv 2111.06377) for a
 /// grid of `rows` by `columns` patches.
@@ -35,6 +35,19 @@ pub fn sine_cosine_table(rows: i64, columns: i64, width: i64) -> Tensor {
         }
     }
     Tensor::from_slice(&table).view([1, rows * columns, width])
+}
+
+/// The table of a grid as a variable that is saved and moved with the others but not trained.
+pub(crate) fn position_variable(
+    root: &nn::Path,
+    suffix: &str,
+    [rows, columns]: [i64; 2],
+    width: i64,
+) -> Tensor {
+    let table = sine_cosine_table(rows, columns, width);
+    let mut position = root.zeros_no_train(&format!("pos_embed_{suffix}"), &table.size());
+    tch::no_grad(|| position.copy_(&table));
+    position
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! What is shared is the recipe's `model.encoder.shared_from`; without it the method trains encoders that have nothing in common,
 //! which it is to be compared with. docs/methods/uavm.md tells what of it is published.
 
+mod classifier;
 mod settings;
 
 use std::collections::BTreeMap;
@@ -14,9 +15,9 @@ use equiav_augment::{Modality, Purpose, stream};
 use equiav_data::{Clips, Visit};
 use equiav_loss::{binary_cross_entropy, cross_entropy};
 use ndarray::Array2;
-use tch::nn::Module;
 use tch::{Device, Kind, Tensor, nn};
 
+use self::classifier::Classifier;
 pub use self::settings::UavmSettings;
 use super::classes::{self, Classes};
 use super::named::MethodSection;
@@ -49,13 +50,6 @@ pub struct Uavm {
     mixed: BTreeMap<usize, (usize, f64)>,
     /// The views of the step under way, and their labels, where any is mixed.
     whole: Option<[Tensor; 2]>,
-}
-
-#[derive(Debug)]
-struct Classifier {
-    /// The factor and the addend of a layer norm.
-    norm: [Tensor; 2],
-    linear: nn::Linear,
 }
 
 impl Uavm {
@@ -174,28 +168,6 @@ impl Uavm {
             anyhow::Ok(Metric { name: format!("{name}/top1"), value: found.value, interval })
         };
         all.into_iter().map(metric).collect()
-    }
-}
-
-impl Classifier {
-    /// A norm and a linear map; another call with the same path gives the same parameters.
-    fn new(path: &nn::Path, width: i64, classes: i64) -> Self {
-        let (norm, linear) = (path / "norm", path / "linear");
-        let bound = (width as f64).powf(-0.5);
-        let uniform = nn::Init::Uniform { lo: -bound, up: bound };
-        Self {
-            norm: [norm.entry("weight").or_ones(&[width]), norm.entry("bias").or_zeros(&[width])],
-            linear: nn::Linear {
-                ws: linear.entry("weight").or_var(&[classes, width], uniform),
-                bs: Some(linear.entry("bias").or_zeros(&[classes])),
-            },
-        }
-    }
-
-    fn forward(&self, pooled: &Tensor) -> Tensor {
-        let [weight, bias] = &self.norm;
-        let pooled = pooled.to_kind(weight.kind());
-        self.linear.forward(&pooled.layer_norm(weight.size(), Some(weight), Some(bias), 1e-5, true))
     }
 }
 
