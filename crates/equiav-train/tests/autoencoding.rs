@@ -116,7 +116,7 @@ fn a_run_resumes_and_its_encoders_start_another() {
         assert!(taken.iter().all(|(name, tensor)| tensor.equal(&variables[name])));
     }
     let error = LoadedModel::open(&place("straight"), &mut NoOp).expect_err("it embeds nothing");
-    assert!(error.to_string().contains("model.start="), "{error}");
+    assert!(format!("{error:#}").contains("model.start="), "{error:#}");
 }
 
 #[test]
