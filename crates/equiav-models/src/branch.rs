@@ -172,6 +172,12 @@ impl Branch {
         }
     }
 
+    /// How many numbers an embedding has, where head and pool are as configured.
+    pub fn outputs(&self) -> i64 {
+        let head = self.config.inter_head.outputs(self.encoder.width());
+        self.readout.as_ref().map_or(head, Readout::components)
+    }
+
     /// As [`project`](Self::project), without the readout: what a method trains that fits one.
     pub fn head(&self, points: &Tensor) -> Tensor {
         self.inter_head.forward(points)

@@ -11,6 +11,7 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
+use equiav_augment::Modality;
 use equiav_torch::Timeouts;
 use equiav_train::{
     Callback, Event, LoadedModel, NoOp, Override, PretrainRecipe, PretrainSummary, RunOptions,
@@ -138,6 +139,10 @@ fn every_recipe_resumes_to_the_same_bytes_and_can_be_opened() {
         let found = opened.retrieve_all(&mut NoOp).expect("figures").remove(0);
         let value = straight.metrics.lists[0].value("visual_to_audio/mean_rank").expect("a rank");
         assert_eq!(found.visual_to_audio.mean_rank, value, "{name}: as measured while training");
+        let branch = &opened.network.branches[&Modality::AUDIO];
+        let point = Tensor::zeros([1, branch.encoder().width()], (Kind::Float, tch::Device::Cpu));
+        let width = branch.project(&point).size()[1] as usize;
+        assert_eq!(opened.fingerprint().width, width, "{name}: as an index has its rows");
         opened.export(&place("export")).expect("a folder");
         let exported = LoadedModel::open(&place("export"), &mut NoOp).expect("a model");
         assert!(

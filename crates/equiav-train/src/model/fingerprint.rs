@@ -61,7 +61,7 @@ impl Fingerprint {
         let plural = if epoch == 1 { "epoch" } else { "epochs" };
         let mark = marked.map(|mark| format!(", jpgs by {mark}")).unwrap_or_default();
         let name = format!("{}, {epoch} {plural}{mark}", recipe.name);
-        let width = network.branches[&Modality::AUDIO].config().inter_head.out as usize;
+        let width = network.branches[&Modality::AUDIO].outputs() as usize;
         Self { digest, name, width }
     }
 

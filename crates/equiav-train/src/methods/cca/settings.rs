@@ -107,7 +107,7 @@ impl CcaSettings {
     pub fn check(&self, width: i64, batch: usize) -> anyhow::Result<()> {
         match self.agreement {
             Agreement::Correlation { ridge, running, pair_share, .. } => {
-                ridge_is_one(ridge)?;
+                check_ridge(ridge)?;
                 let momentum = running.unwrap_or(0.0);
                 ensure!(
                     (0.0..1.0).contains(&momentum),
@@ -125,11 +125,10 @@ impl CcaSettings {
                     "run.batch = {batch} makes covariances of {rows:.0} rows for model.head.out = {width} numbers: even \
                      codes that have nothing to do with each other correlate there (help: run.batch = {needed:.0}, \
                      method.agreement.running = {:.2}, or a smaller model.head.out)",
-                    ((needed - batch as f64) / (needed + batch as f64)).mul_add(100.0, 0.5).ceil()
-                        / 100.0
+                    (100.0 * (needed - batch as f64) / (needed + batch as f64)).ceil() / 100.0
                 );
             }
-            Agreement::PerDimension { ridge } => ridge_is_one(ridge)?,
+            Agreement::PerDimension { ridge } => check_ridge(ridge)?,
             Agreement::RelativeDistance | Agreement::DirectionDistance => {}
             Agreement::None => ensure!(
                 self.decoder.is_some(),
@@ -148,7 +147,7 @@ impl CcaSettings {
     }
 }
 
-fn ridge_is_one(ridge: f64) -> anyhow::Result<()> {
+fn check_ridge(ridge: f64) -> anyhow::Result<()> {
     ensure!(
         ridge >= 0.0 && ridge.is_finite(),
         "method.agreement.ridge = {ridge}: expected at least 0"

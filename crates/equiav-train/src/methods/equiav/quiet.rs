@@ -69,7 +69,7 @@ impl QuietSounds {
         let (b, device) = (batch.len(), batch.inputs[&Modality::AUDIO].plain.values.device());
         let rows = Tensor::from_slice(&rows).to_device(device);
         let counted = Tensor::zeros([b, 1], (Kind::Float, device)).index_fill(0, &rows, 1.0);
-        let mut all = Tensor::zeros([b, branch.config().inter_head.out], (Kind::Float, device));
+        let mut all = Tensor::zeros([b, branch.outputs()], (Kind::Float, device));
         if !inputs.is_empty() {
             let plain = ndarray::stack(Axis(0), &inputs)?;
             let views = self.views(batch, clips::tensor(&plain, device), &rows)?;
